@@ -1,0 +1,164 @@
+"""The answer as a document: what to buy, what it does, what proves it, where every number is from."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Part(BaseModel):
+    """A table of the answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SystemPart(Part):
+    """What to buy and how to run it."""
+
+    chip: str
+    title: str
+    vendor: str
+    composed: bool = Field(description="a die with stacks of a memory, not a product")
+    memory: str
+    memory_family: str
+    stacks: int | None = Field(description="memory stacks on one chip")
+    tensor: int
+    pipeline: int
+    expert: int
+    weights: str = Field(description="precision of the weights")
+    kv: str = Field(description="precision of the KV cache")
+    chips_per_replica: int
+    replicas: int
+    batch: int = Field(description="users in one pipeline stage at a time")
+    users_per_replica: int
+    servers: int = Field(description="servers in use")
+    servers_bought: int = Field(description="with spares")
+    chips_bought: int
+    racks: int
+
+
+class PerformancePart(Part):
+    """One decode step, SI."""
+
+    step_s: float
+    user_speed: float = Field(description="tokens/s of each user")
+    users: int
+    throughput: float = Field(description="tokens/s of the system")
+    shares: dict[str, float] = Field(description="share of the step for which bandwidth, compute (they overlap) and collectives are busy")
+    limiting: str = Field(description="the term with the largest share")
+    batch_limited_by: str = Field(description="what keeps the batch from growing")
+    memory_bytes: float = Field(description="weights and KV cache on the fullest chip")
+    usable_bytes: float
+    room: int = Field(description="users of a stage that memory would hold")
+
+
+class MoneyPart(Part):
+    """Dollars and watts of the whole system."""
+
+    capital_usd: float | None
+    capital: dict[str, float]
+    hourly_usd: float
+    hourly: dict[str, float]
+    usd_per_mtok: float = Field(description="dollars per million output tokens at the stated utilisation")
+    utilisation: float
+    power_w: float | None = Field(description="provisioned IT power")
+    facility_w: float | None = Field(description="IT power times PUE and mean load")
+
+
+class LimitPart(Part):
+    """One limit: what it allows and what the system takes."""
+
+    name: str
+    used: float
+    allowed: float
+    unit: str
+    binding: bool
+
+
+class ProofPart(Part):
+    """Why nothing in the space is better."""
+
+    objective: str
+    unit: str
+    value: float
+    bound: float | None
+    gap: float | None
+    space: str = "systems of one layout, replicated"
+    considered: int = Field(description="layouts")
+    impossible: dict[str, int] = Field(description="layouts that cannot run or be bought, by reason")
+    feasible: int
+    columns: int = Field(description="feasible layouts times replica counts and batch ranges")
+    removed: int = Field(description="columns whose bound says that they cannot win")
+    solved: int = Field(description="columns in the mixed-integer program")
+    solves: int
+    nodes: int
+    enumerated: int | None = Field(description="points of the complete enumeration that agrees, if it ran")
+    seconds: dict[str, float]
+
+
+class OtherPart(Part):
+    """The best system of another memory technology, or the best that is a product."""
+
+    label: str
+    chip: str | None
+    layout: str | None
+    replicas: int | None
+    value: float | None
+    behind: float | None = Field(description="share of the best value that it lacks")
+    why: str = ""
+
+
+class InputPart(Part):
+    """One number behind the chosen system."""
+
+    path: str
+    value: str
+    unit: str
+    si: float | None
+    source: str
+    date: str
+    confidence: str
+
+
+class CurePart(Part):
+    """A single limit that would make an infeasible query feasible, and from which value on."""
+
+    limit: str
+    asked: str
+    works: str
+    value: float | None
+
+
+class Answer(Part):
+    """Best system under a budget: the document that `--json` prints and `verify` repeats."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    kind: Literal["best-system"] = "best-system"
+    status: Literal["optimal", "feasible", "infeasible", "unknown"]
+    mode: str
+    query: dict[str, Any]
+    system: SystemPart | None = None
+    performance: PerformancePart | None = None
+    money: MoneyPart | None = None
+    limits: tuple[LimitPart, ...] = ()
+    proof: ProofPart | None = None
+    others: tuple[OtherPart, ...] = ()
+    left_out: dict[str, str] = Field(default_factory=dict)
+    in_the_way: str = ""
+    cures: tuple[CurePart, ...] = ()
+    inputs: tuple[InputPart, ...] = ()
+    unverified: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    catalogue: str = Field(description="hash of the catalogue as used")
+    hashes: dict[str, str] = Field(default_factory=dict, description="of each entry behind the system")
+    versions: dict[str, str]
+    seed: int = 0
+
+    def document(self) -> str:
+        """The answer as JSON text."""
+        return self.model_dump_json(by_alias=True, indent=2)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of an answer."""
+    content = Answer.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}

@@ -1,0 +1,223 @@
+"""Recompute an answer without any solver, and look at every layout, batch and replica count there is.
+
+`recompute` takes only what one would buy (chip, layout, batch, replicas) and derives all else from
+the domain's formulas. `enumerate_all` is the complete enumeration behind a query's optimum.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codesign import performance
+from codesign.columns import Servers, limits_of
+from codesign.cost import dollars_per_mtok
+from codesign.errors import AuditError
+from codesign.layouts import Space
+from codesign.performance import Layout, StepTime
+from codesign.query import Query
+from codesign.supply import Offer, Supply
+from codesign.workload import Model
+
+AGREE = 1e-6  # relative
+CHUNK = 50_000  # points of the enumeration held at once
+
+
+@dataclass(frozen=True)
+class System:
+    """What one would buy and run."""
+
+    offer: Offer
+    layout: Layout
+    batch: int
+    replicas: int
+
+
+@dataclass(frozen=True)
+class Audited:
+    """Everything that follows from a system under a query, in SI; `used` and `allowed` by limit."""
+
+    time: StepTime
+    room: int
+    memory_bytes: float
+    servers: int
+    servers_bought: int
+    chips_bought: int
+    racks: int
+    users: int
+    throughput: float
+    capital_usd: float | None
+    hourly_usd: float
+    usd_per_mtok: float
+    power_w: float | None
+    value: float
+    used: Mapping[str, float]
+    allowed: Mapping[str, float]
+
+    @property
+    def user_speed(self) -> float:
+        """Tokens/s of one user."""
+        return 1.0 / self.time.step_s
+
+
+def servers_for(offer: Offer, layout: Layout, replicas: int) -> int:
+    """Whole servers that hold the replicas; tensor groups are not split over servers where one holds them."""
+    size = offer.bill.chips
+    if layout.tensor <= size:
+        return math.ceil(replicas * layout.pipeline / (size // layout.tensor))
+    return replicas * layout.pipeline * math.ceil(layout.tensor / size)
+
+
+def recompute(query: Query, model: Model, supply: Supply, system: System) -> Audited:
+    """Derive times, counts, money and the objective; raises AuditError naming the first limit that is broken."""
+    offer, layout, batch = system.offer, system.layout, system.batch
+    time = performance.decode_step(model, offer.chip, layout, batch, query.context)
+    held = performance.weights_bytes(model, layout)
+    held += layout.pipeline * batch * performance.user_bytes(model, layout, query.context)
+    servers = servers_for(offer, layout, system.replicas)
+    bought = servers + query.spare_servers
+    bill, users = offer.bill, system.replicas * layout.pipeline * batch
+    throughput = users / time.step_s
+    capital = None if bill.capital_usd is None else bought * bill.capital_usd
+    per_rack = offer.chip.server.per_rack if offer.chip.server else 1
+    audited = Audited(
+        time=time, room=performance.room(model, offer.chip, layout, query.context), memory_bytes=held,
+        servers=servers, servers_bought=bought, chips_bought=bought * bill.chips,
+        racks=math.ceil(bought / per_rack), users=users, throughput=throughput,
+        capital_usd=capital, hourly_usd=bought * bill.hourly_usd,
+        usd_per_mtok=dollars_per_mtok(bought * bill.hourly_usd, throughput, supply.economics.utilisation),
+        power_w=None if bill.power_w is None else bought * bill.power_w,
+        value=0.0, used={}, allowed={},
+    )  # fmt: skip
+    used, allowed = _limits(query, system, audited)
+    value = objective(query, audited)
+    result = Audited(**{**audited.__dict__, "value": value, "used": used, "allowed": allowed})
+    _check(result)
+    return result
+
+
+def objective(query: Query, a: Audited) -> float:
+    """The query's objective in SI: tokens/s/USD, tokens/s per USD/h, tokens/s/W, tokens/s, or USD (USD/h)."""
+    money = a.capital_usd if query.dollars == "capital" else a.hourly_usd
+    if query.maximize == "throughput":
+        return a.throughput
+    if query.maximize == "user-speed":
+        return a.user_speed
+    base = a.power_w if query.maximize == "throughput-per-watt" else money
+    if base is None:
+        raise AuditError(f"{query.maximize} of a system whose denominator is unknown")
+    return base if query.maximize == "cost" else a.throughput / base
+
+
+def _limits(query: Query, system: System, a: Audited) -> tuple[dict[str, float], dict[str, float]]:
+    """What each limit that is in force allows, and what the system takes of it."""
+    limits = query.limits
+    taken = {
+        "budget": (a.capital_usd, limits.budget), "hourly": (a.hourly_usd, limits.hourly),
+        "power": (a.power_w, limits.power), "chips": (a.chips_bought, limits.chips), "racks": (a.racks, limits.racks),
+        "replicas": (system.replicas, limits.replicas), "tensor": (system.layout.tensor, limits.tensor),
+        "user_speed": (a.user_speed, limits.user_speed), "users": (a.users, limits.users),
+        "memory": (a.memory_bytes, system.offer.chip.usable_bytes),
+    }  # fmt: skip
+    used, allowed = {}, {}
+    for name, (amount, limit) in taken.items():
+        if limit is not None:
+            if amount is None:
+                raise AuditError(f"{name} is limited and the system's is unknown")
+            used[name], allowed[name] = float(amount), float(limit)
+    return used, allowed
+
+
+def _check(a: Audited) -> None:
+    for name, limit in a.allowed.items():
+        amount, at_least = a.used[name], name in ("user_speed", "users")
+        broken = amount < limit * (1 - 1e-9) if at_least else amount > limit * (1 + 1e-9)
+        if broken:
+            raise AuditError(f"{name} = {amount!r} breaks the limit {limit!r}")
+
+
+def agree(what: str, audited: float, claimed: float) -> None:
+    """AuditError unless two numbers that must be one are, to 1e-6."""
+    if not math.isclose(audited, claimed, rel_tol=AGREE):
+        raise AuditError(f"{what}: {audited!r} by the audit, {claimed!r} by the program")
+
+
+@dataclass(frozen=True)
+class Enumerated:
+    """Best objective (SI) over all layouts, batches and replica counts, and how many points that was."""
+
+    value: float | None
+    points: int
+
+
+def enumerate_all(query: Query, space: Space, servers: Servers) -> Enumerated:
+    """Complete enumeration: every layout that fits, every batch up to its room, every affordable count."""
+    up = query.maximize not in ("user-speed", "cost")
+    most = _affordable(query, space, servers)
+    alive = np.flatnonzero((space.reason == 0) & (most >= 1))
+    fills = [_fills(query, space, servers, int(i), int(most[i])) for i in alive]
+    sizes = np.array([len(f) for f in fills], dtype=np.int64)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+    flat = np.concatenate(fills) if fills else np.array([])
+    best, points, start = None, 0, 0
+    rooms = space.room[alive]
+    ends = np.cumsum(rooms)
+    while start < len(alive):
+        stop = max(int(np.searchsorted(ends, (ends[start - 1] if start else 0) + CHUNK)), start + 1)
+        part = np.arange(start, stop)
+        index = np.repeat(part, rooms[part])
+        batch = np.arange(len(index)) - np.repeat(np.cumsum(rooms[part]) - rooms[part], rooms[part]) + 1
+        values = _values(query, space, alive[index], batch, offsets[index], sizes[index], flat)
+        points, start = points + len(index), stop
+        if len(values) and not np.isnan(values).all():
+            top = float(np.nanmax(values) if up else np.nanmin(values))
+            best = top if best is None else max(best, top) if up else min(best, top)
+    if best is not None and query.maximize == "user-speed":
+        best = 1.0 / best
+    return Enumerated(best, points)
+
+
+def _affordable(query: Query, space: Space, servers: Servers) -> Any:
+    """Most replicas within every limit by whole servers; without a limit, one full period beyond the users."""
+    most = np.full(len(space), np.inf)
+    for name, limit in limits_of(query).items():
+        each = getattr(servers, name)[space.chip]
+        most = np.minimum(most, np.floor(limit / each * (1 + 1e-12)))
+    most = np.floor((most - query.spare_servers) * servers.per_server / servers.parcels)
+    users = 1 if query.limits.users is None else query.limits.users
+    most = np.where(np.isinf(most), np.ceil(users / space.pipeline) + servers.per_server, most)
+    return np.minimum(most, np.inf if query.limits.replicas is None else query.limits.replicas)
+
+
+def _fills(query: Query, space: Space, servers: Servers, position: int, most: int) -> Any:
+    """For r = 1 .. most: the best that r or more replicas (cost: exactly r) make of the objective's other side."""
+    replicas = np.arange(1, most + 1)
+    bought = np.ceil(servers.parcels[position] * replicas / servers.per_server[position] - 1e-9) + query.spare_servers
+    chip = int(space.chip[position])
+    each = servers.watts if query.maximize == "throughput-per-watt" else servers.dollars if query.dollars == "capital" else servers.hourly
+    if query.maximize == "cost":
+        return bought * each[chip]
+    if query.maximize == "user-speed":
+        return np.ones(most)
+    gain = replicas.astype(float) if query.maximize == "throughput" else replicas / (bought * each[chip])
+    return np.maximum.accumulate(gain[::-1])[::-1]
+
+
+def _values(query: Query, space: Space, at: Any, batch: Any, offsets: Any, sizes: Any, flat: Any) -> Any:
+    """Objective of each point (NaN: infeasible); for user-speed the step."""
+    step = space.step_s(batch, at)
+    users = space.pipeline[at] * batch
+    need = np.ones(len(at)) if query.limits.users is None else np.ceil(query.limits.users / users)
+    fits = need <= sizes
+    if query.limits.user_speed is not None:
+        fits &= step * query.limits.user_speed <= 1
+    fill = flat[offsets + np.where(fits, need, 1).astype(np.int64) - 1]
+    if query.maximize == "cost":
+        value = fill
+    elif query.maximize == "user-speed":
+        value = step
+    else:
+        value = fill * users / step
+    return np.where(fits, value, np.nan)

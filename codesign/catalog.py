@@ -1,0 +1,238 @@
+"""The catalogue of `instances/`: the only reader of its files, checked whole, with sources and hashes.
+
+Nothing is read before `load` is called, and never from the working directory. A user's own folder
+has the same shape (`chips/mine.toml`, `sources.toml`); a file of the same name replaces ours.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from codesign.errors import DataError
+from codesign.facts import Fact
+from codesign.records import KINDS, Record, SourceRecord, numbers
+
+R = TypeVar("R", bound=Record)
+Raw = dict[str, Any]
+ALIASES = {"memories": "memory", "chip": "chips", "model": "models", "link": "links", "server": "servers"}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Checked records by kind and name, their sources, and the hash of each entry as used."""
+
+    records: Mapping[str, Mapping[str, Record]]
+    sources: Mapping[str, SourceRecord]
+    hashes: Mapping[str, str]                      # "chips.h100-sxm" -> sha256 of its content
+    assumed: Mapping[str, str] = field(default_factory=dict)  # path -> the user's value
+
+    def get(self, kind: type[R], name: str) -> R:
+        """The record of `kind` called `name`; DataError lists near names where there is none."""
+        folder = folder_of(kind)
+        found = self.records[folder].get(name)
+        if found is None:
+            raise DataError(unknown(folder, name, list(self.records[folder])))
+        assert isinstance(found, kind)
+        return found
+
+    def all(self, kind: type[R]) -> list[R]:
+        """All records of `kind`, by name."""
+        return [self.get(kind, name) for name in sorted(self.records[folder_of(kind)])]
+
+    def fact(self, path: str) -> Fact:
+        """The sourced number at a path such as "memory.hbm4.price"."""
+        folder, name, key = split_path(path, self.records)
+        for found, number in numbers(self.records[folder][name]):
+            if found == key:
+                return number
+        known = ", ".join(k for k, _ in numbers(self.records[folder][name]))
+        raise DataError(f"{path}: {folder}/{name}.toml has no number {key!r}; it has: {known}")
+
+    def digest(self) -> str:
+        """One hash of the whole catalogue as used."""
+        return _sha(dict(self.hashes))
+
+
+def folder_of(kind: type[Record]) -> str:
+    """The folder of `instances/` that holds records of `kind`."""
+    return next(folder for folder, k in KINDS.items() if k is kind)
+
+
+def unknown(what: str, name: str, known: list[str]) -> str:
+    """Message for a name that is not there, with the nearest ones."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+    return f"{what} = {name!r} is not in the catalogue; {hint}"
+
+
+def split_path(path: str, folders: Mapping[str, Mapping[str, Any]]) -> tuple[str, str, str]:
+    """Split "chips.h100-sxm.peak.fp8" into folder, name (may hold dots) and key."""
+    head, _, rest = path.partition(".")
+    folder = ALIASES.get(head, head)
+    if folder not in folders:
+        raise DataError(f"{path!r}: no kind {head!r}; known: {', '.join(folders)}")
+    fits = [name for name in folders[folder] if rest == name or rest.startswith(name + ".")]
+    if not fits:
+        raise DataError(f"{path!r}: " + unknown(folder, rest.split(".")[0], list(folders[folder])))
+    name = max(fits, key=len)
+    return folder, name, rest[len(name) + 1 :]
+
+
+def load(own: Path | None = None, assume: Mapping[str, str | float] | None = None) -> Catalog:
+    """Read and check our catalogue, the user's folder `own` over it, and `assume` (path -> value).
+
+    Raises DataError with every fault of every file.
+    """
+    raw, sources = _read_tree(files("instances"), "")
+    if own is not None:
+        if not own.is_dir():
+            raise DataError(f"--catalog {own}: no such folder")
+        more, more_sources = _read_tree(own, f"{own}/")
+        for folder, entries in more.items():
+            raw[folder].update(entries)
+        sources |= more_sources
+    for path, value in (assume or {}).items():
+        _assume(raw, path, value)
+    return _checked(raw, sources, dict(assume or {}))
+
+
+def builtin_query(name: str) -> str:
+    """The text of a query that ships with the catalogue."""
+    return (files("instances") / "queries" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _read_tree(root: Traversable, prefix: str) -> tuple[dict[str, dict[str, tuple[str, Raw]]], dict[str, tuple[str, Raw]]]:
+    """Raw tables by folder and name, and raw sources, each with the file's name for messages."""
+    faults: list[str] = []
+    raw: dict[str, dict[str, tuple[str, Raw]]] = {folder: {} for folder in KINDS}
+    for folder in KINDS:
+        for entry in _toml_files(root / folder):
+            where = f"{prefix}{folder}/{entry.name}"
+            table = _parse(entry, where, faults)
+            raw[folder][entry.name.removesuffix(".toml")] = (where, table)
+    entry = root / "sources.toml"
+    where = f"{prefix}sources.toml"
+    table = _parse(entry, where, faults) if entry.is_file() else {}
+    if faults:
+        raise DataError("\n".join(faults))
+    return raw, {key: (where, value) for key, value in table.items()}
+
+
+def _toml_files(folder: Traversable) -> Iterator[Traversable]:
+    if folder.is_dir():
+        yield from sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+
+
+def _parse(entry: Traversable, where: str, faults: list[str]) -> Raw:
+    try:
+        return tomllib.loads(entry.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{where}: not readable as TOML: {error}")
+        return {}
+
+
+def _assume(raw: dict[str, dict[str, tuple[str, Raw]]], path: str, value: str | float) -> None:
+    """Set one number of the raw tables to the user's own value."""
+    folder, name, key = split_path(path, raw)
+    where, table = raw[folder][name]
+    table = json.loads(json.dumps(table, default=str))
+    *parents, last = key.split(".")
+    spot = table
+    for parent in parents:
+        spot = spot.setdefault(parent, {})
+    plain = folder == "models"
+    spot[last] = value if plain else {
+        "value": value, "source": "user", "date": date.today().isoformat(), "confidence": "assumed",
+    }  # fmt: skip
+    raw[folder][name] = (f"{where} with --assume {path}={value}", table)
+
+
+def _checked(
+    raw: dict[str, dict[str, tuple[str, Raw]]], raw_sources: dict[str, tuple[str, Raw]], assumed: dict[str, Any]
+) -> Catalog:
+    faults: list[str] = []
+    sources: dict[str, SourceRecord] = {}
+    for key, (where, table) in raw_sources.items():
+        try:
+            sources[key] = SourceRecord.model_validate(table)
+        except ValidationError as error:
+            faults += faults_of(error, f"{where}: [{key}]")
+    records: dict[str, dict[str, Record]] = {folder: {} for folder in KINDS}
+    for folder, entries in raw.items():
+        for name, (where, table) in entries.items():
+            try:
+                record = KINDS[folder].model_validate(table)
+            except ValidationError as error:
+                faults += faults_of(error, where)
+                continue
+            if record.name != name:
+                faults.append(f"{where}: name = {record.name!r} must be the file's name, {name!r}")
+            records[folder][name] = record
+            faults += _source_faults(record, where, sources)
+    if not faults:
+        faults = _reference_faults(records, raw)
+    if faults:
+        raise DataError("\n".join(faults))
+    hashes = {f"{k}.{n}": _sha(table) for k, entries in raw.items() for n, (_, table) in entries.items()}
+    return Catalog(records, sources, hashes, {k: str(v) for k, v in assumed.items()})
+
+
+def faults_of(error: ValidationError, where: str) -> list[str]:
+    """One line for each fault pydantic found: file, key, value, what would be right."""
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        shown = "" if isinstance(fault["input"], dict | BaseModel | Fact) else f" = {fault['input']!r}"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "unknown key"
+        lines.append(f"{where}: {key}{shown}: {message}" if key else f"{where}: {message}")
+    return lines
+
+
+def _source_faults(record: Record, where: str, sources: Mapping[str, SourceRecord]) -> list[str]:
+    keys = [(path, fact.source) for path, fact in numbers(record)]
+    keys += [(f"{path}.others", other.source) for path, fact in numbers(record) for other in fact.others]
+    keys += [("source", getattr(record, "source"))] if hasattr(record, "source") else []
+    return [
+        f"{where}: {path}: source = {key!r} is not in sources.toml"
+        for path, key in keys if key not in sources and key != "user"
+    ]  # fmt: skip
+
+
+_REFERENCES = {
+    "chips": {"memory": "memory", "server": "servers", "connections.scale_up": "links", "connections.scale_out": "links"},
+    "dies": {
+        "process": "processes", "package": "packages", "server": "servers",
+        "connections.scale_up": "links", "connections.scale_out": "links",
+    },
+}  # fmt: skip
+
+
+def _reference_faults(records: Mapping[str, Mapping[str, Record]], raw: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for folder, references in _REFERENCES.items():
+        for name, record in records[folder].items():
+            for key, target in references.items():
+                value: Any = record
+                for part in key.split("."):
+                    value = getattr(value, part)
+                if value is not None and value not in records[target]:
+                    faults.append(f"{raw[folder][name][0]}: {key}: " + unknown(target, value, list(records[target])))
+    return faults
+
+
+def _sha(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,224 @@
+"""The command line: options in, answers out. The only module that prints.
+
+First-party imports are inside the commands, against the house rule: `codesign --help` must not pay
+for solvers, numpy or pydantic.
+
+Exit codes: 0 answered, 1 infeasible (or an answer that no longer holds), 2 bad input, 3 undecided in
+the time given, 4 a fault of ours or of a solver, 130 interrupted.
+"""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from codesign.answer import Answer
+    from codesign.catalog import Catalog
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Which memory, chip, count and layout serve a model best under a budget, with proof.")  # fmt: skip
+catalog_app = typer.Typer(no_args_is_help=True, help="The numbers behind the answers: value, unit, source, date, confidence.")
+app.add_typer(catalog_app, name="catalog")
+
+Own = Annotated[Path | None, typer.Option("--catalog", metavar="DIR", help="your own TOML files, over ours")]
+Assume = Annotated[list[str] | None, typer.Option(metavar="PATH=VALUE", help="set a catalogue number: chips.NAME.price=20k$")]
+Json = Annotated[bool, typer.Option("--json", help="print the answer as one JSON document")]
+Written = Annotated[str | None, typer.Option()]
+
+
+class Documents(str, Enum):
+    """Documents with a published schema."""
+
+    answer = "answer"
+
+
+def written(help_text: str, name: str | None = None, metavar: str = "TEXT") -> Any:
+    """A quantity as people write it, read later against its unit."""
+    return typer.Option(*([name] if name else []), help=help_text, metavar=metavar, show_default=False)
+
+
+@app.command()
+def best(
+    query: Annotated[Path | None, typer.Argument(metavar="[QUERY.toml]", help="a query file; built-in if absent", show_default=False)] = None,
+    model: Annotated[str | None, written("a model of the catalogue")] = None,
+    budget: Annotated[str | None, written("capital, '$3M', or per hour, '$900/h'", metavar="MONEY")] = None,
+    power: Annotated[str | None, written("provisioned IT power, '150 kW'", metavar="POWER")] = None,
+    chips: Annotated[str | None, written("most chips bought", metavar="N")] = None,
+    racks: Annotated[str | None, written("most racks", metavar="N")] = None,
+    replicas: Annotated[str | None, written("most replicas", metavar="N")] = None,
+    tensor: Annotated[str | None, written("largest tensor degree", metavar="N")] = None,
+    user_speed: Annotated[str | None, written("least tokens/s of each user", metavar="SPEED")] = None,
+    users: Annotated[str | None, written("concurrent users to serve at least", metavar="N")] = None,
+    context: Annotated[str | None, written("tokens in each user's KV cache, '32k'", metavar="TOKENS")] = None,
+    precision: Annotated[str | None, written("of the weights: bf16, fp8, int8, fp4; several with commas", metavar="LIST")] = None,
+    kv_precision: Annotated[str | None, written("of the KV cache; fp8 beside 8 and 4 bit weights if absent")] = None,
+    memory: Annotated[str | None, written("allow only these memories, 'hbm3e,hbm4'", metavar="LIST")] = None,
+    no_memory: Annotated[str | None, written("forbid these memories", metavar="LIST")] = None,
+    chip: Annotated[str | None, written("allow only these chips or dies", metavar="LIST")] = None,
+    no_chip: Annotated[str | None, written("forbid these chips or dies", metavar="LIST")] = None,
+    vendor: Annotated[str | None, written("allow only these vendors", metavar="LIST")] = None,
+    no_vendor: Annotated[str | None, written("forbid these vendors", metavar="LIST")] = None,
+    available_by: Annotated[str | None, written("latest year of availability", metavar="YEAR")] = None,
+    hardware: Annotated[str | None, written("any, catalogue (products) or composed (die with stacks)")] = None,
+    maximize: Annotated[str | None, written("throughput-per-dollar, throughput, throughput-per-watt, user-speed or cost")] = None,
+    dollars: Annotated[str | None, written("capital or per-hour")] = None,
+    basis: Annotated[str | None, written("buy, hyperscaler or rent")] = None,
+    price_basis: Annotated[str | None, written("sold or cost")] = None,
+    spare_servers: Annotated[str | None, written("servers bought and kept idle (N+1: 1)", metavar="N")] = None,
+    cost: Annotated[list[str] | None, written("set a number of prices/default.toml: pue=1.1", metavar="KEY=VALUE")] = None,
+    assume: Assume = None,
+    catalog: Own = None,
+    time_limit: Annotated[str | None, written("stop the proof after this time, '30 s'", metavar="TIME")] = None,
+    no_removal: Annotated[bool, typer.Option("--no-removal", help="prove over the full program")] = False,
+    as_json: Json = False,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, query, candidates and program")] = None,
+) -> None:
+    """Which system is best under a budget? Proven over every layout of every chip."""
+    from codesign.catalog import builtin_query, load
+    from codesign.queries.best_system import prepare_and_solve
+    from codesign.query import read_query
+
+    options = {
+        "model": model, **_budget(budget), "limits.power": power,
+        "limits.chips": chips, "limits.racks": racks, "limits.replicas": replicas, "limits.tensor": tensor,
+        "limits.user_speed": user_speed, "limits.users": users, "context": context, "precision": precision,
+        "kv_precision": kv_precision, "allow.memories": memory, "forbid.memories": no_memory, "allow.chips": chip,
+        "forbid.chips": no_chip, "allow.vendors": vendor, "forbid.vendors": no_vendor, "available_by": available_by,
+        "hardware": hardware, "maximize": maximize, "dollars": dollars, "basis": basis, "price_basis": price_basis,
+        "spare_servers": spare_servers, "time_limit": time_limit, "cost": _pairs("--cost", cost),
+        "assume": _pairs("--assume", assume),
+    }  # fmt: skip
+    asked = read_query(query, options, builtin_query("best"))
+    result = prepare_and_solve(load(catalog, asked.assumptions()), asked, removal=not no_removal)
+    if export is not None:
+        from codesign.exports.folder import write_answer
+
+        write_answer(export, result, removal=not no_removal, own=catalog)
+    _show(result.answer, as_json, export)
+    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+
+
+def _show(answer: "Answer", as_json: bool, export: Path | None) -> None:
+    if as_json:
+        print(answer.document())
+        return
+    from rich.console import Console
+
+    from codesign.report.terminal import render
+
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    for part in render(answer):
+        console.print(part)
+    if export is not None:
+        console.print(f"Exported to {export}")
+
+
+def _budget(written: str | None) -> dict[str, str | None]:
+    """One option for both money limits: what it does not set, it lifts."""
+    if written is None:
+        return {}
+    hourly = "/h" in written.replace(" ", "")
+    return {"limits.hourly": written if hourly else "none", "limits.budget": "none" if hourly else written}
+
+
+def _pairs(option: str, items: list[str] | None) -> dict[str, str] | None:
+    """ "PATH=VALUE" items as a table."""
+    from codesign.errors import DataError
+
+    if items is None:
+        return None
+    pairs = {}
+    for item in items:
+        key, sign, value = item.partition("=")
+        if not sign or not key.strip() or not value.strip():
+            raise DataError(f"{option} {item!r}: expected KEY=VALUE")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+@app.command()
+def verify(
+    answer: Annotated[Path, typer.Argument(metavar="ANSWER.json", help="written by --json or --export")],
+    catalog: Own = None,
+    as_json: Json = False,
+) -> None:
+    """Does an answer still hold? Repeats its audit without a solver; says what changed since."""
+    from codesign.queries.verify import verify_answer
+
+    report = verify_answer(answer, catalog)
+    if as_json:
+        print(report.model_dump_json(indent=2))
+    else:
+        for line in report.lines():
+            print(line)
+    raise typer.Exit(0 if report.holds else 1)
+
+
+@app.command()
+def schema(document: Annotated[Documents, typer.Argument(help="which document")]) -> None:
+    """JSON Schema of a document."""
+    import json
+
+    from codesign.answer import schema as schema_of
+
+    print(json.dumps(schema_of(), indent=2))
+
+
+@catalog_app.command("list")
+def catalog_list(kind: Annotated[str | None, typer.Argument(help="memories, chips, models, ...")] = None, catalog: Own = None) -> None:
+    """What there is."""
+    from codesign.report.listing import listing
+
+    _print_table(listing(_load(catalog), kind))
+
+
+@catalog_app.command("show")
+def catalog_show(
+    kind: Annotated[str, typer.Argument(help="memories, chips, models, ...")],
+    name: Annotated[str | None, typer.Argument(help="one entry; all if absent")] = None,
+    assume: Assume = None,
+    catalog: Own = None,
+) -> None:
+    """Every number with unit, source, date and confidence."""
+    from codesign.report.listing import showing
+
+    _print_table(showing(_load(catalog, _pairs("--assume", assume)), kind, name))
+
+
+@catalog_app.command("check")
+def catalog_check(catalog: Own = None) -> None:
+    """Is every file right? All faults of all files at once."""
+    loaded = _load(catalog)
+    counts = ", ".join(f"{len(entries)} {folder}" for folder, entries in loaded.records.items())
+    print(f"ok: {counts}; {len(loaded.sources)} sources; hash {loaded.digest()[:12]}")
+
+
+def _load(own: Path | None, assume: dict[str, str] | None = None) -> "Catalog":
+    from codesign.catalog import load
+
+    return load(own, assume)
+
+
+def _print_table(table: Any) -> None:
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+
+
+def main() -> None:
+    """Entry point: run the command, turn our errors into one message and an exit code."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("interrupted; nothing was left half-written", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        from codesign.errors import CodesignError, DataError
+
+        if not isinstance(error, CodesignError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, DataError) else 4) from None

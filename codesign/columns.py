@@ -1,0 +1,308 @@
+"""From a query's space of layouts to the columns of `formulations.best_system`, and back to true values.
+
+A column is a layout with a replica count that can be best and a range of batches. Time of dense
+layouts is straight in the batch; that of experts is replaced by a line below it on the range, so
+the program's bound stays a bound, and `split` cuts the range where the line was too low.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from codesign.errors import UnboundedError
+from codesign.experts import line_below, lines_below, rises
+from codesign.layouts import Floats, Ints, Space
+from codesign.query import Query
+from codesign.supply import Offer
+from formulations import best_system
+
+MS, KILO = 1e3, 1e-3  # s -> ms; USD -> k$ and W -> kW
+SMALLEST = 1.0        # batch
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What one server of each chip costs and takes, and how layouts fill servers; NaN is unknown, not needed."""
+
+    dollars: Floats
+    hourly: Floats
+    watts: Floats
+    chips: Floats
+    racks: Floats
+    parcels: Floats     # by layout: tensor groups of a replica, or servers where a group spans several
+    per_server: Floats  # by layout
+
+    def count(self, replicas: Floats, at: Any = slice(None)) -> Floats:
+        """Whole servers that hold `replicas` of the layouts `at`."""
+        result: Floats = np.ceil(self.parcels[at] * replicas / self.per_server[at] - 1e-9)
+        return result
+
+
+def servers_of(space: Space, offers: tuple[Offer, ...]) -> Servers:
+    """The bills of the offers, and the fill of servers by each layout of the space."""
+    bills = [offer.bill for offer in offers]
+    chips = np.array([b.chips for b in bills], dtype=np.float64)
+    size = chips[space.chip]
+    spans = space.tensor > size
+    return Servers(
+        dollars=np.array([np.nan if b.capital_usd is None else b.capital_usd for b in bills]),
+        hourly=np.array([b.hourly_usd for b in bills]),
+        watts=np.array([np.nan if b.power_w is None else b.power_w for b in bills]),
+        chips=chips,
+        racks=np.array([1.0 / o.chip.server.per_rack if o.chip.server else np.nan for o in offers]),
+        parcels=np.where(spans, space.pipeline * np.ceil(space.tensor / size), space.pipeline).astype(np.float64),
+        per_server=np.where(spans, 1.0, size // space.tensor),
+    )
+
+
+def limits_of(query: Query) -> dict[str, float]:
+    """The shared limits of a query by the name of `Servers`' array, in SI."""
+    limits = query.limits
+    named = {"dollars": limits.budget, "hourly": limits.hourly, "watts": limits.power,
+             "chips": limits.chips, "racks": limits.racks}  # fmt: skip
+    return {name: float(value) for name, value in named.items() if value is not None}
+
+
+def most_replicas(query: Query, space: Space, servers: Servers) -> Floats:
+    """Replicas of each layout that the tightest limit allows; infinite without a limit."""
+    most = np.full(len(servers.chips), np.inf)
+    for name, limit in limits_of(query).items():
+        most = np.minimum(most, np.floor(limit * (1 + 1e-12) / getattr(servers, name)))
+    most = np.maximum(most - query.spare_servers, 0.0)[space.chip]
+    fill = np.where(np.isinf(most), np.inf, np.floor(most * servers.per_server / servers.parcels))
+    return np.minimum(fill, np.inf if query.limits.replicas is None else float(query.limits.replicas))
+
+
+def best_batch(space: Space, slowest_s: float | None) -> Ints:
+    """Largest whole batch of each layout within its room and the users' pace; 0 where there is none."""
+    low, high = np.zeros(len(space), dtype=np.int64), np.where(space.reason == 0, space.room, 0)
+    if slowest_s is None:
+        return high
+    alive = np.flatnonzero((high > 0) & (space.step_s(SMALLEST) <= slowest_s))
+    result = np.zeros(len(space), dtype=np.int64)
+    low, high = np.ones(len(alive), dtype=np.int64), high[alive]
+    while (low < high).any():
+        middle = (low + high + 1) // 2
+        fits = space.step_s(middle, alive) <= slowest_s
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
+    result[alive] = low
+    return result
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The program's instance, and for each column its layout's position in the space, and true values.
+
+    `true_batch` and `true_value` are the column's best in closed form, without lines (NaN: infeasible).
+    """
+
+    instance: best_system.Instance
+    layout: Ints
+    true_batch: Floats
+    true_value: Floats
+
+    def incumbent(self) -> tuple[int, float] | None:
+        """Position and true value of the best column; ties go to the first."""
+        if np.isnan(self.true_value).all():
+            return None
+        up = self.instance.objective == "ratio"
+        best = int(np.nanargmax(self.true_value) if up else np.nanargmin(self.true_value))
+        return best, float(self.true_value[best])
+
+
+def objective_of(query: Query) -> best_system.Objective:
+    """The kind of program that the question is."""
+    return {"user-speed": "speed", "cost": "cost"}.get(query.maximize, "ratio")  # type: ignore[return-value]
+
+
+def columns_of(query: Query, space: Space, servers: Servers) -> Columns:
+    """All columns of a query. Raises UnboundedError where no limit bounds the objective."""
+    limit = query.limits
+    slowest_s = None if limit.user_speed is None else 1.0 / limit.user_speed
+    most, batch = most_replicas(query, space, servers), best_batch(space, slowest_s)
+    _demand_limits(query, most)
+    alive = np.flatnonzero((batch > 0) & (most >= 1))
+    objective = objective_of(query)
+    at, replicas = _replica_options(query, space, servers, alive, most[alive])
+    batches = batch[at].astype(np.float64)
+    least = np.ones(len(at))
+    if objective == "speed" and limit.users is not None:
+        least = np.maximum(np.ceil(limit.users / (space.pipeline[at] * replicas)), 1.0)
+    if objective == "cost":
+        least = batches
+    read_fixed, read_slope = _lines(space, at, least, batches, objective)
+    chip = space.chip[at]
+    money = servers.dollars if query.dollars == "capital" else servers.hourly
+    total = servers.count(replicas, at) + query.spare_servers
+    per_replica = {"throughput-per-dollar": money, "throughput-per-watt": servers.watts}.get(query.maximize)
+    users = space.pipeline[at].astype(np.float64)
+    unit = 1.0 if query.dollars == "per-hour" and query.maximize != "throughput-per-watt" else KILO
+    served = {"ratio": users * replicas, "speed": users * replicas, "cost": users * batches}[objective]
+    instance = best_system.Instance(
+        columns=np.arange(len(at)),
+        stages=users,
+        read_fixed=read_fixed * MS, read_slope=read_slope * MS,
+        compute_fixed=space.compute_fixed[at] * MS, compute_slope=space.compute_slope[at] * MS,
+        least_batch=least,
+        most_batch=(batches if space.curved or objective == "cost" else space.room[at].astype(np.float64)),
+        least_replicas=np.ones(len(at)) if objective == "cost" else replicas,
+        most_replicas=replicas,
+        parcels=servers.parcels[at], per_server=servers.per_server[at],
+        dollars=servers.dollars[chip] * KILO, hourly=servers.hourly[chip], watts=servers.watts[chip] * KILO,
+        chips=servers.chips[chip], racks=servers.racks[chip],
+        gain=users * replicas if query.maximize == "throughput" else users,
+        rate=np.ones(len(at)) if per_replica is None else per_replica[chip] * total / replicas * unit,
+        price=money[chip] * (unit if query.dollars == "capital" else 1.0),
+        served=served,
+        objective=objective,
+        slowest_step=None if slowest_s is None else slowest_s * MS,
+        users=None if limit.users is None else float(limit.users),
+        budget=None if limit.budget is None else limit.budget * KILO,
+        hourly_budget=limit.hourly,
+        power=None if limit.power is None else limit.power * KILO,
+        chip_limit=None if limit.chips is None else float(limit.chips),
+        rack_limit=None if limit.racks is None else float(limit.racks),
+        spares=float(query.spare_servers),
+    )  # fmt: skip
+    return _with_truth(Columns(instance, at, batches, batches), space)
+
+
+def _demand_limits(query: Query, most: Floats) -> None:
+    """An objective that grows with the system needs a limit on it."""
+    if len(most) == 0 or not np.isinf(most).any():
+        return
+    names = "limits.budget, limits.hourly, limits.power, limits.chips, limits.racks or limits.replicas"
+    if query.maximize == "throughput":
+        raise UnboundedError(f"no limit bounds the throughput of a system; give one of {names}")
+    if query.maximize.startswith("throughput-per") and query.spare_servers:
+        raise UnboundedError(f"spare servers weigh less in ever larger systems; give one of {names}")
+
+
+def _replica_options(query: Query, space: Space, servers: Servers, alive: Ints, most: Floats) -> tuple[Ints, Floats]:
+    """Layout and replica count of every column.
+
+    Speed, throughput and cost need only the most replicas. A ratio is best at the most replicas or
+    at a smaller count that fills its servers better: walking down from the most, each count at which
+    replicas per server exceed all counts above; one period of the fill holds them all.
+    """
+    users = 0.0 if query.limits.users is None else float(query.limits.users)
+    period = servers.per_server[alive] / np.gcd(servers.per_server[alive].astype(int), servers.parcels[alive].astype(int))
+    endless = np.maximum(np.ceil(users / space.pipeline[alive] / period), 1.0) * period
+    most = np.where(np.isinf(most), endless, most)
+    if not query.maximize.startswith("throughput-per"):
+        return alive, most
+    at, counts = [alive], [most]
+    spare = query.spare_servers
+    best = most / (servers.count(most, alive) + spare)
+    left = np.flatnonzero((period > 1) & (most > 1))
+    for down in range(1, int(period.max(initial=1.0))):
+        left = left[(period[left] > down) & (most[left] > down)]
+        if len(left) == 0:
+            break
+        fewer = most[left] - down
+        fill = fewer / (servers.count(fewer, alive[left]) + spare)
+        better = fill > best[left] * (1 + 1e-12)
+        at.append(alive[left[better]])
+        counts.append(fewer[better])
+        best[left] = np.maximum(best[left], fill)
+    return np.concatenate(at), np.concatenate(counts)
+
+
+def _lines(space: Space, at: Ints, least: Floats, most: Floats, objective: str) -> tuple[Floats, Floats]:
+    """Intercept and slope (s) of the memory time on least .. most: itself, or a line below its curve."""
+    fixed, slope = space.read_fixed[at], space.read_slope[at]
+    moe = next((layer for layer in space.model.layers if layer.experts), None)
+    if moe is None or len(at) == 0:
+        return fixed, slope
+    if objective == "speed":  # the curve never falls: its value at the least batch is a line below
+        return fixed + space.expert[at] * space.busiest(least, at), slope
+    lines = np.zeros((2, len(at)))
+    degrees = space.experts[at]
+    for degree in np.unique(degrees):
+        here = degrees == degree
+        lines[:, here] = lines_below(moe.experts, moe.top_k, int(degree), most[here].astype(np.int64))
+    single = least == most
+    lines[0, single] += lines[1, single] * most[single]
+    lines[1, single] = 0.0
+    return fixed + space.expert[at] * lines[0], slope + space.expert[at] * lines[1]
+
+
+def true_value(instance: best_system.Instance, space: Space, layout: Ints, at: Ints, batch: Floats) -> Floats:
+    """Objective of columns `at` (their layouts in `layout`) at whole batches, from the true step time."""
+    step_ms = space.step_s(batch, layout) * MS
+    if instance.objective == "speed":
+        return step_ms
+    if instance.objective == "cost":
+        users = 0.0 if instance.users is None else instance.users
+        replicas = np.maximum(np.ceil(users / instance.served[at]), 1.0)
+        servers = np.ceil(instance.parcels[at] * replicas / instance.per_server[at] - 1e-9)
+        fits = replicas <= instance.most_replicas[at]
+        return np.where(fits, instance.price[at] * (servers + instance.spares), np.nan)
+    result: Floats = instance.gain[at] * batch / (instance.rate[at] * step_ms)
+    if instance.users is not None:
+        result = np.where(instance.served[at] * batch < instance.users, np.nan, result)
+    return result
+
+
+def _with_truth(columns: Columns, space: Space) -> Columns:
+    """Fill in the closed-form best of every column: largest batch, smallest for speed, or just before a rise."""
+    data, every = columns.instance, np.arange(len(columns.layout))
+    batch = data.least_batch if data.objective == "speed" else columns.true_batch
+    fits = batch <= columns.true_batch
+    batch = np.where(fits, batch, columns.true_batch)
+    value = np.where(fits, true_value(data, space, columns.layout, every, batch), np.nan)
+    moe = next((layer for layer in space.model.layers if layer.experts), None)
+    if moe is not None and data.objective == "ratio":
+        degrees = space.experts[columns.layout]
+        for degree in np.unique(degrees):
+            for peak in rises(moe.experts, moe.top_k, int(degree)):
+                here = np.flatnonzero((degrees == degree) & (columns.true_batch > peak))
+                there = true_value(data, space, columns.layout[here], here, np.full(len(here), float(peak)))
+                better = ~(there <= value[here]) & ~np.isnan(there)
+                value[here[better]], batch[here[better]] = there[better], peak
+    return replace(columns, true_batch=batch, true_value=value)
+
+
+def split(columns: Columns, space: Space, label: int, batch: int) -> Columns:
+    """Cut one column at `batch` into the batches below, the batch itself (exact), and the batches above."""
+    data = columns.instance
+    position = int(np.flatnonzero(data.columns == label)[0])
+    moe = next(layer for layer in space.model.layers if layer.experts)
+    at, low, high = columns.layout[position], int(data.least_batch[position]), int(data.most_batch[position])
+    ranges = [(b, e) for b, e in ((low, batch - 1), (batch, batch), (batch + 1, high)) if b <= e]
+    keep = np.concatenate([np.arange(len(data.columns)), np.full(len(ranges) - 1, position)])
+    spots = [position, *range(len(data.columns), len(keep))]
+    wider = data.only(keep)
+    fresh = {name: getattr(wider, name).copy() for name in ("columns", "least_batch", "most_batch", "read_fixed", "read_slope")}
+    anchor = "low" if data.objective == "speed" else "high"
+    for spot, (begin, end) in zip(spots, ranges, strict=True):
+        line = line_below(moe.experts, moe.top_k, int(space.experts[at]), begin, end, anchor=anchor)
+        fresh["columns"][spot] = label if spot == position else int(data.columns.max()) + 1 + spot - len(data.columns)
+        fresh["least_batch"][spot], fresh["most_batch"][spot] = begin, end
+        fresh["read_fixed"][spot] = (space.read_fixed[at] + space.expert[at] * line[0]) * MS
+        fresh["read_slope"][spot] = (space.read_slope[at] + space.expert[at] * line[1]) * MS
+    return Columns(replace(wider, **fresh), columns.layout[keep], columns.true_batch[keep], columns.true_value[keep])
+
+
+def replicas_needed(query: Query, columns: Columns, position: int, batch: int) -> int:
+    """Replicas to buy: what the limits allow for a ratio or throughput, else what the users need."""
+    data = columns.instance
+    most = int(data.most_replicas[position])
+    bounded = bool(limits_of(query)) or query.limits.replicas is not None
+    need = 1 if query.limits.users is None else math.ceil(query.limits.users / (data.stages[position] * batch))
+    if query.maximize in ("user-speed", "cost"):
+        return min(most, need)
+    if bounded:
+        return most
+    period = int(data.per_server[position]) // math.gcd(int(data.per_server[position]), int(data.parcels[position]))
+    return min(most, max(1, math.ceil(need / period)) * period)
+
+
+def shared_batch(query: Query, columns: Columns, position: int, most: int) -> int:
+    """Smallest batch with which the fewest replicas still serve the users asked for."""
+    data = columns.instance
+    users, stages = query.limits.users or 1, int(data.stages[position])
+    replicas = math.ceil(users / (stages * most))
+    return math.ceil(users / (stages * replicas))

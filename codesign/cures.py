@@ -1,0 +1,148 @@
+"""Nothing fits: which limit is in the way, and the nearest value of that limit alone that would work.
+
+By closed form over the whole space, one limit lifted at a time and all others held.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codesign.answer import CurePart
+from codesign.columns import Servers, best_batch, limits_of
+from codesign.layouts import Floats, Space
+from codesign.query import Query, option_name
+from codesign.units import show
+
+UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "chips": "1", "racks": "1", "replicas": "1",
+         "users": "1", "user_speed": "tokens/s", "tensor": "1", "context": "tokens"}  # fmt: skip
+SHARED = {"budget": "dollars", "hourly": "hourly", "power": "watts", "chips": "chips", "racks": "racks"}
+
+
+@dataclass(frozen=True)
+class Need:
+    """For each layout: the fewest replicas that serve the users at pace, and the servers that they fill."""
+
+    batch: Floats
+    replicas: Floats
+    servers: Floats  # with spares
+
+
+def need(query: Query, space: Space, servers: Servers, *, slowest_s: float | None) -> Need:
+    """What each layout needs at least; NaN where it cannot run at that pace at all."""
+    batch = best_batch(space, slowest_s).astype(np.float64)
+    batch[batch == 0] = np.nan
+    users = 1.0 if query.limits.users is None else float(query.limits.users)
+    replicas = np.ceil(users / (space.pipeline * batch))
+    return Need(batch, replicas, servers.count(replicas) + query.spare_servers)
+
+
+def _fits(query: Query, space: Space, servers: Servers, n: Need, *, without: str = "") -> Any:
+    fits = ~np.isnan(n.servers)
+    for name, limit in limits_of(query).items():
+        if SHARED.get(without) != name:
+            fits &= n.servers * getattr(servers, name)[space.chip] <= limit * (1 + 1e-12)
+    if query.limits.replicas is not None and without != "replicas":
+        fits &= n.replicas <= query.limits.replicas
+    return fits
+
+
+def cures(query: Query, space: Space, servers: Servers, respace: Callable[[Query], Space]) -> list[CurePart]:
+    """Every single limit whose change alone makes the query feasible, with the value from which it does."""
+    limits = query.limits
+    slowest_s = None if limits.user_speed is None else 1.0 / limits.user_speed
+    n = need(query, space, servers, slowest_s=slowest_s)
+    found = []
+    for limit, array in SHARED.items():
+        asked = getattr(limits, limit)
+        fits = _fits(query, space, servers, n, without=limit)
+        if asked is not None and fits.any():
+            least = float(np.min((n.servers * getattr(servers, array)[space.chip])[fits]))
+            found.append(_part(f"limits.{limit}", asked, math.ceil(least - 1e-9) if limit == "racks" else least))
+    if limits.replicas is not None and (fits := _fits(query, space, servers, n, without="replicas")).any():
+        found.append(_part("limits.replicas", limits.replicas, float(np.min(n.replicas[fits]))))
+    if limits.users is not None:
+        found += _fewer_users(query, space, servers, n)
+    if limits.user_speed is not None:
+        found += _slower_users(query, space, servers)
+    if limits.tensor is not None:
+        found += _larger_groups(query, respace, servers, slowest_s)
+    return found + _shorter_context(query, respace, servers, slowest_s)
+
+
+def _most_replicas(query: Query, space: Space, servers: Servers) -> Floats:
+    most = np.full(len(space), np.inf)
+    for name, limit in limits_of(query).items():
+        most = np.minimum(most, np.floor(limit * (1 + 1e-12) / getattr(servers, name)[space.chip]))
+    most = np.floor(np.maximum(most - query.spare_servers, 0) * servers.per_server / servers.parcels)
+    return np.minimum(most, np.inf if query.limits.replicas is None else query.limits.replicas)
+
+
+def _fewer_users(query: Query, space: Space, servers: Servers, n: Need) -> list[CurePart]:
+    with np.errstate(invalid="ignore"):
+        users = _most_replicas(query, space, servers) * space.pipeline * n.batch
+    most = np.nanmax(np.where(np.isnan(users), 0.0, users), initial=0.0)
+    return [_part("limits.users", query.limits.users, float(most))] if most >= 1 else []
+
+
+def _slower_users(query: Query, space: Space, servers: Servers) -> list[CurePart]:
+    """The fastest speed that any affordable layout gives at the smallest batch that serves the users."""
+    most = _most_replicas(query, space, servers)
+    users = 1.0 if query.limits.users is None else float(query.limits.users)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        batch = np.maximum(np.ceil(users / (most * space.pipeline)), 1.0)
+    able = np.flatnonzero((space.reason == 0) & (most >= 1) & (batch <= space.room))
+    if len(able) == 0:
+        return []
+    fastest = float(np.min(space.step_s(batch[able], able)))
+    return [_part("limits.user_speed", query.limits.user_speed, 1.0 / fastest)]
+
+
+def _larger_groups(
+    query: Query, respace: Callable[[Query], Space], servers: Servers, slowest_s: float | None
+) -> list[CurePart]:
+    free = query.model_copy(update={"limits": query.limits.model_copy(update={"tensor": None})})
+    space = respace(free)
+    wider = _filled(servers, space)
+    fits = _fits(query, space, wider, need(query, space, wider, slowest_s=slowest_s))
+    return [_part("limits.tensor", query.limits.tensor, float(np.min(space.tensor[fits])))] if fits.any() else []
+
+
+def _shorter_context(
+    query: Query, respace: Callable[[Query], Space], servers: Servers, slowest_s: float | None
+) -> list[CurePart]:
+    """The longest context that works, by bisection: time and memory never fall as it grows."""
+
+    def works(context: int) -> bool:
+        space = respace(query.model_copy(update={"context": context}))
+        filled = _filled(servers, space)
+        return bool(_fits(query, space, filled, need(query, space, filled, slowest_s=slowest_s)).any())
+
+    low, high = 0, query.context - 1
+    if high < 1 or not works(1):
+        return []
+    low = 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if works(middle) else (low, middle - 1)
+    return [_part("context", query.context, float(low))]
+
+
+def _filled(servers: Servers, space: Space) -> Servers:
+    """The same servers, filled by another space of the same chips."""
+    size = servers.chips[space.chip]
+    spans = space.tensor > size
+    parcels = np.where(spans, space.pipeline * np.ceil(space.tensor / size), space.pipeline).astype(np.float64)
+    return Servers(servers.dollars, servers.hourly, servers.watts, servers.chips, servers.racks, parcels,
+                   np.where(spans, 1.0, size // space.tensor))  # fmt: skip
+
+
+def _part(key: str, asked: float | None, works: float) -> CurePart:
+    unit = UNITS[key.split(".")[-1]]
+    word = "at most" if key in ("limits.users", "limits.user_speed", "context") else "at least"
+    shown = f"{works:,.0f} tokens" if unit == "tokens" else show(works, unit)
+    return CurePart(
+        limit=key, asked=f"{option_name(key)} {show(float(asked or 0), unit)}", works=f"{word} {shown}", value=works
+    )

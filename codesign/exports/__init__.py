@@ -1,0 +1,1 @@
+"""One format a file; files are written whole or not at all."""

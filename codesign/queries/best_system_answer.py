@@ -1,0 +1,261 @@
+"""The words and numbers of a best-system answer, from what was prepared, solved and audited."""
+
+import math
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import numpy as np
+
+from codesign import __version__
+from codesign.answer import Answer, CurePart, InputPart, LimitPart, MoneyPart, OtherPart, PerformancePart, ProofPart, SystemPart
+from codesign.audit import Audited, Enumerated, System
+from codesign.catalog import split_path
+from codesign.columns import most_replicas
+from codesign.layouts import REASONS
+from codesign.performance import Layout
+from codesign.prepared import Prepared, Solved
+from codesign.query import Query
+from codesign.records import ModelRecord, numbers
+from codesign.units import show
+from formulations.outcome import Status
+
+LIMIT_UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "chips": "chips", "racks": "racks",
+               "replicas": "replicas", "tensor": "chips", "user_speed": "tokens/s", "users": "users", "memory": "B"}  # fmt: skip
+DOUBTFUL = ("unverified", "assumed", "announced")
+
+
+def direction(query: Query) -> int:
+    """1 where more is better, -1 where less is."""
+    return -1 if query.maximize == "cost" else 1
+
+
+def better(query: Query, value: float, than: float) -> bool:
+    """Whether one objective value (SI) beats another."""
+    return direction(query) * (value - than) > 0
+
+
+def objective_si(query: Query, value: float | None) -> float | None:
+    """A value in the program's unit as the objective in SI (see `audit.objective`)."""
+    if value is None:
+        return None
+    if query.maximize == "user-speed":
+        return 1e3 / value if value > 0 else None
+    if query.maximize == "cost":
+        return value * 1e3 if query.dollars == "capital" else value
+    per_ms = query.maximize == "throughput" or (query.maximize == "throughput-per-dollar" and query.dollars == "per-hour")
+    return value * 1e3 if per_ms else value
+
+
+def objective_unit(query: Query) -> str:
+    """Unit of the objective."""
+    money = "USD" if query.dollars == "capital" else "USD/h"
+    return {
+        "throughput": "tokens/s", "user-speed": "tokens/s", "cost": money,
+        "throughput-per-watt": "tokens/s/W", "throughput-per-dollar": "tokens/s per " + money,
+    }[query.maximize]  # fmt: skip
+
+
+def layout_name(layout: Layout) -> str:
+    """ "TP8 PP2 EP1 fp8": how people write a layout."""
+    expert = f" EP{layout.expert}" if layout.expert > 1 else ""
+    return f"TP{layout.tensor} PP{layout.pipeline}{expert} {layout.weights}"
+
+
+def answer(p: Prepared, solved: Solved, system: System, a: Audited, every: Enumerated | None, seconds: dict[str, float]) -> Answer:
+    """The document of a system found."""
+    proof = _proof(p, solved, a, every, seconds)
+    status: Literal["optimal", "feasible"] = "optimal" if solved.outcome.status is Status.OPTIMAL else "feasible"
+    if status == "optimal" and (proof.gap is None or proof.gap > 1e-6):
+        status = "feasible"
+    inputs = _inputs(p, system)
+    return Answer(
+        status=status, mode=p.query.mode, query=_query(p.query), system=_system(system, a),
+        performance=_performance(p.query, system, a), money=_money(p, system, a), limits=_limits(system, a),
+        proof=proof, others=_others(p, a.value), left_out=_left_out(p), inputs=inputs,
+        unverified=tuple(f"{i.path} = {i.value} ({i.confidence})" for i in inputs if i.confidence in DOUBTFUL),
+        assumptions=_assumptions(p), **_provenance(p, system),
+    )  # fmt: skip
+
+
+def infeasible(p: Prepared, cures: list[CurePart], seconds: dict[str, float]) -> Answer:
+    """The document of a query that nothing satisfies."""
+    if not p.supply.offers:
+        way = "no chip is allowed that has every number this query needs; see left_out"
+    elif cures:
+        way = "; ".join(f"{c.asked} ({c.limit}): alone, {c.works} would work" for c in cures)
+    else:
+        way = "no single limit: at least two of them must give"
+    return Answer(
+        status="infeasible", mode=p.query.mode, query=_query(p.query), left_out=_left_out(p), in_the_way=way,
+        cures=tuple(cures), assumptions=_assumptions(p), **_provenance(p, None),
+    )  # fmt: skip
+
+
+def _query(query: Query) -> dict[str, Any]:
+    return query.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+def _left_out(p: Prepared) -> dict[str, str]:
+    return {x.name: x.reason for x in p.supply.left_out}
+
+
+def _provenance(p: Prepared, system: System | None) -> dict[str, Any]:
+    paths = [f"models.{p.query.model}", "prices.default", *(system.offer.chip.paths if system else ())]
+    return {
+        "catalogue": p.catalog.digest(),
+        "hashes": {path: p.catalog.hashes[path] for path in paths},
+        "versions": {name: _version(name) for name in ("codesign", "highspy", "pyomo", "numpy")},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return __version__ if name == "codesign" else "unknown"
+
+
+def _system(s: System, a: Audited) -> SystemPart:
+    chip, layout = s.offer.chip, s.layout
+    return SystemPart(
+        chip=chip.name, title=chip.title, vendor=chip.vendor, composed=chip.die is not None, memory=chip.memory,
+        memory_family=chip.family, stacks=chip.stacks, tensor=layout.tensor, pipeline=layout.pipeline,
+        expert=layout.expert, weights=layout.weights, kv=layout.kv, chips_per_replica=layout.chips,
+        replicas=s.replicas, batch=s.batch, users_per_replica=layout.pipeline * s.batch, servers=a.servers,
+        servers_bought=a.servers_bought, chips_bought=a.chips_bought, racks=a.racks,
+    )  # fmt: skip
+
+
+def _performance(query: Query, s: System, a: Audited) -> PerformancePart:
+    shares = a.time.shares()
+    return PerformancePart(
+        step_s=a.time.step_s, user_speed=a.user_speed, users=a.users, throughput=a.throughput, shares=shares,
+        limiting=max(shares, key=lambda name: shares[name]), batch_limited_by=_batch_limit(query, s, a),
+        memory_bytes=a.memory_bytes, usable_bytes=float(s.offer.chip.usable_bytes or 0.0), room=a.room,
+    )  # fmt: skip
+
+
+def _batch_limit(query: Query, s: System, a: Audited) -> str:
+    if query.maximize in ("user-speed", "cost"):
+        return "users asked for" if query.limits.users else "one user is fastest"
+    if s.batch >= a.room:
+        return "memory capacity"
+    return "user speed" if query.limits.user_speed is not None else "the objective"
+
+
+def _money(p: Prepared, s: System, a: Audited) -> MoneyPart:
+    bill, n, economy = s.offer.bill, a.servers_bought, p.supply.economics
+    parts = {"chips": bill.chips_usd, "servers": bill.server_usd, "network": bill.network_usd, "facility": bill.facility_usd}
+    return MoneyPart(
+        capital_usd=a.capital_usd, capital={k: v * n for k, v in parts.items() if v is not None},
+        hourly_usd=a.hourly_usd, hourly={k: v * n for k, v in bill.hourly.items()}, usd_per_mtok=a.usd_per_mtok,
+        utilisation=economy.utilisation, power_w=a.power_w,
+        facility_w=None if a.power_w is None else a.power_w * economy.pue * economy.load,
+    )  # fmt: skip
+
+
+def _limits(s: System, a: Audited) -> tuple[LimitPart, ...]:
+    """A shared limit binds where one more server would break it; speed and memory where one more user would."""
+    parts = []
+    for name, allowed in a.allowed.items():
+        used = a.used[name]
+        if name in ("budget", "hourly", "power", "chips", "racks"):
+            binding = used * (a.servers_bought + 1) / a.servers_bought > allowed
+        elif name == "user_speed":
+            binding = used < allowed * (1 + 1.0 / max(s.batch, 1)) and s.batch < a.room
+        elif name == "users":
+            binding = used - s.layout.pipeline * s.replicas < allowed
+        elif name == "memory":
+            binding = s.batch >= a.room
+        else:
+            binding = used >= allowed
+        parts.append(LimitPart(name=name, used=used, allowed=allowed, unit=LIMIT_UNITS[name], binding=binding))
+    return tuple(parts)
+
+
+def _proof(p: Prepared, solved: Solved, a: Audited, every: Enumerated | None, seconds: dict[str, float]) -> ProofPart:
+    bound = objective_si(p.query, solved.bound())
+    gap = None if bound is None else max(0.0, direction(p.query) * (bound - a.value) / abs(a.value))
+    feasible = ~np.isnan(p.columns.true_value)
+    layouts = len(set(p.columns.layout[feasible].tolist()))
+    return ProofPart(
+        objective=f"maximise {p.query.maximize}" if p.query.maximize != "cost" else "minimise cost",
+        unit=objective_unit(p.query), value=a.value, bound=bound, gap=gap, considered=len(p.space),
+        impossible=_impossible(p, layouts), feasible=layouts, columns=len(solved.columns.layout),
+        removed=int(len(solved.columns.layout) - solved.proof.solved), solved=solved.proof.solved,
+        solves=solved.rounds if solved.proof.trace is None else solved.proof.trace.solves + solved.rounds - 1,
+        nodes=solved.proof.nodes, enumerated=None if every is None else every.points, seconds=seconds,
+    )  # fmt: skip
+
+
+def _impossible(p: Prepared, feasible: int) -> dict[str, int]:
+    counts = Counter({REASONS[code]: int(n) for code, n in enumerate(np.bincount(p.space.reason, minlength=len(REASONS))) if code})
+    can_run = p.space.reason == 0
+    poor = can_run & (most_replicas(p.query, p.space, p.servers) < 1)
+    counts["one replica exceeds a limit"] = int(poor.sum())
+    counts["too slow for its users, or for all users at once"] = int((can_run & ~poor).sum()) - feasible
+    return {reason: n for reason, n in counts.items() if n}
+
+
+def _others(p: Prepared, best: float) -> tuple[OtherPart, ...]:
+    """Best of every memory family on offer, and the best product, in closed form."""
+    data = p.columns
+    family = np.array([offer.chip.family for offer in p.supply.offers], dtype=object)
+    product = np.array([offer.chip.die is None for offer in p.supply.offers])
+    of_column = p.space.chip[data.layout]
+    groups = [(f, family[of_column] == f) for f in sorted(set(family.tolist()))]
+    groups.append(("best product", product[of_column] if len(product) else np.zeros(0, dtype=bool)))
+    parts = [_other(p, label, mask, best) for label, mask in groups]
+    return tuple(sorted(parts, key=lambda o: (o.label == "best product", o.behind is None, o.behind or 0.0)))
+
+
+def _other(p: Prepared, label: str, mask: Any, best: float) -> OtherPart:
+    values = np.where(mask, p.columns.true_value, np.nan)
+    if np.isnan(values).all():
+        return OtherPart(label=label, chip=None, layout=None, replicas=None, value=None, behind=None,
+                         why="no layout within the limits")  # fmt: skip
+    up = p.columns.instance.objective == "ratio"
+    at = int(np.nanargmax(values) if up else np.nanargmin(values))
+    value = objective_si(p.query, float(values[at])) or math.nan
+    behind = (best - value) / best * direction(p.query)
+    position = int(p.columns.layout[at])
+    return OtherPart(
+        label=label, chip=p.space.chips[int(p.space.chip[position])].name, layout=layout_name(p.space.layout(position)),
+        replicas=int(p.columns.instance.most_replicas[at]) if up else None, value=value, behind=max(0.0, behind),
+    )  # fmt: skip
+
+
+def _inputs(p: Prepared, s: System) -> tuple[InputPart, ...]:
+    """Every number of the entries behind the system, with its source; a model's shape counts as one."""
+    found = []
+    for path in (*s.offer.chip.paths, "prices.default"):
+        folder, name, _ = split_path(path, p.catalog.records)
+        for key, fact in numbers(p.catalog.records[folder][name]):
+            found.append(InputPart(path=f"{path}.{key}", value=str(fact.value), unit=fact.unit, si=fact.si,
+                                   source=fact.source, date=fact.date, confidence=fact.confidence))  # fmt: skip
+    model = p.catalog.get(ModelRecord, p.query.model)
+    shape = InputPart(path=f"models.{model.name}", value="shape", unit="", si=None, source=model.source,
+                      date=model.date, confidence=model.confidence)  # fmt: skip
+    return (*found, shape)
+
+
+def _assumptions(p: Prepared) -> tuple[str, ...]:
+    q = p.query
+    said = [
+        "mode limit: peak rates, ideal overlap, the study's collective latencies (arXiv 2507.14397); no system does better",
+        "decode only, every user at the full context; prefill, activations and runtime memory are not counted",
+        f"prices: {q.basis}, {'as sold' if q.price_basis == 'sold' else 'at manufacturing cost'}; "
+        + ("capital is chips, servers, network and facility" if q.basis == "buy" else "a chip-hour is all-in"),
+        "power is provisioned IT power; whole servers are bought",
+        f"dollars per million tokens at {p.supply.economics.utilisation:.0%} utilisation",
+    ]
+    said += [f"assumed by the user: {path} = {value}" for path, value in q.assumptions().items()]
+    if q.spare_servers:
+        said.append(f"{q.spare_servers} spare servers are bought and kept idle")
+    return tuple(said)
+
+
+def amount(value: float, unit: str) -> str:
+    """A quantity of the answer for people."""
+    return show(value, unit) if unit in ("USD", "USD/h", "W", "B", "s", "tokens/s") else f"{value:,.6g} {unit}"

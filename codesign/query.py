@@ -1,0 +1,192 @@
+"""A question as the user wrote it: limits, what is allowed, what is maximised. Checked, in SI.
+
+The same fields come from a TOML file, from options, or both; options override the file. A message
+names the place that said it. `as_toml` writes a query that gives the same answer again.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+
+from codesign.catalog import faults_of
+from codesign.errors import DataError
+from codesign.units import si
+
+Maximize = Literal["throughput-per-dollar", "throughput", "throughput-per-watt", "user-speed", "cost"]
+Precision = Literal["bf16", "fp8", "int8", "fp4"]
+
+
+def _read(unit: str) -> BeforeValidator:
+    def read(raw: Any) -> Any:
+        if raw is None:
+            return None
+        try:
+            return si(raw, unit)
+        except DataError as error:
+            raise ValueError(str(error)) from error
+
+    return BeforeValidator(read)
+
+
+def _write(unit: str) -> PlainSerializer:
+    return PlainSerializer(lambda x: None if x is None else f"{x!r} {unit}".strip(), when_used="unless-none")
+
+
+def _listed(raw: Any) -> Any:
+    return [part.strip() for part in raw.split(",") if part.strip()] if isinstance(raw, str) else raw
+
+
+NONE = "none"  # an option's value that lifts a limit of the file
+
+Money = Annotated[float, _read("USD"), _write("USD"), Field(gt=0)]
+MoneyPerHour = Annotated[float, _read("USD/h"), _write("USD/h"), Field(gt=0)]
+Power = Annotated[float, _read("W"), _write("W"), Field(gt=0)]
+Speed = Annotated[float, _read("tokens/s"), _write("tokens/s"), Field(gt=0)]
+Seconds = Annotated[float, _read("s"), _write("s"), Field(gt=0)]
+Count = Annotated[int, _read("1"), Field(ge=1)]
+Tokens = Annotated[int, _read("tokens"), Field(ge=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Precisions = Annotated[tuple[Precision, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class Part(BaseModel):
+    """A table of a query; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(Part):
+    """What the system must stay within, and what its users must get; absent: no limit."""
+
+    budget: Money | None = None            # capital: chips, servers, network, facility
+    hourly: MoneyPerHour | None = None
+    power: Power | None = None             # provisioned IT power
+    chips: Count | None = None             # chips bought, spares included
+    racks: Count | None = None
+    user_speed: Speed | None = None        # tokens/s that each user gets at least
+    users: Count | None = None             # concurrent users to hold at once
+    replicas: Count | None = None
+    tensor: Count | None = None            # largest tensor degree
+
+
+class Choice(Part):
+    """Names of memories (or families), chips and vendors; empty: all."""
+
+    memories: Names = ()
+    chips: Names = ()
+    vendors: Names = ()
+
+
+class Query(Part):
+    """The built-in defaults are those of a plain capital query in mode limit."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    model: str
+    context: Tokens
+    precision: Precisions = ("fp8",)
+    kv_precision: Precision | None = None  # None: fp8 beside 8 and 4 bit weights, bf16 beside bf16
+    mode: Literal["limit"] = "limit"
+    maximize: Maximize = "throughput-per-dollar"
+    dollars: Literal["capital", "per-hour"] = "capital"
+    basis: Literal["buy", "hyperscaler", "rent"] = "buy"
+    price_basis: Literal["sold", "cost"] = "sold"
+    hardware: Literal["any", "catalogue", "composed"] = "any"
+    available_by: Count | None = None
+    spare_servers: Annotated[int, Field(ge=0)] = 0
+    time_limit: Seconds | None = None
+    limits: Limits = Limits()
+    allow: Choice = Choice()
+    forbid: Choice = Choice()
+    cost: dict[str, str | float] = Field(default_factory=dict)    # prices/default.toml, this query only
+    assume: dict[str, str | float] = Field(default_factory=dict)  # any other number of the catalogue
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Query":
+        if self.maximize == "cost" and self.limits.users is None:
+            raise ValueError("limits.users is missing: cost asks for the cheapest system that serves them")
+        if self.basis != "buy" and self.limits.budget is not None:
+            raise ValueError(
+                f"limits.budget is capital, and basis {self.basis!r} has none; "
+                "give dollars per hour (--budget '$900/h', limits.hourly), or --budget none"
+            )
+        if self.basis != "buy" and self.dollars == "capital" and self.maximize in ("throughput-per-dollar", "cost"):
+            raise ValueError(f"dollars = 'capital' with basis {self.basis!r}; use dollars = 'per-hour'")
+        return self
+
+    def kv(self, weights: str) -> str:
+        """Precision of the KV cache beside weights of a precision."""
+        if self.kv_precision is not None:
+            return self.kv_precision
+        return "bf16" if weights == "bf16" else "fp8"
+
+    def assumptions(self) -> dict[str, str | float]:
+        """Catalogue path -> value, of both `cost` and `assume`."""
+        return {**{f"prices.default.{key}": value for key, value in self.cost.items()}, **self.assume}
+
+    def as_toml(self) -> str:
+        """The query as a file that reproduces the answer."""
+        import tomli_w
+
+        content = self.model_dump(by_alias=True, exclude_none=True, mode="json")
+        return tomli_w.dumps({k: v for k, v in content.items() if v not in ({}, [])})
+
+
+def read_query(path: Path | None, options: Mapping[str, Any], builtin: str) -> Query:
+    """The query of a file (`builtin`, as text, where `path` is None) with `options` over it.
+
+    `options` maps dotted keys ("limits.budget") to written values; None values were not given, and
+    "none" takes away what the file says.
+    Raises DataError naming file or option, key, value and what would be right.
+    """
+    where = "built-in query" if path is None else str(path)
+    table = _table(path, builtin, where)
+    given = {key: value for key, value in options.items() if value is not None}
+    for key, value in given.items():
+        *parents, last = key.split(".")
+        spot = table
+        for parent in parents:
+            spot = spot.setdefault(parent, {})
+            if not isinstance(spot, dict):
+                raise DataError(f"{where}: {parent} = {spot!r}: expected a table [{parent}]")
+        if value == NONE:
+            spot.pop(last, None)
+        else:
+            spot[last] = {**spot.get(last, {}), **value} if isinstance(value, dict) else value
+    try:
+        return Query.model_validate(table)
+    except ValidationError as error:
+        raise DataError("\n".join(_told(line, given, where) for line in faults_of(error, where))) from error
+
+
+def _table(path: Path | None, builtin: str, where: str) -> dict[str, Any]:
+    try:
+        text = builtin if path is None else path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise DataError(f"{where}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{where}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{where}: not readable as TOML: {error}") from error
+
+
+def option_name(key: str) -> str:
+    """The option that sets a query key: "limits.user_speed" -> "--user-speed"."""
+    known = {"limits.hourly": "--budget", "allow.memories": "--memory", "allow.chips": "--chip",
+             "allow.vendors": "--vendor", "forbid.memories": "--no-memory", "forbid.chips": "--no-chip",
+             "forbid.vendors": "--no-vendor"}  # fmt: skip
+    return known.get(key, "--" + key.split(".")[-1].replace("_", "-"))
+
+
+def _told(line: str, given: Mapping[str, Any], where: str) -> str:
+    """The line with the option's name in place of file and key, where an option said it."""
+    for key in given:
+        if line.startswith(f"{where}: {key}"):
+            return option_name(key) + line[len(where) + 2 + len(key) :]
+    return line
+
+
+MAXIMIZE: tuple[str, ...] = get_args(Maximize)

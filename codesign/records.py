@@ -1,0 +1,297 @@
+"""What a catalogue file may say: one pydantic record for each kind of thing.
+
+A record is a file as written, checked. Unknown keys, missing sources, wrong units and numbers
+that are not finite are errors. A number that nobody publishes is left out of the file: the
+field is None then, and what needs it says so. No field has a default value for a quantity.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from codesign.facts import Confidence, Fact, In
+
+Bytes = Annotated[Fact, In("B")]
+BytesPerSecond = Annotated[Fact, In("B/s")]
+Flops = Annotated[Fact, In("FLOP/s")]
+Watts = Annotated[Fact, In("W")]
+Seconds = Annotated[Fact, In("s")]
+Metres = Annotated[Fact, In("m")]
+SquareMetres = Annotated[Fact, In("m2")]
+Dollars = Annotated[Fact, In("USD")]
+DollarsOrNone = Annotated[Fact, In("USD", "nonnegative")]
+DollarsPerHour = Annotated[Fact, In("USD/h")]
+Ratio = Annotated[Fact, In("1")]
+Whole = Annotated[Fact, In("1", whole=True)]
+WholeOrNone = Annotated[Fact, In("1", "nonnegative", whole=True)]
+
+
+class Record(BaseModel):
+    """What every file has: schema 1, the name that is also the file's name, a title."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    schema_: Literal[1] = Field(alias="schema")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
+    title: str = Field(min_length=1)
+    note: str = ""
+
+
+class MemoryRecord(Record):
+    """A memory technology; a `stack` is one HBM stack, one GDDR or LPDDR package, one DDR channel."""
+
+    kind: Literal["hbm", "gddr", "lpddr", "ddr", "stacked", "sram", "flash"]
+    family: str  # "hbm3e" for both stack heights: what people filter by
+    capacity: Bytes | None = None          # of one stack
+    bandwidth: BytesPerSecond | None = None  # of one stack, one direction, as it ships
+    bus_width: Whole | None = None         # bits of one stack's interface
+    energy: Annotated[Fact, In("J/B")] | None = None    
+    shoreline: Metres | None = None        # die edge that one stack's interface takes
+    footprint: SquareMetres | None = None  # package area of one stack
+    price: Annotated[Fact, In("USD/B")] | None = None   
+    available: Whole | None = None         # year of volume
+    area_density: Annotated[Fact, In("B/m2")] | None = None  # on-die memories
+    bandwidth_density: Annotated[Fact, In("B/s/m2")] | None = None  # on-die memories
+
+
+class PeakRates(BaseModel):
+    """Dense peak rates, without sparsity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    bf16: Flops | None = None
+    fp8: Flops | None = None
+    fp4: Flops | None = None
+    int8: Flops | None = None
+    vector: Flops | None = None  # FP32 outside the tensor units
+
+
+class Connections(BaseModel):
+    """How chips of a kind are joined; bandwidths are per chip and per direction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    scale_up: str | None = None             # a link of instances/links
+    scale_up_bandwidth: BytesPerSecond | None = None
+    domain: Whole | None = None             # chips that scale_up joins
+    scale_out: str | None = None
+    scale_out_bandwidth: BytesPerSecond | None = None
+
+
+class ChipRecord(Record):
+    """A chip that one can buy, rent, or read about. `raw` and `usable` memory are kept apart."""
+
+    vendor: str
+    status: Literal["shipping", "announced", "study", "internal"]
+    memory: str                              # a memory of instances/memory
+    stacks: Whole | None = None
+    raw_memory: Bytes | None = None
+    usable_memory: Bytes | None = None
+    bandwidth: BytesPerSecond | None = None
+    peak: PeakRates
+    power: Watts | None = None               # thermal design power of the chip
+    connections: Connections = Field(default_factory=Connections)
+    server: str | None = None                # a server of instances/servers
+    price: Dollars | None = None             # bought
+    manufacturing_cost: Dollars | None = None
+    hyperscaler: DollarsPerHour | None = None  # an owner's all-in cost of a chip-hour
+    rent: DollarsPerHour | None = None       # list price of a chip-hour
+    available: Whole | None = None
+    die_area: SquareMetres | None = None     # all dies together
+    process: str | None = None
+
+
+class DieRecord(Record):
+    """Compute silicon to be joined with n stacks of a memory: one package, sold as one chip."""
+
+    vendor: str
+    process: str                             # a process of instances/processes
+    package: str                             # a package of instances/packages
+    dies: Whole                              # equal dies in the package
+    die_area: SquareMetres                   # of one of them
+    harvest: Ratio                           # share of defective dies that still sell
+    peak: PeakRates
+    logic_power: Watts                       # the chip without its memory
+    interfaces: tuple[Literal["hbm", "gddr", "lpddr", "ddr", "stacked", "flash"], ...]
+    shoreline: Metres                        # die edge free for memory interfaces
+    pin_rate: BytesPerSecond                 # fastest that the die drives one memory pin
+    usable: Ratio                            # sold share of the raw memory
+    usable_with: dict[str, Ratio] = Field(default_factory=dict)  # where a product shows another share
+    connections: Connections
+    server: str
+    test: Dollars                            # test, assembly, auxiliary parts
+    assembly_yield: Ratio
+    margin: Ratio                            # gross margin of the vendor on cost
+    nre: Dollars                             # design, masks, tape-out
+    volume: Whole                            # chips over which nre is spread
+    available: Whole
+
+
+class ProcessRecord(Record):
+    """A silicon process: what a wafer costs and how often it fails."""
+
+    wafer_price: Dollars
+    wafer_diameter: Metres
+    defect_density: Annotated[Fact, In("/m2")]            
+    clustering: Ratio                        # alpha of the negative binomial yield
+
+
+class PackageRecord(Record):
+    """An advanced package: its price and how many stacks it can carry."""
+
+    price: Dollars
+    most_stacks: Whole
+
+
+class GroupLatency(BaseModel):
+    """Latency of one collective over a group of at most `group` chips, for a tiny message."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    group: int = Field(ge=2)
+    latency: Seconds
+
+
+class LinkRecord(Record):
+    """A fabric: ideal collective latencies (mode limit) and measured ones."""
+
+    kind: Literal["scale-up", "scale-out"]
+    limit: tuple[GroupLatency, ...]          # rising in group; larger groups have no number
+    hop: Seconds                             # one send between neighbours, mode limit
+    measured: tuple[GroupLatency, ...] = ()
+
+
+class ServerRecord(Record):
+    """The unit in which chips are bought: a server, or a rack sold whole."""
+
+    chips: Whole
+    price: DollarsOrNone | None = None       # everything in it but the accelerators
+    power: Annotated[Fact, In("W", "nonnegative")] | None = None  # likewise
+    per_rack: Whole                          # how many fill a rack
+
+
+class EconomicsRecord(Record):
+    """Money around the chips: network, building, electricity, finance."""
+
+    network: DollarsOrNone                   # a chip's share of the scale-out network
+    facility: Annotated[Fact, In("USD/W", "nonnegative")]       # building per watt of IT power
+    electricity: Annotated[Fact, In("USD/J", "nonnegative")]  
+    pue: Ratio
+    load: Ratio                              # mean draw over provisioned power
+    depreciation: Annotated[Fact, In("years")]              # chips, servers, network
+    facility_life: Annotated[Fact, In("years")]           
+    cost_of_money: Annotated[Fact, In("1/years", "nonnegative")]
+    upkeep: Annotated[Fact, In("1/years", "nonnegative")]       # a year's upkeep over capital
+    utilisation: Ratio                       # share of hours at the stated load, for $ per token
+
+
+class MlaShape(BaseModel):
+    """Multi-head latent attention."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    q_rank: int = Field(gt=0)
+    kv_rank: int = Field(gt=0)
+    nope_dim: int = Field(gt=0)
+    rope_dim: int = Field(gt=0)
+    v_dim: int = Field(gt=0)
+
+
+class ExpertShape(BaseModel):
+    """The mixture-of-experts layers of a model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    experts: int = Field(gt=1)
+    top_k: int = Field(gt=0)
+    ffn: int = Field(gt=0)
+    shared_ffn: int = Field(ge=0)            # width of all shared experts together
+    first_dense: int = Field(ge=0)           # layers before the first with experts
+    every: int = Field(ge=1)                 # 2: every second layer has experts
+
+
+class PublishedCount(BaseModel):
+    """A parameter count as its publisher prints it, and why ours may differ."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    total: str                               # "405B", "30.5B": compared to its own digits
+    active: str | None = None
+    source: str
+    difference: str = ""                     # cause, where the printed digits differ from ours
+
+
+class ModelRecord(Record):
+    """The exact shape of a transformer, from its published configuration."""
+
+    source: str
+    date: str = Field(pattern=r"^\d{4}(-\d{2}){0,2}$")
+    confidence: Confidence
+    layers: int = Field(gt=0)
+    hidden: int = Field(gt=0)
+    vocab: int = Field(gt=0)
+    tied_embedding: bool
+    heads: int = Field(gt=0)
+    kv_heads: int | None = Field(default=None, gt=0)
+    head_dim: int | None = Field(default=None, gt=0)
+    mla: MlaShape | None = None
+    qkv_bias: bool = False
+    output_bias: bool = False
+    qk_norm: Literal["none", "head", "full"] = "none"  # a norm of head_dim, or over all heads
+    norms: int = Field(default=2, gt=0)      # norms of `hidden` in one layer
+    dense_ffn: int | None = Field(default=None, gt=0)
+    ffn_matrices: Literal[2, 3] = 3          # 3: gate, up, down
+    experts: ExpertShape | None = None
+    router_bias: bool = False
+    expert_bias: bool = False
+    sinks: bool = False                      # one learned sink per head
+    window: int | None = Field(default=None, gt=0)
+    full_attention_every: int | None = Field(default=None, gt=0)  # the others see `window` tokens
+    context: int = Field(gt=0)
+    native: Literal["bf16", "fp8", "mxfp4"]
+    published: PublishedCount
+
+    @model_validator(mode="after")
+    def _whole_shape(self) -> "ModelRecord":
+        if (self.mla is None) == (self.kv_heads is None or self.head_dim is None):
+            raise ValueError("give either mla, or kv_heads and head_dim")
+        if self.experts is None and self.dense_ffn is None:
+            raise ValueError("a model without experts needs dense_ffn")
+        if (self.window is None) != (self.full_attention_every is None):
+            raise ValueError("window and full_attention_every go together")
+        return self
+
+
+class SourceRecord(BaseModel):
+    """Where numbers come from: title, address or DOI, the day it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    title: str
+    url: str
+    read: str = Field(pattern=r"^\d{4}(-\d{2}){0,2}$")
+
+
+KINDS: dict[str, type[Record]] = {
+    "memory": MemoryRecord,
+    "chips": ChipRecord,
+    "dies": DieRecord,
+    "models": ModelRecord,
+    "links": LinkRecord,
+    "servers": ServerRecord,
+    "processes": ProcessRecord,
+    "packages": PackageRecord,
+    "prices": EconomicsRecord,
+}
+
+
+def numbers(record: BaseModel, prefix: str = "") -> list[tuple[str, Fact]]:
+    """Every sourced number of a record as (dotted path inside the record, fact)."""
+    found: list[tuple[str, Fact]] = []
+    for key in type(record).model_fields:
+        value = getattr(record, key)
+        path = f"{prefix}{key}"
+        if isinstance(value, Fact):
+            found.append((path, value))
+        elif isinstance(value, BaseModel):
+            found += numbers(value, f"{path}.")
+        elif isinstance(value, tuple | dict):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            for name, item in items:
+                if isinstance(item, Fact):
+                    found.append((f"{path}.{name}", item))
+                elif isinstance(item, BaseModel):
+                    found += numbers(item, f"{path}.{name}.")
+    return found

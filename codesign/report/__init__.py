@@ -1,0 +1,1 @@
+"""Answers and catalogue entries for people."""

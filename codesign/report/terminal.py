@@ -1,0 +1,144 @@
+"""An answer on the terminal: what to buy, what it does, what limits it, what proves it."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from codesign.answer import Answer, LimitPart, MoneyPart, PerformancePart, ProofPart, SystemPart
+from codesign.units import show
+
+DOLLARS = ("USD", "USD/h", "W", "B", "s", "tokens/s")
+
+
+def render(answer: Answer) -> Iterator[RenderableType]:
+    """The parts of an answer in reading order."""
+    if answer.status == "infeasible":
+        yield from _infeasible(answer)
+        return
+    if answer.system is None or answer.performance is None or answer.money is None or answer.proof is None:
+        raise ValueError(f"{answer.status} answer without a system")
+    yield Text(_headline(answer.system, answer.status), style="bold")
+    yield Padding(_system(answer.system, answer.performance, answer.money), (0, 0, 0, 2))
+    yield Text("\nLimits", style="bold")
+    yield Padding(_limits(answer.limits), (0, 0, 0, 2))
+    yield Text("\nProof", style="bold")
+    yield Padding(_proof(answer.proof), (0, 0, 0, 2))
+    yield Text("\nBest of the other memory technologies (closed form, same limits)", style="bold")
+    yield Padding(_others(answer), (0, 0, 0, 2))
+    yield from _footnotes(answer)
+
+
+def _headline(s: SystemPart, status: str) -> str:
+    proven = "" if status == "optimal" else " (best found; not proven in the time given)"
+    return f"{s.chips_bought} x {s.title}, {s.memory.upper()}: {s.replicas} replicas of TP{s.tensor} PP{s.pipeline}{proven}"
+
+
+def _pairs(rows: list[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), value)
+    return table
+
+
+def _system(s: SystemPart, p: PerformancePart, m: MoneyPart) -> Table:
+    stacks = "" if s.stacks is None else f", {s.stacks} stacks a chip"
+    made = " (composed, not a product)" if s.composed else ""
+    spare = "" if s.servers == s.servers_bought else f", {s.servers_bought - s.servers} of them spare"
+    capital = "none (not bought)" if m.capital_usd is None else f"{show(m.capital_usd, 'USD')}{_parts(m.capital, 'USD')}"
+    power = "unknown" if m.power_w is None or m.facility_w is None else (
+        f"{show(m.power_w, 'W')} IT provisioned, {show(m.facility_w, 'W')} at the meter")  # fmt: skip
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(p.shares.items(), key=lambda x: -x[1]))
+    return _pairs([
+        ("chip", f"{s.chip}{made}"),
+        ("memory", f"{s.memory}{stacks}; {show(p.memory_bytes, 'B')} of {show(p.usable_bytes, 'B')} used on the fullest chip"),
+        ("layout", f"{s.chips_per_replica} chips a replica: tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, "
+                   f"weights {s.weights}, KV {s.kv}"),
+        ("replicas", f"{s.replicas} on {s.servers_bought} servers ({s.chips_bought} chips, {s.racks} racks){spare}"),
+        ("users", f"{p.users:,} at once, {s.users_per_replica:,} a replica; batch limited by {p.batch_limited_by}"),
+        ("speed", f"{p.user_speed:,.1f} tokens/s a user, {p.throughput:,.0f} tokens/s in total"),
+        ("step", f"{show(p.step_s, 's')}, limited by {p.limiting} (busy: {shares})"),
+        ("capital", capital),
+        ("running", f"{show(m.hourly_usd, 'USD/h')}{_parts(m.hourly, 'USD/h')}"),
+        ("tokens", f"${m.usd_per_mtok:,.4g} per million at {m.utilisation:.0%} utilisation"),
+        ("power", power),
+    ])  # fmt: skip
+
+
+def _parts(parts: dict[str, float], unit: str) -> str:
+    return " (" + ", ".join(f"{name} {show(value, unit)}" for name, value in parts.items()) + ")" if parts else ""
+
+
+def quantity(value: float, unit: str) -> str:
+    """A quantity with its unit, for people."""
+    return show(value, unit) if unit in DOLLARS else f"{value:,.6g} {unit}"
+
+
+def _limits(limits: tuple[LimitPart, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("limit", "used", "allowed", ""):
+        table.add_column(head, justify="left" if head == "limit" else "right")
+    for x in limits:
+        word = "at least " if x.name in ("user_speed", "users") else ""
+        mark = Text("binds", style="bold") if x.binding else Text("")
+        table.add_row(x.name.replace("_", " "), quantity(x.used, x.unit), word + quantity(x.allowed, x.unit), mark)
+    return table
+
+
+def _proof(p: ProofPart) -> Table:
+    gap = "unknown" if p.gap is None else f"{p.gap:.1e}"
+    bound = "unknown" if p.bound is None else f"{p.bound:.9g}"
+    impossible = "; ".join(f"{n:,} {reason}" for reason, n in p.impossible.items())
+    rows = [
+        ("objective", f"{p.objective}: {p.value:.9g} {p.unit}, proven bound {bound}, gap {gap}"),
+        ("space", f"{p.considered:,} layouts considered ({p.space}); {p.feasible:,} feasible"),
+        ("not possible", impossible or "none"),
+        ("program", f"{p.columns:,} columns, {p.removed:,} removed by their bounds, {p.solved:,} solved, "
+                    f"{p.solves} solves, {p.nodes} nodes"),
+        ("audit", "recomputed without a solver" + ("" if p.enumerated is None else
+                  f"; the best of all {p.enumerated:,} layouts and batches is the same")),
+        ("seconds", ", ".join(f"{name} {s:.2f}" for name, s in p.seconds.items())),
+    ]  # fmt: skip
+    return _pairs(rows)
+
+
+def _others(answer: Answer) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("memory", "chip", "layout", "behind"):
+        table.add_column(head, justify="right" if head == "behind" else "left")
+    for o in answer.others:
+        behind = o.why if o.behind is None else "best" if o.behind < 1e-9 else f"{o.behind:.1%}"
+        table.add_row(o.label, o.chip or "-", o.layout or "-", behind)
+    return table
+
+
+def _footnotes(answer: Answer) -> Iterator[RenderableType]:
+    if answer.unverified:
+        yield Text("\nNot verified, announced or assumed, and behind this answer", style="bold")
+        for line in answer.unverified:
+            yield Padding(line, (0, 0, 0, 2))
+    yield Text("\nAssumptions", style="bold")
+    for line in answer.assumptions:
+        yield Padding(line, (0, 0, 0, 2))
+    yield from _left_out(answer)
+
+
+def _left_out(answer: Answer) -> Iterator[RenderableType]:
+    if answer.left_out:
+        yield Text(f"\nLeft out ({len(answer.left_out)}; bring one in with --assume chips.NAME.KEY=VALUE)", style="bold")
+        for name, reason in answer.left_out.items():
+            yield Padding(f"{name}: {reason}", (0, 0, 0, 2))
+
+
+def _infeasible(answer: Answer) -> Iterator[RenderableType]:
+    yield Text("Infeasible: no system in the catalogue satisfies all limits.", style="bold")
+    if answer.cures:
+        yield Text("In the way, each alone with all others held:")
+        for cure in answer.cures:
+            yield Padding(f"{cure.asked}: {cure.works} would work", (0, 0, 0, 2))
+    else:
+        yield Text(answer.in_the_way)
+    yield from _left_out(answer)

@@ -1,0 +1,249 @@
+"""A transformer as its layers' weights and work, counted from the shape in its record.
+
+Counts are exact for weights: biases, norms, sinks and routers are in. Work is counted for one
+generated token: tensor FLOP count a multiplication and an addition as two; vector FLOP are our
+own count, of order 1 for each element that a norm, rotation, gate or softmax touches, and leave
+out the softmax over experts and the combination of their outputs.
+
+Left out, with their weights: multi-token prediction layers, vision towers, the indexer of sparse
+attention (a model that has one is taken with full attention). Chunked attention is taken as a
+sliding window: a chunk holds at most that many tokens. Every head is taken as fully rotated,
+also where a model rotates a part of it or skips the rotation in some layers.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from codesign.records import ExpertShape, MlaShape, ModelRecord
+
+# Vector FLOP per element, our own count.
+NORM_FLOP = 4  # square, sum, product with the root mean square, product with the weight
+RESIDUAL_FLOP = 1  # one sum, at each of the layer's two residual connections
+GATE_FLOP = 5  # SiLU (exponential, sum, division, product), then the product with `up`
+ROPE_FLOP = 6  # from above: two products, a sum, and the swap, negation and cast around them
+SOFTMAX_FLOP = 5  # scale, maximum, exponential, sum, division
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One transformer layer in numbers of weights, cache elements and FLOP."""
+
+    sharded: int  # weights that split evenly: Q, output, dense FFN, shared expert, MLA up-projections
+    kv_sharded: int  # K and V projections, which split at most kv_heads ways
+    replicated: int  # norms, qk norms, router, MLA down-projections, output bias, sinks
+    experts: int  # 0 in a dense layer
+    top_k: int
+    expert: int  # weights of one routed expert
+    kv_elements: int  # cache elements for each token of context
+    window: int | None  # tokens that the layer sees at most
+    attention_flop: int  # tensor FLOP per generated token and token of context seen
+    vector_flop: int  # per generated token, whatever the context
+    vector_flop_per_context: int  # per generated token and token of context seen
+
+    def weights(self, experts: int) -> int:
+        """Weights of the layer with so many of its routed experts."""
+        return self.sharded + self.kv_sharded + self.replicated + experts * self.expert
+
+    def seen(self, context: int) -> int:
+        """Tokens of `context` that the layer attends to, and keeps in the cache."""
+        return context if self.window is None else min(context, self.window)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A transformer: its layers, and what stands before and after them."""
+
+    name: str
+    title: str
+    layers: tuple[Layer, ...]
+    hidden: int
+    vocab: int
+    heads: int
+    kv_heads: int | None  # None: latent attention, one cache entry for all heads
+    tied_embedding: bool
+    context: int  # tokens, the most that the model takes
+    native: Literal["bf16", "fp8", "mxfp4"]
+
+    @property
+    def embedding(self) -> int:
+        """Weights of the input embedding; a step reads one row of `hidden` per token."""
+        return self.vocab * self.hidden
+
+    @property
+    def head(self) -> int:
+        """Weights of the output projection, read whole each step; the embedding's own if tied."""
+        return self.vocab * self.hidden
+
+    @property
+    def final_norm(self) -> int:
+        """Weights of the norm before the head."""
+        return self.hidden
+
+    @property
+    def total_params(self) -> int:
+        """All weights; a tied embedding is stored, and counted, once."""
+        return sum(layer.weights(layer.experts) for layer in self.layers) + self._outside
+
+    @property
+    def active_params(self) -> int:
+        """Weights of one token's path, whole input embedding and head included.
+
+        Publishers differ: some leave out the input embedding, some both.
+        """
+        return sum(layer.weights(layer.top_k) for layer in self.layers) + self._outside
+
+    @property
+    def kv_elements(self) -> int:
+        """Cache elements of one token in all layers, while no window is full."""
+        return sum(layer.kv_elements for layer in self.layers)
+
+    @property
+    def _outside(self) -> int:
+        return self.embedding + (0 if self.tied_embedding else self.head) + self.final_norm
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What users ask of a model: for now only the moment at which a decode step is timed.
+
+    `context` is the number of tokens in the KV cache of each user at that moment; lengths of
+    input and output are not part of it yet.
+    """
+
+    context: int
+
+    def __post_init__(self) -> None:
+        if self.context < 1:
+            raise ValueError(f"context = {self.context!r} must be at least 1 token")
+
+
+@dataclass(frozen=True)
+class _Attention:
+    sharded: int
+    kv_sharded: int
+    replicated: int
+    kv_elements: int
+    flop: int
+    vector_flop: int
+
+
+@dataclass(frozen=True)
+class _FeedForward:
+    sharded: int
+    vector_flop: int
+    replicated: int = 0
+    experts: int = 0
+    top_k: int = 0
+    expert: int = 0
+
+
+def model(record: ModelRecord) -> Model:
+    """The model that a catalogue record describes."""
+    return Model(
+        name=record.name,
+        title=record.title,
+        layers=tuple(_layer(record, index) for index in range(record.layers)),
+        hidden=record.hidden,
+        vocab=record.vocab,
+        heads=record.heads,
+        kv_heads=record.kv_heads,
+        tied_embedding=record.tied_embedding,
+        context=record.context,
+        native=record.native,
+    )
+
+
+def _layer(record: ModelRecord, index: int) -> Layer:
+    attention = _gqa(record) if record.mla is None else _mla(record, record.mla)
+    feed = _feed_forward(record, index)
+    outer_flop = (record.norms * NORM_FLOP + 2 * RESIDUAL_FLOP) * record.hidden
+    return Layer(
+        sharded=attention.sharded + feed.sharded,
+        kv_sharded=attention.kv_sharded,
+        replicated=attention.replicated + feed.replicated + record.norms * record.hidden,
+        experts=feed.experts,
+        top_k=feed.top_k,
+        expert=feed.expert,
+        kv_elements=attention.kv_elements,
+        window=_window(record, index),
+        attention_flop=attention.flop,
+        vector_flop=attention.vector_flop + feed.vector_flop + outer_flop,
+        vector_flop_per_context=SOFTMAX_FLOP * record.heads,
+    )
+
+
+def _window(record: ModelRecord, index: int) -> int | None:
+    every = record.full_attention_every
+    return None if every is None or (index + 1) % every == 0 else record.window
+
+
+def _gqa(record: ModelRecord) -> _Attention:
+    if record.kv_heads is None or record.head_dim is None:
+        raise ValueError(f"{record.name}: a model without mla needs kv_heads and head_dim")
+    query, key = record.heads * record.head_dim, record.kv_heads * record.head_dim
+    bias = 1 if record.qkv_bias else 0
+    norm_weights = {"none": 0, "head": 2 * record.head_dim, "full": query + key}[record.qk_norm]
+    normalised = 0 if record.qk_norm == "none" else query + key
+    return _Attention(
+        sharded=(record.hidden + bias) * query + query * record.hidden,
+        kv_sharded=2 * (record.hidden + bias) * key,
+        replicated=norm_weights + _attention_extras(record),
+        kv_elements=2 * key,
+        flop=4 * query,
+        vector_flop=ROPE_FLOP * (query + key) + NORM_FLOP * normalised,
+    )
+
+
+def _mla(record: ModelRecord, shape: MlaShape) -> _Attention:
+    """Latent attention, decoded in the latent space: K and V up-projections act on Q and output."""
+    if record.qkv_bias or record.qk_norm != "none":
+        raise ValueError(f"{record.name}: qkv_bias and qk_norm have no meaning with mla")
+    cached = shape.kv_rank + shape.rope_dim
+    q_up = shape.q_rank * record.heads * (shape.nope_dim + shape.rope_dim)
+    kv_up = shape.kv_rank * record.heads * (shape.nope_dim + shape.v_dim)
+    output = record.heads * shape.v_dim * record.hidden
+    inner_norms = shape.q_rank + shape.kv_rank
+    rotated = (record.heads + 1) * shape.rope_dim
+    return _Attention(
+        sharded=q_up + kv_up + output,
+        kv_sharded=0,
+        replicated=record.hidden * (shape.q_rank + cached) + inner_norms + _attention_extras(record),
+        kv_elements=cached,
+        flop=2 * record.heads * (cached + shape.kv_rank),
+        vector_flop=ROPE_FLOP * rotated + NORM_FLOP * inner_norms,
+    )
+
+
+def _attention_extras(record: ModelRecord) -> int:
+    return (record.hidden if record.output_bias else 0) + (record.heads if record.sinks else 0)
+
+
+def _feed_forward(record: ModelRecord, index: int) -> _FeedForward:
+    shape = record.experts
+    if shape is not None and _has_experts(shape, index):
+        return _expert_layer(record, shape)
+    if record.dense_ffn is None:
+        raise ValueError(f"{record.name}: layer {index} is dense and the record has no dense_ffn")
+    return _FeedForward(
+        sharded=record.ffn_matrices * record.hidden * record.dense_ffn,
+        vector_flop=GATE_FLOP * record.dense_ffn,
+    )
+
+
+def _has_experts(shape: ExpertShape, index: int) -> bool:
+    """Of each `every` layers after the first dense ones, the last has experts."""
+    behind = index - shape.first_dense
+    return behind >= 0 and behind % shape.every == shape.every - 1
+
+
+def _expert_layer(record: ModelRecord, shape: ExpertShape) -> _FeedForward:
+    into = record.ffn_matrices - 1  # matrices from hidden to ffn: gate and up, or up alone
+    expert_bias = into * shape.ffn + record.hidden if record.expert_bias else 0
+    return _FeedForward(
+        sharded=record.ffn_matrices * record.hidden * shape.shared_ffn,
+        replicated=(record.hidden + (1 if record.router_bias else 0)) * shape.experts,
+        vector_flop=GATE_FLOP * (shape.top_k * shape.ffn + shape.shared_ffn),
+        experts=shape.experts,
+        top_k=shape.top_k,
+        expert=record.ffn_matrices * record.hidden * shape.ffn + expert_bias,
+    )

@@ -1,0 +1,207 @@
+"""Pyomo models through HiGHS: one thread, fixed seed, statuses read, nothing rounded by accident.
+
+Pyomo states the model; this file hands its rows to HiGHS as sparse arrays and reads back the
+status, the solution and the proven bound. HiGHS has no deterministic time limit, so tests use
+`node_limit`; `limit_s` is for people.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import highspy
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.repn import generate_standard_repn
+
+from formulations.outcome import Status
+
+INFINITY = highspy.kHighsInf
+FEASIBILITY = 1e-9  # rows and integrality: ratio proofs divide by small denominators
+
+
+class SolverFailure(RuntimeError):
+    """HiGHS ended in a state that is neither a solution nor a proof."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop: `absolute_gap` in the objective's own unit, seconds, nodes."""
+
+    absolute_gap: float = 1e-9
+    relative_gap: float = 0.0
+    limit_s: float = INFINITY
+    node_limit: int = 2**31 - 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """Status, the variables' values by name, objective value and proven bound where there are any."""
+
+    status: Status
+    values: Mapping[str, float]
+    value: float | None
+    bound: float | None
+    nodes: int
+
+
+@dataclass
+class Program:
+    """A Pyomo model as HiGHS sees it; `names` are the columns in order."""
+
+    highs: highspy.Highs
+    names: list[str]
+    index: dict[int, int] = field(repr=False)  # id of a Pyomo variable -> column
+
+
+def _columns(model: pyo.ConcreteModel) -> tuple[list[str], dict[int, int], dict[str, np.ndarray]]:
+    names: list[str] = []
+    index: dict[int, int] = {}
+    lower: list[float] = []
+    upper: list[float] = []
+    whole: list[bool] = []
+    for var in model.component_data_objects(pyo.Var, active=True):
+        index[id(var)] = len(names)
+        names.append(var.name)
+        lower.append(-INFINITY if var.lb is None else var.lb)
+        upper.append(INFINITY if var.ub is None else var.ub)
+        whole.append(not var.is_continuous())
+    return names, index, {"lower": np.array(lower), "upper": np.array(upper), "whole": np.array(whole)}
+
+
+def _rows(model: pyo.ConcreteModel, index: dict[int, int]) -> tuple[list[str], dict[str, np.ndarray]]:
+    names, lower, upper, starts = [], [], [], [0]
+    columns: list[int] = []
+    values: list[float] = []
+    for row in model.component_data_objects(pyo.Constraint, active=True):
+        repn = generate_standard_repn(row.body, quadratic=False)
+        if repn.nonlinear_expr is not None:
+            raise SolverFailure(f"row {row.name} is not linear")
+        names.append(row.name)
+        lower.append(-INFINITY if row.lower is None else pyo.value(row.lower) - repn.constant)
+        upper.append(INFINITY if row.upper is None else pyo.value(row.upper) - repn.constant)
+        columns += [index[id(var)] for var in repn.linear_vars]
+        values += [float(c) for c in repn.linear_coefs]
+        starts.append(len(columns))
+    return names, {
+        "lower": np.array(lower), "upper": np.array(upper), "starts": np.array(starts, dtype=np.int32),
+        "columns": np.array(columns, dtype=np.int32), "values": np.array(values),
+    }  # fmt: skip
+
+
+def load(model: pyo.ConcreteModel) -> Program:
+    """Hand a Pyomo model with exactly one active objective to a quiet, single-threaded HiGHS."""
+    names, index, cols = _columns(model)
+    row_names, rows = _rows(model, index)
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(names), len(row_names)
+    lp.col_lower_, lp.col_upper_ = cols["lower"], cols["upper"]
+    lp.row_lower_, lp.row_upper_ = rows["lower"], rows["upper"]
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = len(names), len(row_names)
+    lp.a_matrix_.start_, lp.a_matrix_.index_ = rows["starts"], rows["columns"]
+    lp.a_matrix_.value_ = rows["values"]
+    kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+    lp.integrality_ = [kinds[int(w)] for w in cols["whole"]]
+    lp.col_names_, lp.row_names_ = names, row_names
+    lp.model_name_ = model.name
+    _set_objective(lp, model, index)
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("threads", 1)
+    if highs.passModel(lp) == highspy.HighsStatus.kError:
+        raise SolverFailure(f"HiGHS refused the model {model.name}")
+    return Program(highs, names, index)
+
+
+def _set_objective(lp: highspy.HighsLp, model: pyo.ConcreteModel, index: dict[int, int]) -> None:
+    (objective,) = model.component_data_objects(pyo.Objective, active=True)
+    repn = generate_standard_repn(objective.expr, quadratic=False)
+    if repn.nonlinear_expr is not None:
+        raise SolverFailure(f"objective {objective.name} is not linear")
+    cost = np.zeros(lp.num_col_)
+    for var, coefficient in zip(repn.linear_vars, repn.linear_coefs, strict=True):
+        cost[index[id(var)]] += float(coefficient)
+    lp.col_cost_ = cost
+    lp.offset_ = float(repn.constant)
+    lp.sense_ = highspy.ObjSense.kMinimize if objective.is_minimizing() else highspy.ObjSense.kMaximize
+
+
+def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = None) -> Result:
+    """Run HiGHS from an optional start (values by variable name) and read what it proved.
+
+    Raises SolverFailure on any status that is not one of `Status`.
+    """
+    highs = program.highs
+    options = {
+        "mip_abs_gap": limits.absolute_gap, "mip_rel_gap": limits.relative_gap,
+        "time_limit": limits.limit_s, "mip_max_nodes": limits.node_limit, "random_seed": limits.seed,
+        "mip_feasibility_tolerance": FEASIBILITY, "primal_feasibility_tolerance": FEASIBILITY,
+        "dual_feasibility_tolerance": FEASIBILITY,
+    }  # fmt: skip
+    for name, value in options.items():
+        if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+            raise SolverFailure(f"HiGHS does not take {name} = {value}")
+    if start is not None:
+        chosen = [(i, start[name]) for i, name in enumerate(program.names) if name in start]
+        indices = np.array([i for i, _ in chosen], dtype=np.int32)
+        highs.setSolution(len(chosen), indices, np.array([v for _, v in chosen]))
+    highs.run()
+    return _read(program)
+
+
+_STATUS = {
+    highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
+    highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
+    highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
+    highspy.HighsModelStatus.kTimeLimit: Status.UNKNOWN,
+    highspy.HighsModelStatus.kIterationLimit: Status.UNKNOWN,
+    highspy.HighsModelStatus.kSolutionLimit: Status.UNKNOWN,
+    highspy.HighsModelStatus.kInterrupt: Status.UNKNOWN,
+}
+
+
+def _read(program: Program) -> Result:
+    highs = program.highs
+    raw = highs.getModelStatus()
+    if raw not in _STATUS:
+        raise SolverFailure(f"HiGHS ended with {highs.modelStatusToString(raw)}")
+    status, info = _STATUS[raw], highs.getInfo()
+    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    if status is Status.UNKNOWN and found:
+        status = Status.FEASIBLE
+    if status is Status.OPTIMAL and not found:
+        raise SolverFailure("HiGHS says optimal without a feasible solution")
+    values = dict(zip(program.names, highs.getSolution().col_value, strict=True)) if found else {}
+    bound = info.mip_dual_bound if any(program.highs.getLp().integrality_) else None
+    if bound is None and status is Status.OPTIMAL:
+        bound = info.objective_function_value
+    if bound is not None and not np.isfinite(bound):
+        bound = None
+    if status in (Status.INFEASIBLE, Status.UNBOUNDED):
+        values, bound, found = {}, None, False
+    return Result(status, values, info.objective_function_value if found else None, bound, info.mip_node_count)
+
+
+def write(program: Program, path: Path, comments: list[str]) -> None:
+    """Write the program as `.lp` or `.mps` with comment lines on top; read back by any MIP solver."""
+    if program.highs.writeModel(str(path)) == highspy.HighsStatus.kError:
+        raise SolverFailure(f"HiGHS could not write {path}")
+    mark = "\\" if path.suffix == ".lp" else "*"
+    path.write_text("".join(f"{mark} {line}\n" for line in comments) + path.read_text())
+
+
+def read_optimum(path: Path) -> float:
+    """Optimal value of a written program, read back by HiGHS; raises SolverFailure without one."""
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("mip_feasibility_tolerance", FEASIBILITY)
+    highs.setOptionValue("primal_feasibility_tolerance", FEASIBILITY)
+    highs.setOptionValue("mip_rel_gap", 0.0)
+    if highs.readModel(str(path)) == highspy.HighsStatus.kError:
+        raise SolverFailure(f"HiGHS could not read {path}")
+    highs.run()
+    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        raise SolverFailure(f"{path}: {highs.modelStatusToString(highs.getModelStatus())}")
+    return float(highs.getInfo().objective_function_value)

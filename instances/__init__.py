@@ -1,0 +1,1 @@
+"""Data of the catalogue as TOML, read by `codesign.catalog` alone."""
