@@ -77,7 +77,8 @@ def _most_replicas(query: Query, space: Space, servers: Servers) -> Floats:
     for name, limit in limits_of(query).items():
         most = np.minimum(most, np.floor(limit * (1 + 1e-12) / getattr(servers, name)[space.chip]))
     most = np.floor(np.maximum(most - query.spare_servers, 0) * servers.per_server / servers.parcels)
-    return np.minimum(most, np.inf if query.limits.replicas is None else query.limits.replicas)
+    result: Floats = np.minimum(most, np.inf if query.limits.replicas is None else query.limits.replicas)
+    return result
 
 
 def _fewer_users(query: Query, space: Space, servers: Servers, n: Need) -> list[CurePart]:

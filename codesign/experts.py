@@ -54,7 +54,8 @@ def _table(experts: int, top_k: int, groups: int) -> Array:
         busiest = np.maximum.accumulate(np.minimum(busiest, size))
     busiest[0], busiest[last] = 0.0, size
     busiest.setflags(write=False)
-    return busiest
+    result: Array = busiest
+    return result
 
 
 def busiest(experts: int, top_k: int, groups: int, batch: Any) -> Any:

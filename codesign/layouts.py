@@ -195,7 +195,8 @@ class _Columns:
         """Weights in bytes on each chip of the largest stage."""
         s = self.stage
         experts = 0.0 if self.moe is None else s["expert_layers"] * self.moe.experts * self.moe.expert
-        return ((s["resident"] + experts) / self.t + s["kv_sharded"] * self.share + s["replicated"]) * self.weight_bytes
+        elements: Floats = (s["resident"] + experts) / self.t + s["kv_sharded"] * self.share + s["replicated"]
+        return elements * self.weight_bytes
 
     def space(self, most_chips: float) -> Space:
         s, t, p = self.stage, self.t, self.p

@@ -204,7 +204,8 @@ def _solve_ratio(
             return Step(result.status, None, 0.0, 1.0, bound)
         solution = read(data, result.values)
         j = int(np.flatnonzero(data.columns == solution.column)[0])
-        return Step(result.status, solution, data.gain[j] * solution.batch, data.rate[j] * solution.step, bound)
+        numerator, denominator = data.gain[j] * solution.batch, data.rate[j] * solution.step
+        return Step(result.status, solution, float(numerator), float(denominator), bound)
 
     least = bounds.least_denominator(data)
     outcome, trace = maximise_ratio(solve_at, start=removal_start or 0.0, least_denominator=least, gap=gap)
@@ -217,7 +218,7 @@ def _solve_plain(data: Instance, limits: highs.Limits, gap: float) -> tuple[Outc
         return Outcome(result.status, None, None, result.bound), result.nodes
     solution = read(data, result.values)
     j = int(np.flatnonzero(data.columns == solution.column)[0])
-    value = solution.step if data.objective == "speed" else data.price[j] * (solution.servers + data.spares)
+    value = solution.step if data.objective == "speed" else float(data.price[j]) * (solution.servers + data.spares)
     bound = value if result.bound is None else min(result.bound, value)
     proven = result.status is Status.OPTIMAL and value - bound <= gap * abs(value)
     return Outcome(Status.OPTIMAL if proven else Status.FEASIBLE, solution, value, bound), result.nodes

@@ -117,11 +117,7 @@ def _ticks(data: Instance, lam: float) -> tuple[list[int], list[int]]:
         worth = data.gain / (lam * data.rate)  # ms
         digits = [cpsat.most_digits(float(t), room) for t in np.maximum(top, worth * data.most_batch)]
         return digits, [cpsat.up(float(w), e) for w, e in zip(worth, digits, strict=True)]
-    times = [*data.read_fixed, *data.read_slope, *data.compute_fixed, *data.compute_slope]
-    if data.slowest_step is not None:
-        times.append(data.slowest_step)
-    common = min(cpsat.digits_of(times), cpsat.most_digits(float(top.max()), room))
-    return [common] * len(top), [0] * len(top)
+    return [cpsat.most_digits(float(top.max()), room)] * len(top), [0] * len(top)
 
 
 def surplus(data: Instance, on: Grid, beta: float) -> float:
@@ -144,16 +140,19 @@ def error(data: Instance, on: Grid) -> float:
         return surplus(data, on, float(data.most_batch.max())) + FLOATS
     if data.objective == "speed":
         return surplus(data, on, 0.0) + FLOATS
-    unit = 10.0**-on.price.digits / float(data.price.min())
-    return unit * max(2.0 / (1.0 + data.spares), 1.0) + FLOATS
+    off = grid(data, 1.0, need=as_written, have=as_written).price
+    if [*off.each, *off.idle] == [*on.price.each, *on.price.idle]:
+        return FLOATS
+    return max(2.0 / (1.0 + data.spares), 1.0) * 10.0**-off.digits / float(data.price.min()) + FLOATS
+
+
+def as_written(number: float, digits: int) -> Fraction:
+    """No rounding, to compare with."""
+    return cpsat.exact(number) * Fraction(10) ** digits
 
 
 def blurred(data: Instance, on: Grid) -> list[int]:
     """Positions of the columns that could hold other whole numbers on the grid than off it."""
-
-    def as_written(number: float, digits: int) -> Fraction:
-        return cpsat.exact(number) * Fraction(10) ** digits
-
     off = grid(data, 1.0, need=as_written, have=as_written)
     cost = data.objective == "cost"
     wide = [_ranges(off, j, MARGIN, cost) for j in range(len(data.columns))]

@@ -185,11 +185,15 @@ def _read(program: Program) -> Result:
 
 
 def write(program: Program, path: Path, comments: list[str]) -> None:
-    """Write the program as `.lp` or `.mps` with comment lines on top; read back by any MIP solver."""
+    """Write the program as `.lp` or `.mps` with comment lines on top; read back by any MIP solver.
+
+    Names are written with parentheses, since the LP format keeps brackets for quadratic terms.
+    """
     if program.highs.writeModel(str(path)) == highspy.HighsStatus.kError:
         raise SolverFailure(f"HiGHS could not write {path}")
     mark = "\\" if path.suffix == ".lp" else "*"
-    path.write_text("".join(f"{mark} {line}\n" for line in comments) + path.read_text())
+    text = path.read_text().replace("[", "(").replace("]", ")")
+    path.write_text("".join(f"{mark} {line}\n" for line in comments) + text)
 
 
 def read_optimum(path: Path) -> float:

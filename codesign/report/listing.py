@@ -54,7 +54,7 @@ def _rows(record: Record, prefix: str) -> list[tuple[str, ...]]:
         shape = record.model_dump(exclude={"schema_", "name", "title", "note", "source", "date", "confidence"}, exclude_none=True)
         return [(f"{prefix}{key}", str(value), "", record.source, record.date, record.confidence, "")
                 for key, value in _flat(shape)]  # fmt: skip
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for key, fact in numbers(record):
         spread = "" if fact.low is None and fact.high is None else f"{fact.low or fact.value} .. {fact.high or fact.value}"
         others = "; ".join(f"{o.value} ({o.source})" for o in fact.others)

@@ -34,7 +34,12 @@ def render(answer: Answer) -> Iterator[RenderableType]:
 
 def _headline(s: SystemPart, status: str) -> str:
     proven = "" if status == "optimal" else " (best found; not proven in the time given)"
-    return f"{s.chips_bought} x {s.title}, {s.memory.upper()}: {s.replicas} replicas of TP{s.tensor} PP{s.pipeline}{proven}"
+    replicas = _count(s.replicas, "replica")
+    return f"{s.chips_bought} x {s.title}, {s.memory.upper()}: {replicas} of TP{s.tensor} PP{s.pipeline}{proven}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _pairs(rows: list[tuple[str, str]]) -> Table:
@@ -55,9 +60,10 @@ def _system(s: SystemPart, p: PerformancePart, m: MoneyPart) -> Table:
     return _pairs([
         ("chip", f"{s.chip}{made}"),
         ("memory", f"{s.memory}{stacks}; {show(p.memory_bytes, 'B')} of {show(p.usable_bytes, 'B')} used on the fullest chip"),
-        ("layout", f"{s.chips_per_replica} chips a replica: tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, "
+        ("layout", f"{_count(s.chips_per_replica, 'chip')} a replica: tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, "
                    f"weights {s.weights}, KV {s.kv}"),
-        ("replicas", f"{s.replicas} on {s.servers_bought} servers ({s.chips_bought} chips, {s.racks} racks){spare}"),
+        ("replicas", f"{s.replicas:,} on {_count(s.servers_bought, 'server')} "
+                     f"({_count(s.chips_bought, 'chip')}, {_count(s.racks, 'rack')}){spare}"),
         ("users", f"{p.users:,} at once, {s.users_per_replica:,} a replica; batch limited by {p.batch_limited_by}"),
         ("speed", f"{p.user_speed:,.1f} tokens/s a user, {p.throughput:,.0f} tokens/s in total"),
         ("step", f"{show(p.step_s, 's')}, limited by {p.limiting} (busy: {shares})"),

@@ -1,0 +1,142 @@
+"""Does this answer still hold, by the domain's formulas alone, and what has changed since?"""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from codesign import audit
+from codesign.answer import Answer
+from codesign.audit import AGREE, System
+from codesign.catalog import Catalog, faults_of, load
+from codesign.errors import AuditError, DataError
+from codesign.performance import Layout
+from codesign.prepared import Prepared
+from codesign.queries.best_system import prepare
+from codesign.queries.best_system_answer import better, direction, objective_si
+from codesign.query import Query
+from formulations import best_system_bounds
+
+
+class Report(BaseModel):
+    """What verification found; `holds` is the verdict under today's catalogue."""
+
+    model_config = ConfigDict(frozen=True)
+    holds: bool
+    recorded: float | None
+    audited: float | None
+    best: float | None
+    points: int
+    checked_bounds: int
+    changed: tuple[str, ...]
+    faults: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        said = ["the answer holds" if self.holds else "the answer does not hold any more"]
+        said += [f"fault: {fault}" for fault in self.faults]
+        said += [f"changed: {change}" for change in self.changed] or ["nothing in the catalogue behind it has changed"]
+        if self.recorded is not None and self.audited is not None:
+            said.append(f"value {self.recorded!r} recorded, {self.audited!r} recomputed")
+        said.append(f"best of all {self.points:,} layouts and batches: {self.best!r}; {self.checked_bounds:,} bounds checked")
+        return said
+
+
+def verify_answer(path: Path, own: Path | None) -> Report:
+    """Recompute, enumerate, compare. Raises DataError for a file that is no answer."""
+    answer = _read(path)
+    query = Query.model_validate(answer.query)
+    catalog = load(own, query.assumptions())
+    changed = _changes(answer, catalog)
+    p = prepare(catalog, query)
+    every = audit.enumerate_all(query, p.space, p.servers)
+    faults, audited = _system_faults(answer, p)
+    recorded = None if answer.proof is None else answer.proof.value
+    if answer.status == "infeasible" and every.value is not None:
+        faults.append(f"a system exists now, with an objective of {every.value!r}")
+    if audited is not None and answer.status == "optimal" and every.value is not None:
+        if better(query, every.value, audited + direction(query) * AGREE * abs(audited)):
+            faults.append(f"a better system exists: {every.value!r} against {audited!r}")
+    bound_faults, checked = _bound_faults(path.parent / "candidates.csv", p, recorded)
+    faults += bound_faults
+    return Report(holds=not faults, recorded=recorded, audited=audited, best=every.value, points=every.points,
+                  checked_bounds=checked, changed=tuple(changed), faults=tuple(faults))  # fmt: skip
+
+
+def _read(path: Path) -> Answer:
+    try:
+        return Answer.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not readable as JSON: {error}") from error
+    except ValidationError as error:
+        raise DataError("\n".join(faults_of(error, str(path)))) from error
+
+
+def _changes(answer: Answer, catalog: Catalog) -> list[str]:
+    """Numbers behind the answer whose value, source or date differ now, then other entries by hash."""
+    found, told = [], set()
+    for old in answer.inputs:
+        if old.si is None:
+            continue
+        try:
+            new = catalog.fact(old.path)
+        except DataError:
+            found.append(f"{old.path} = {old.value} is gone")
+            told.add(old.path)
+            continue
+        if (new.si, new.source, new.date) != (old.si, old.source, old.date) and new.source != "user":
+            found.append(f"{old.path}: {old.value} ({old.source}, {old.date}) is now {new.value} ({new.source}, {new.date})")
+            told.add(old.path)
+    for entry, sha in answer.hashes.items():
+        if catalog.hashes.get(entry) != sha and not any(path.startswith(entry) for path in told):
+            found.append(f"{entry} differs in its notes, shape or assumptions")
+    if catalog.digest() != answer.catalogue and not found:
+        found.append("other entries of the catalogue, not behind this system")
+    return found
+
+
+def _system_faults(answer: Answer, p: Prepared) -> tuple[list[str], float | None]:
+    """Recompute the system; what disagrees with the record."""
+    s, recorded = answer.system, answer.proof
+    if s is None or recorded is None:
+        return [], None
+    offer = next((o for o in p.supply.offers if o.chip.name == s.chip), None)
+    if offer is None:
+        return [f"{s.chip} is not on offer any more"], None
+    layout = Layout(s.tensor, s.pipeline, s.expert, s.weights, s.kv)
+    try:
+        audited = audit.recompute(p.query, p.space.model, p.supply, System(offer, layout, s.batch, s.replicas))
+    except (AuditError, ValueError) as error:
+        return [str(error)], None
+    faults = []
+    if not math.isclose(audited.value, recorded.value, rel_tol=AGREE):
+        faults.append(f"objective is {audited.value!r}, recorded as {recorded.value!r}")
+    if recorded.bound is not None and better(p.query, audited.value, recorded.bound * (1 + direction(p.query) * AGREE)):
+        faults.append(f"objective {audited.value!r} is better than the recorded bound {recorded.bound!r}")
+    return faults, audited.value
+
+
+def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[str], int]:
+    """Recompute every value and bound of candidates.csv beside the answer, if it is there."""
+    if not table.is_file() or best is None:
+        return [], 0
+    sweep = best_system_bounds.sweep(p.columns.instance)
+    position = {int(label): i for i, label in enumerate(p.columns.instance.columns)}
+    faults, checked = [], 0
+    with table.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            i, checked = position.get(int(row["column"])), checked + 1
+            if i is None:
+                faults.append(f"{table}: column {row['column']} does not exist any more")
+                continue
+            now = [objective_si(p.query, float(x)) for x in (p.columns.true_value[i], sweep.bound[i])]
+            for name, value in zip(("value", "bound"), now, strict=True):
+                if value is None or not math.isclose(value, float(row[name]), rel_tol=AGREE):
+                    faults.append(f"{table}: column {row['column']}: {name} is {value!r}, recorded as {row[name]}")
+            if row["removed"] and better(p.query, float(row["bound"]), best):
+                faults.append(f"{table}: column {row['column']} was removed with a bound that can win")
+    return faults[:10], checked
