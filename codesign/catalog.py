@@ -13,7 +13,7 @@ from datetime import date
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -72,7 +72,8 @@ def unknown(what: str, name: str, known: list[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+    plain = sorted(n for n in known if "+" not in n)  # a die with stacks has too many names to list
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(plain)}"
     return f"{what} = {name!r} is not in the catalogue; {hint}"
 
 
@@ -98,6 +99,7 @@ def load(own: Path | None = None, assume: Mapping[str, str | float] | None = Non
     if own is not None:
         if not own.is_dir():
             raise DataError(f"--catalog {own}: no such folder")
+        _check_folder(own)
         more, more_sources = _read_tree(own, f"{own}/")
         for folder, entries in more.items():
             raw[folder].update(entries)
@@ -105,6 +107,15 @@ def load(own: Path | None = None, assume: Mapping[str, str | float] | None = Non
     for path, value in (assume or {}).items():
         _assume(raw, path, value)
     return _checked(raw, sources, dict(assume or {}))
+
+
+def _check_folder(own: Path) -> None:
+    """A misspelt folder must not pass for an empty one."""
+    for alias, folder in ALIASES.items():
+        if alias not in KINDS and (own / alias).is_dir():
+            raise DataError(f"--catalog {own}: folder {alias!r} must be called {folder!r}")
+    if not (own / "sources.toml").is_file() and not any((own / folder).is_dir() for folder in KINDS):
+        raise DataError(f"--catalog {own}: holds no catalogue; expected sources.toml or a folder of {', '.join(KINDS)}")
 
 
 def builtin_query(name: str) -> str:
@@ -139,23 +150,49 @@ def _parse(entry: Traversable, where: str, faults: list[str]) -> Raw:
         return tomllib.loads(entry.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         faults.append(f"{where}: not readable as TOML: {error}")
-        return {}
+    except OSError as error:
+        faults.append(f"{where}: cannot be read: {error.strerror}")
+    return {}
 
 
 def _assume(raw: dict[str, dict[str, tuple[str, Raw]]], path: str, value: str | float) -> None:
     """Set one number of the raw tables to the user's own value."""
     folder, name, key = split_path(path, raw)
     where, table = raw[folder][name]
+    if not key:
+        raise DataError(f"{path!r} names an entry, not a number of it; expected KIND.NAME.KEY, as chips.h100-sxm.price")
     table = json.loads(json.dumps(table, default=str))
+    parent, _, number = key.partition(".")
+    if number and isinstance(table.get(parent), str):
+        hint = f"; set servers.{table[parent]}.{number}" if parent == "server" else ""
+        raise DataError(f"{path!r}: {parent} = {table[parent]!r} is a name{hint}")
     *parents, last = key.split(".")
-    spot = table
+    spot: Any = table
     for parent in parents:
-        spot = spot.setdefault(parent, {})
-    plain = folder == "models"
-    spot[last] = value if plain else {
-        "value": value, "source": "user", "date": date.today().isoformat(), "confidence": "assumed",
-    }  # fmt: skip
-    raw[folder][name] = (f"{where} with --assume {path}={value}", table)
+        spot = _inside(spot, parent, path)
+    if isinstance(_inside(spot, last, path), str) and folder != "models":
+        raise DataError(f"{path!r}: {spot[last]!r} is text; only numbers can be assumed")
+    fact = {"value": value, "source": "user", "date": date.today().isoformat(), "confidence": "assumed"}
+    spot[int(last) if isinstance(spot, list) else last] = _unquoted(value) if folder == "models" else fact
+    raw[folder][name] = (f"{where} with {path} = {value}", table)
+
+
+def _inside(spot: Any, key: str, path: str) -> Any:
+    """The part of a raw table at `key`, made if there is none; DataError where there can be none."""
+    if isinstance(spot, list) and key.isdecimal() and int(key) < len(spot):
+        return spot[int(key)]
+    if not isinstance(spot, dict):
+        known = f"; known: 0 .. {len(spot) - 1}" if isinstance(spot, list) else ""
+        raise DataError(f"{path!r}: there is no {key!r} here{known}")
+    return spot.setdefault(key, {})
+
+
+def _unquoted(value: str | float) -> Any:
+    """A model's shape is plain numbers, words and truth values."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        return value
 
 
 def _checked(
@@ -167,14 +204,14 @@ def _checked(
         try:
             sources[key] = SourceRecord.model_validate(table)
         except ValidationError as error:
-            faults += faults_of(error, f"{where}: [{key}]")
+            faults += faults_of(error, f"{where}: [{key}]", SourceRecord)
     records: dict[str, dict[str, Record]] = {folder: {} for folder in KINDS}
     for folder, entries in raw.items():
         for name, (where, table) in entries.items():
             try:
                 record = KINDS[folder].model_validate(table)
             except ValidationError as error:
-                faults += faults_of(error, where)
+                faults += faults_of(error, where, KINDS[folder])
                 continue
             if record.name != name:
                 faults.append(f"{where}: name = {record.name!r} must be the file's name, {name!r}")
@@ -184,27 +221,53 @@ def _checked(
         faults = _reference_faults(records, raw)
     if faults:
         raise DataError("\n".join(faults))
-    hashes = {f"{k}.{n}": _sha(table) for k, entries in raw.items() for n, (_, table) in entries.items()}
+    hashes = {f"{k}.{n}": _sha(_undated(table)) for k, entries in raw.items() for n, (_, table) in entries.items()}
     return Catalog(records, sources, hashes, {k: str(v) for k, v in assumed.items()})
 
 
-def faults_of(error: ValidationError, where: str) -> list[str]:
-    """One line for each fault pydantic found: file, key, value, what would be right."""
+def _undated(content: Any) -> Any:
+    """The content without the dates of the user's own numbers, which are those of the run."""
+    if isinstance(content, dict):
+        mine = content.get("source") == "user"
+        return {key: _undated(value) for key, value in content.items() if not (mine and key == "date")}
+    return [_undated(item) for item in content] if isinstance(content, list) else content
+
+
+def faults_of(error: ValidationError, where: str, kind: type[BaseModel]) -> list[str]:
+    """One line for each fault pydantic found in a table of `kind`: file, key, value, what would be right."""
     lines = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
         shown = "" if isinstance(fault["input"], dict | BaseModel | Fact) else f" = {fault['input']!r}"
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            message = "unknown key"
+            message = "unknown key" + _known_keys(kind, fault["loc"][:-1])
         lines.append(f"{where}: {key}{shown}: {message}" if key else f"{where}: {message}")
     return lines
+
+
+def _known_keys(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """The keys of the table at `loc`, for messages."""
+    here: type[BaseModel] | None = kind
+    for part in loc:
+        if here is not None and part in here.model_fields:
+            here = _table_in(here.model_fields[str(part)].annotation)
+    if here is None:
+        return ""
+    return "; known: " + ", ".join(field.alias or name for name, field in here.model_fields.items())
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    """The table that a field's type holds, such as Fact in Annotated[Fact, ...] | None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _table_in(part)) is not None), None)
 
 
 def _source_faults(record: Record, where: str, sources: Mapping[str, SourceRecord]) -> list[str]:
     keys = [(path, fact.source) for path, fact in numbers(record)]
     keys += [(f"{path}.others", other.source) for path, fact in numbers(record) for other in fact.others]
-    keys += [("source", getattr(record, "source"))] if hasattr(record, "source") else []
+    keys += [("source", record.source)] if hasattr(record, "source") else []
     return [
         f"{where}: {path}: source = {key!r} is not in sources.toml"
         for path, key in keys if key not in sources and key != "user"
@@ -217,6 +280,7 @@ _REFERENCES = {
         "process": "processes", "package": "packages", "server": "servers",
         "connections.scale_up": "links", "connections.scale_out": "links",
     },
+    "papers": {"model": "models"},
 }  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def _show(answer: "Answer", as_json: bool, export: Path | None) -> None:
 
     from codesign.report.terminal import render
 
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, markup=False, emoji=False)
     for part in render(answer):
         console.print(part)
     if export is not None:
@@ -205,7 +205,7 @@ def _load(own: Path | None, assume: dict[str, str] | None = None) -> "Catalog":
 def _print_table(table: Any) -> None:
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False, emoji=False).print(table)
 
 
 def main() -> None:

@@ -100,11 +100,31 @@ def _steepest(experts: int, top_k: int, groups: int) -> Array:
     return slopes
 
 
+@lru_cache(maxsize=256)
+def _undercut(experts: int, top_k: int, groups: int) -> tuple[int, ...]:
+    """Batches 1 .. saturation at the corners of the greatest convex curve under `busiest`."""
+    table = _table(experts, top_k, groups)
+    corners: list[int] = []
+    for b in range(1, len(table)):
+        while len(corners) > 1 and _slope(table, corners[-2], b) <= _slope(table, corners[-2], corners[-1]):
+            corners.pop()
+        corners.append(b)
+    return tuple(corners)
+
+
+def _slope(table: Array, low: int, high: int) -> float:
+    return float(table[high] - table[low]) / (high - low)
+
+
 def lines_below(experts: int, top_k: int, groups: int, high: Any) -> tuple[Any, Any]:
     """(intercepts, slopes) of lines under busiest(B) for 1 <= B <= high, exact at each `high`.
 
-    Beyond saturation the slope is that of the first batch there: steeper, so still a line below.
+    The slope is that of the steepest secant that ends there; beyond saturation a corner of the
+    curve's undercut begins it.
     """
-    slopes = _steepest(experts, top_k, groups)
+    table, slopes = _table(experts, top_k, groups), _steepest(experts, top_k, groups)
     slope = slopes[np.minimum(high, len(slopes) - 1)]
+    far = high >= len(slopes)
+    secants = [(table[-1] - table[b]) / (high[far] - b) for b in _undercut(experts, top_k, groups)]
+    slope[far] = np.max(secants, axis=0)
     return busiest(experts, top_k, groups, high) - slope * high, slope

@@ -1,10 +1,11 @@
 """One number of the catalogue, with everything that is known about where it came from."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr, field_validator
 from pydantic_core import CoreSchema, core_schema
+from pydantic_core.core_schema import ValidationInfo
 
 from codesign.errors import DataError
 from codesign.units import si
@@ -23,29 +24,49 @@ Confidence = Literal[
 CONFIDENCES: tuple[str, ...] = get_args(Confidence)
 
 
-class Other(BaseModel):
-    """A value of another source that was not chosen, and why."""
+class Table(BaseModel):
+    """A table of a file: unknown keys are errors, and true is not the number 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    value: str | int | float
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, raw: Any, info: ValidationInfo) -> Any:
+        if isinstance(raw, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError("true and false are not allowed here")
+        return raw
+
+
+def _quantity(raw: Any) -> Any:
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+        raise ValueError('expected a quantity, as "3.35 TB/s" or 8')
+    return raw
+
+
+Written = Annotated[str | int | float, BeforeValidator(_quantity)]
+
+
+class Other(Table):
+    """A value of another source that was not chosen, and why."""
+
+    value: Written
     source: str
     note: str = ""
 
 
-class Fact(BaseModel):
+class Fact(Table):
     """A value as written, its source key (`instances/sources.toml`), date and confidence.
 
     `low` and `high` bound what sources publish; `si` is the value in the SI unit of the field.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    value: str | int | float
+    value: Written
     source: str = Field(min_length=1)
     date: str = Field(pattern=r"^\d{4}(-\d{2}){0,2}$")
     confidence: Confidence
     note: str = ""
-    low: str | int | float | None = None
-    high: str | int | float | None = None
+    low: Written | None = None
+    high: Written | None = None
     others: tuple[Other, ...] = ()
     _si: float = PrivateAttr(default=0.0)
     _unit: str = PrivateAttr(default="")
@@ -71,12 +92,15 @@ class Fact(BaseModel):
 class In:
     """Pydantic annotation: the field is a Fact whose value is read in SI `unit`.
 
-    `sign` says what is allowed: "positive", "nonnegative"; `whole` demands an integer.
+    `sign` says what is allowed: "positive", "nonnegative"; `whole` demands an integer; `least` and
+    `most` bound a ratio.
     """
 
     unit: str
     sign: Literal["positive", "nonnegative"] = "positive"
     whole: bool = False
+    least: float = 0.0
+    most: float = float("inf")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         sourced = core_schema.no_info_before_validator_function(_no_bare_number, handler(source))
@@ -103,6 +127,9 @@ class In:
             raise ValueError(f"{key}: {error}") from error
         if number < 0 or (self.sign == "positive" and number == 0):
             raise ValueError(f"{key} = {written!r} must be {self.sign}")
+        if not self.least <= number <= self.most:
+            side = f"at least {self.least:g}" if number < self.least else f"at most {self.most:g}"
+            raise ValueError(f"{key} = {written!r} must be {side}")
         if self.whole and number != int(number):
             raise ValueError(f"{key} = {written!r} must be a whole number")
         return number

@@ -152,7 +152,7 @@ class _Columns:
         index = np.searchsorted(degrees, self.t)
         latency = [
             np.array([[np.nan if (link is None or (s := link.latency_s(t)) is None) else s for t in degrees]
-                      for link in links], dtype=np.float64)[self.at, index]
+                      for link in links], dtype=np.float64).reshape(len(links), len(degrees))[self.at, index]
             for links in ([c.scale_up for c in self.chips], [c.scale_out for c in self.chips])
         ]  # fmt: skip
         up = self.of_chip([c.scale_up_bandwidth for c in self.chips])
@@ -196,7 +196,8 @@ class _Columns:
         s = self.stage
         experts = 0.0 if self.moe is None else s["expert_layers"] * self.moe.experts * self.moe.expert
         elements: Floats = (s["resident"] + experts) / self.t + s["kv_sharded"] * self.share + s["replicated"]
-        return elements * self.weight_bytes
+        result: Floats = elements * self.weight_bytes
+        return result
 
     def space(self, most_chips: float) -> Space:
         s, t, p = self.stage, self.t, self.p

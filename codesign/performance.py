@@ -137,8 +137,9 @@ class StepTime:
 def decode_step(model: Model, chip: Chip, layout: Layout, batch: int, context: int) -> StepTime:
     """Seconds of one decode step with `batch` users in each stage, at `context` tokens each.
 
-    Raises ValueError naming the number that the chip lacks for this layout.
+    Raises ValueError naming the number that the chip lacks for this layout, or what the model rules out.
     """
+    check_layout(model, layout)
     stage = largest_stage(model, layout.pipeline, context)
     t, share, size = layout.tensor, kv_share(model, layout.tensor), BYTES[layout.weights]
     moe = next((x for x in model.layers if x.experts), None)
@@ -161,6 +162,15 @@ def decode_step(model: Model, chip: Chip, layout: Layout, batch: int, context: i
         exposed_s=_exposed_s(model, chip, layout, stage, batch),
         hops_s=_hops_s(model, chip, layout, batch),
     )
+
+
+def check_layout(model: Model, layout: Layout) -> None:
+    """ValueError unless the model can be spread this way."""
+    experts = max(x.experts for x in model.layers)
+    if not 1 <= layout.pipeline <= len(model.layers):
+        raise ValueError(f"pipeline = {layout.pipeline}: {model.name} has {len(model.layers)} layers")
+    if layout.expert != 1 and (not experts or experts % layout.expert or layout.tensor % layout.expert):
+        raise ValueError(f"expert = {layout.expert}: must divide tensor = {layout.tensor} and {experts} experts")
 
 
 def needed(chip: Chip, name: str) -> float:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from codesign.catalog import faults_of
 from codesign.errors import DataError
+from codesign.facts import Table, Written
 from codesign.units import si
 
 Maximize = Literal["throughput-per-dollar", "throughput", "throughput-per-watt", "user-speed", "cost"]
@@ -36,7 +37,13 @@ def _write(unit: str) -> PlainSerializer:
 
 
 def _listed(raw: Any) -> Any:
-    return [part.strip() for part in raw.split(",") if part.strip()] if isinstance(raw, str) else raw
+    """Names with commas as a list, each once; a text without any name is a slip, not "all"."""
+    if not isinstance(raw, str):
+        return raw
+    names = list(dict.fromkeys(part.strip() for part in raw.split(",") if part.strip()))
+    if not names:
+        raise ValueError("expected one or more names with commas; leave it out to set no list")
+    return names
 
 
 NONE = "none"  # an option's value that lifts a limit of the file
@@ -47,18 +54,13 @@ Power = Annotated[float, _read("W"), _write("W"), Field(gt=0)]
 Speed = Annotated[float, _read("tokens/s"), _write("tokens/s"), Field(gt=0)]
 Seconds = Annotated[float, _read("s"), _write("s"), Field(gt=0)]
 Count = Annotated[int, _read("1"), Field(ge=1)]
+Year = Annotated[int, _read("1"), Field(ge=2000, le=2100)]
 Tokens = Annotated[int, _read("tokens"), Field(ge=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Precisions = Annotated[tuple[Precision, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
-class Part(BaseModel):
-    """A table of a query; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Limits(Part):
+class Limits(Table):
     """What the system must stay within, and what its users must get; absent: no limit."""
 
     budget: Money | None = None            # capital: chips, servers, network, facility
@@ -72,7 +74,7 @@ class Limits(Part):
     tensor: Count | None = None            # largest tensor degree
 
 
-class Choice(Part):
+class Choice(Table):
     """Names of memories (or families), chips and vendors; empty: all."""
 
     memories: Names = ()
@@ -80,7 +82,7 @@ class Choice(Part):
     vendors: Names = ()
 
 
-class Query(Part):
+class Query(Table):
     """The built-in defaults are those of a plain capital query in mode limit."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -94,14 +96,14 @@ class Query(Part):
     basis: Literal["buy", "hyperscaler", "rent"] = "buy"
     price_basis: Literal["sold", "cost"] = "sold"
     hardware: Literal["any", "catalogue", "composed"] = "any"
-    available_by: Count | None = None
+    available_by: Year | None = None
     spare_servers: Annotated[int, Field(ge=0)] = 0
     time_limit: Seconds | None = None
     limits: Limits = Limits()
     allow: Choice = Choice()
     forbid: Choice = Choice()
-    cost: dict[str, str | float] = Field(default_factory=dict)    # prices/default.toml, this query only
-    assume: dict[str, str | float] = Field(default_factory=dict)  # any other number of the catalogue
+    cost: dict[str, Written] = Field(default_factory=dict)    # prices/default.toml, this query only
+    assume: dict[str, Written] = Field(default_factory=dict)  # any other number of the catalogue
 
     @model_validator(mode="after")
     def _consistent(self) -> "Query":
@@ -158,7 +160,7 @@ def read_query(path: Path | None, options: Mapping[str, Any], builtin: str) -> Q
     try:
         return Query.model_validate(table)
     except ValidationError as error:
-        raise DataError("\n".join(_told(line, given, where) for line in faults_of(error, where))) from error
+        raise DataError("\n".join(_told(line, given, where) for line in faults_of(error, where, Query))) from error
 
 
 def _table(path: Path | None, builtin: str, where: str) -> dict[str, Any]:
@@ -184,8 +186,10 @@ def option_name(key: str) -> str:
 def _told(line: str, given: Mapping[str, Any], where: str) -> str:
     """The line with the option's name in place of file and key, where an option said it."""
     for key in given:
-        if line.startswith(f"{where}: {key}"):
-            return option_name(key) + line[len(where) + 2 + len(key) :]
+        said = f"{where}: {key}"
+        if line.startswith(said):
+            item, sign, rest = line.removeprefix(said).partition(" = ")
+            return option_name(key) + (sign + rest if item[1:].isdecimal() else item + sign + rest)
     return line
 
 

@@ -7,9 +7,9 @@ field is None then, and what needs it says so. No field has a default value for 
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from codesign.facts import Confidence, Fact, In
+from codesign.facts import Confidence, Fact, In, Table
 
 Bytes = Annotated[Fact, In("B")]
 BytesPerSecond = Annotated[Fact, In("B/s")]
@@ -22,14 +22,15 @@ Dollars = Annotated[Fact, In("USD")]
 DollarsOrNone = Annotated[Fact, In("USD", "nonnegative")]
 DollarsPerHour = Annotated[Fact, In("USD/h")]
 Ratio = Annotated[Fact, In("1")]
+Share = Annotated[Fact, In("1", most=1.0)]
+ShareOrNone = Annotated[Fact, In("1", "nonnegative", most=1.0)]
 Whole = Annotated[Fact, In("1", whole=True)]
 WholeOrNone = Annotated[Fact, In("1", "nonnegative", whole=True)]
 
 
-class Record(BaseModel):
+class Record(Table):
     """What every file has: schema 1, the name that is also the file's name, a title."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     schema_: Literal[1] = Field(alias="schema")
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
     title: str = Field(min_length=1)
@@ -44,19 +45,18 @@ class MemoryRecord(Record):
     capacity: Bytes | None = None          # of one stack
     bandwidth: BytesPerSecond | None = None  # of one stack, one direction, as it ships
     bus_width: Whole | None = None         # bits of one stack's interface
-    energy: Annotated[Fact, In("J/B")] | None = None    
+    energy: Annotated[Fact, In("J/B")] | None = None
     shoreline: Metres | None = None        # die edge that one stack's interface takes
     footprint: SquareMetres | None = None  # package area of one stack
-    price: Annotated[Fact, In("USD/B")] | None = None   
+    price: Annotated[Fact, In("USD/B")] | None = None
     available: Whole | None = None         # year of volume
     area_density: Annotated[Fact, In("B/m2")] | None = None  # on-die memories
     bandwidth_density: Annotated[Fact, In("B/s/m2")] | None = None  # on-die memories
 
 
-class PeakRates(BaseModel):
+class PeakRates(Table):
     """Dense peak rates, without sparsity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     bf16: Flops | None = None
     fp8: Flops | None = None
     fp4: Flops | None = None
@@ -64,10 +64,9 @@ class PeakRates(BaseModel):
     vector: Flops | None = None  # FP32 outside the tensor units
 
 
-class Connections(BaseModel):
+class Connections(Table):
     """How chips of a kind are joined; bandwidths are per chip and per direction."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     scale_up: str | None = None             # a link of instances/links
     scale_up_bandwidth: BytesPerSecond | None = None
     domain: Whole | None = None             # chips that scale_up joins
@@ -106,19 +105,19 @@ class DieRecord(Record):
     package: str                             # a package of instances/packages
     dies: Whole                              # equal dies in the package
     die_area: SquareMetres                   # of one of them
-    harvest: Ratio                           # share of defective dies that still sell
+    harvest: ShareOrNone                     # share of defective dies that still sell
     peak: PeakRates
     logic_power: Watts                       # the chip without its memory
     interfaces: tuple[Literal["hbm", "gddr", "lpddr", "ddr", "stacked", "flash"], ...]
     shoreline: Metres                        # die edge free for memory interfaces
     pin_rate: BytesPerSecond                 # fastest that the die drives one memory pin
-    usable: Ratio                            # sold share of the raw memory
-    usable_with: dict[str, Ratio] = Field(default_factory=dict)  # where a product shows another share
+    usable: Share                            # sold share of the raw memory
+    usable_with: dict[str, Share] = Field(default_factory=dict)  # where a product shows another share
     connections: Connections
     server: str
     test: Dollars                            # test, assembly, auxiliary parts
-    assembly_yield: Ratio
-    margin: Ratio                            # gross margin of the vendor on cost
+    assembly_yield: Share
+    margin: Annotated[Fact, In("1", "nonnegative", most=0.99)]  # gross margin of the vendor on cost
     nre: Dollars                             # design, masks, tape-out
     volume: Whole                            # chips over which nre is spread
     available: Whole
@@ -129,7 +128,7 @@ class ProcessRecord(Record):
 
     wafer_price: Dollars
     wafer_diameter: Metres
-    defect_density: Annotated[Fact, In("/m2")]            
+    defect_density: Annotated[Fact, In("/m2")]
     clustering: Ratio                        # alpha of the negative binomial yield
 
 
@@ -140,10 +139,9 @@ class PackageRecord(Record):
     most_stacks: Whole
 
 
-class GroupLatency(BaseModel):
+class GroupLatency(Table):
     """Latency of one collective over a group of at most `group` chips, for a tiny message."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     group: int = Field(ge=2)
     latency: Seconds
 
@@ -155,6 +153,13 @@ class LinkRecord(Record):
     limit: tuple[GroupLatency, ...]          # rising in group; larger groups have no number
     hop: Seconds                             # one send between neighbours, mode limit
     measured: tuple[GroupLatency, ...] = ()
+
+    @model_validator(mode="after")
+    def _rising(self) -> "LinkRecord":
+        groups = [entry.group for entry in self.limit]
+        if not groups or groups != sorted(set(groups)):
+            raise ValueError(f"limit: groups {groups} must be given and rise")
+        return self
 
 
 class ServerRecord(Record):
@@ -171,20 +176,19 @@ class EconomicsRecord(Record):
 
     network: DollarsOrNone                   # a chip's share of the scale-out network
     facility: Annotated[Fact, In("USD/W", "nonnegative")]       # building per watt of IT power
-    electricity: Annotated[Fact, In("USD/J", "nonnegative")]  
-    pue: Ratio
-    load: Ratio                              # mean draw over provisioned power
+    electricity: Annotated[Fact, In("USD/J", "nonnegative")]
+    pue: Annotated[Fact, In("1", least=1.0)]
+    load: Share                              # mean draw over provisioned power
     depreciation: Annotated[Fact, In("years")]              # chips, servers, network
-    facility_life: Annotated[Fact, In("years")]           
+    facility_life: Annotated[Fact, In("years")]
     cost_of_money: Annotated[Fact, In("1/years", "nonnegative")]
     upkeep: Annotated[Fact, In("1/years", "nonnegative")]       # a year's upkeep over capital
-    utilisation: Ratio                       # share of hours at the stated load, for $ per token
+    utilisation: Share                       # share of hours at the stated load, for $ per token
 
 
-class MlaShape(BaseModel):
+class MlaShape(Table):
     """Multi-head latent attention."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     q_rank: int = Field(gt=0)
     kv_rank: int = Field(gt=0)
     nope_dim: int = Field(gt=0)
@@ -192,10 +196,9 @@ class MlaShape(BaseModel):
     v_dim: int = Field(gt=0)
 
 
-class ExpertShape(BaseModel):
+class ExpertShape(Table):
     """The mixture-of-experts layers of a model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     experts: int = Field(gt=1)
     top_k: int = Field(gt=0)
     ffn: int = Field(gt=0)
@@ -204,10 +207,9 @@ class ExpertShape(BaseModel):
     every: int = Field(ge=1)                 # 2: every second layer has experts
 
 
-class PublishedCount(BaseModel):
+class PublishedCount(Table):
     """A parameter count as its publisher prints it, and why ours may differ."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     total: str                               # "405B", "30.5B": compared to its own digits
     active: str | None = None
     source: str
@@ -255,10 +257,41 @@ class ModelRecord(Record):
         return self
 
 
-class SourceRecord(BaseModel):
+class PaperCell(Table):
+    """One printed result: tokens/s that a user of `chip` sees at a tensor degree, batch and context."""
+
+    chip: str                                # a chip of instances/chips
+    tensor: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    context: int = Field(gt=0)               # tokens
+    user_speed: Annotated[Fact, In("tokens/s")]
+
+
+class PaperNeed(Table):
+    """One printed need: memory that holds the weights and the caches of `users` at `context`."""
+
+    users: int = Field(gt=0)
+    context: int = Field(gt=0)               # tokens
+    memory: Bytes
+
+
+class PaperRecord(Record):
+    """What is known of a published limit study: its constants for one model, and printed results."""
+
+    source: str
+    model: str                               # a model of instances/models
+    weights: Bytes                           # rounded as the study rounds them
+    kv_per_token: Bytes
+    layers: Whole
+    collectives: Whole                       # exposed ones of a layer
+    latency: tuple[GroupLatency, ...]        # rising in group; larger groups have no number
+    cells: tuple[PaperCell, ...]
+    needs: tuple[PaperNeed, ...]
+
+
+class SourceRecord(Table):
     """Where numbers come from: title, address or DOI, the day it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     title: str
     url: str
     read: str = Field(pattern=r"^\d{4}(-\d{2}){0,2}$")
@@ -274,6 +307,7 @@ KINDS: dict[str, type[Record]] = {
     "processes": ProcessRecord,
     "packages": PackageRecord,
     "prices": EconomicsRecord,
+    "papers": PaperRecord,
 }
 
 

@@ -13,8 +13,16 @@ from codesign.facts import Fact
 from codesign.hardware import Chip, Die, Link, MemoryTechnology, Package, Process, Server
 from codesign.query import Choice, Query, option_name
 from codesign.records import (
-    ChipRecord, Connections, DieRecord, EconomicsRecord, LinkRecord, MemoryRecord, PackageRecord, PeakRates,
-    ProcessRecord, ServerRecord,
+    ChipRecord,
+    Connections,
+    DieRecord,
+    EconomicsRecord,
+    LinkRecord,
+    MemoryRecord,
+    PackageRecord,
+    PeakRates,
+    ProcessRecord,
+    ServerRecord,
 )  # fmt: skip
 
 
@@ -137,7 +145,10 @@ def composed(catalog: Catalog) -> Iterator[Chip]:
         package = Package(q.name, q.price.si, int(q.most_stacks.si))
         for technology in memories:
             for stacks in range(1, hardware.most_stacks(base, technology, package) + 1):
-                made = cost.manufacturing_usd(base, process, package, technology, stacks)
+                try:
+                    made = cost.manufacturing_usd(base, process, package, technology, stacks)
+                except ValueError as error:
+                    raise DataError(f"dies/{base.name}.toml with processes/{p.name}.toml: {error}") from error
                 sold = None if made is None else cost.sold_usd(made, base.margin, base.nre_usd, base.volume)
                 yield hardware.compose(base, technology, stacks, package, cost_usd=made, price_usd=sold)
 

@@ -49,15 +49,23 @@ _UNITS: Final[dict[str, tuple[str, float]]] = {
     "%/year": ("1/years", 0.01), "/year": ("1/years", 1.0),
 }  # fmt: skip
 
-_NUMBER: Final = r"[+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+# commas part thousands only: "1,5" is no number here, since half the world means 1.5 by it
+_NUMBER: Final = r"[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)(?![\d,_])(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _WRITTEN: Final = re.compile(rf"^\s*(\$?)\s*({_NUMBER})\s*(.*?)\s*$")
-_COUNT_SUFFIX: Final = {"k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "B": 1e9, "b": 1e9}
+_COUNT_SUFFIX: Final = {"k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "B": 1e9, "b": 1e9,
+                        "thousand": 1e3, "million": 1e6, "billion": 1e9}  # fmt: skip
 _BARE_UNIT: Final = {"USD": "USD", "USD/h": "USD/h", "tokens": "tokens", "tokens/s": "tokens/s", "1": "1"}
 
 
+_EXAMPLES: Final = {
+    "USD": "$3M, 20k$ or 9250 USD", "USD/h": "$900/h or 1.30 USD/h", "tokens": "32k or 8192 tokens",
+    "tokens/s": "30 tokens/s", "1": "8, 1.25 or 25%",
+}  # fmt: skip
+
+
 def known_units(unit: str) -> str:
-    """The written units that stand for `unit`, comma-separated, for messages."""
-    return ", ".join(sorted(name for name, (base, _) in _UNITS.items() if base == unit and name))
+    """How people write a quantity of `unit`, for messages: examples, or all its units."""
+    return f"as {_EXAMPLES[unit]}" if unit in _EXAMPLES else "in " + ", ".join(sorted(name for name, (base, _) in _UNITS.items() if base == unit and name))
 
 
 def si(text: str | float, unit: str) -> float:
@@ -81,24 +89,29 @@ def si(text: str | float, unit: str) -> float:
         return _bare(float(text), unit, repr(text))
     match = _WRITTEN.match(text)
     if match is None:
-        raise DataError(f"{text!r} is not a quantity; expected a number and a unit of {unit}: {known_units(unit)}")
+        raise DataError(f"{text!r} is not a quantity; expected {_called(unit)}, {known_units(unit)}")
     dollar, digits, written = match.groups()
-    number = float(digits.replace("_", "").replace(",", ""))
+    number, written = float(digits.replace("_", "").replace(",", "")), written.replace("μ", "µ")
+    if dollar or "$" in written:
+        number, written = _dollars(number, written if dollar else written.replace("$", "", 1))
+    number = _scale(number, written, unit, text)
     if not math.isfinite(number):
         raise DataError(f"{text!r} is not finite")
-    if dollar:
-        number, written = _dollars(number, written)
-    return _scale(number, written, unit, text)
+    return number
+
+
+def _called(unit: str) -> str:
+    return {"USD": "dollars", "USD/h": "dollars per hour", "1": "a plain number"}.get(unit, unit)
 
 
 def _dollars(number: float, written: str) -> tuple[float, str]:
-    """A quantity that began with `$`: "$3M", "$900/h", "$0.07/kWh"."""
+    """A quantity with `$`: "$3M", "20k$", "$900/h", "$0.07/kWh"."""
     suffix, _, per = written.partition("/")
     suffix = suffix.strip()
     if suffix in _COUNT_SUFFIX:
         number *= _COUNT_SUFFIX[suffix]
     elif suffix:
-        raise DataError(f"'${number:g}{written}': unknown suffix {suffix!r}, known: k, M, B")
+        raise DataError(f"'${number:g} {written}': unknown suffix {suffix!r}, known: k, M, B")
     return number, f"USD/{per.strip()}" if per else "USD"
 
 
@@ -106,7 +119,7 @@ def _bare(number: float, unit: str, shown: str) -> float:
     if not math.isfinite(number):
         raise DataError(f"{shown} is not finite")
     if unit not in _BARE_UNIT:
-        raise DataError(f"{shown} has no unit, expected one of {unit}: {known_units(unit)}")
+        raise DataError(f"{shown} has no unit, expected {_called(unit)}, {known_units(unit)}")
     return number
 
 
@@ -120,11 +133,13 @@ def _scale(number: float, written: str, unit: str, shown: str) -> float:
         return number * _COUNT_SUFFIX[head]
     if unit in ("USD", "USD/h") and head[:1] in _COUNT_SUFFIX and head[1:] == unit.removeprefix("USD"):
         return number * _COUNT_SUFFIX[head[0]]
+    if unit == "USD/h" and written == "/h":
+        return number
     if written not in _UNITS:
-        raise DataError(f"{shown!r}: unknown unit {written!r}, expected one of {unit}: {known_units(unit)}")
+        raise DataError(f"{shown!r}: unknown unit {written!r}, expected {_called(unit)}, {known_units(unit)}")
     base, factor = _UNITS[written]
     if base != unit:
-        raise DataError(f"{shown!r} is in {base}, expected {unit}: {known_units(unit)}")
+        raise DataError(f"{shown!r} is in {_called(base)}, expected {_called(unit)}, {known_units(unit)}")
     return number * factor
 
 
@@ -149,11 +164,12 @@ def show(value: float, unit: str) -> str:
         return _show_dollars(value) + ("/h" if unit == "USD/h" else "")
     choices = _SHOWN.get(unit)
     if choices is None:
-        return f"{value:,.6g}" + ("" if unit == "1" else f" {unit}")
+        number = f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.6g}"
+        return number + ("" if unit == "1" else f" {unit}")
     for name in choices:
         scaled = value / _UNITS[name][1]
         if abs(scaled) >= 1 or name == choices[-1]:
-            return f"{scaled:.4g} {name}" if abs(scaled) < 1e4 else f"{scaled:,.0f} {name}"
+            return f"{scaled:.4g} {name}" if abs(scaled) < 9999.5 else f"{scaled:,.0f} {name}"
     raise AssertionError("the last choice always returns")
 
 

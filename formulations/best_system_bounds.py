@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.best_system import Instance
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-TIE = 1e-9  # relative; a column this near to the best value stays in the program
+TIE = 1e-9        # relative; a column this near to the best value stays in the program
+ROUNDING = 1e-12  # relative; a limit missed by less is met: 0.1 + 0.2 is within 0.3
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,15 @@ def _pace(data: "Instance") -> Array:
     """Largest real batch of each column whose step is within the slowest; below zero: none."""
     if data.slowest_step is None:
         return np.full(len(data.columns), np.inf)
+    slowest = data.slowest_step * (1 + ROUNDING)
     with np.errstate(divide="ignore", invalid="ignore"):
-        read = (data.slowest_step - data.read_fixed) / data.read_slope
-        compute = (data.slowest_step - data.compute_fixed) / data.compute_slope
+        read = (slowest - data.read_fixed) / data.read_slope
+        compute = (slowest - data.compute_fixed) / data.compute_slope
     for line, fixed, slope in (
         (read, data.read_fixed, data.read_slope), (compute, data.compute_fixed, data.compute_slope),
     ):  # fmt: skip
         flat = slope == 0
-        line[flat] = np.where(fixed[flat] <= data.slowest_step, np.inf, -1.0)
+        line[flat] = np.where(fixed[flat] <= slowest, np.inf, -1.0)
     return np.minimum(read, compute)
 
 
@@ -60,9 +62,10 @@ def _whole_batch(data: "Instance", real: Array) -> Array:
     batch = np.floor(np.minimum(real, data.most_batch))
     if data.slowest_step is None:
         return batch
-    more = (batch + 1 <= data.most_batch) & (step(data, batch + 1) <= data.slowest_step)
+    slowest = data.slowest_step * (1 + ROUNDING)
+    more = (batch + 1 <= data.most_batch) & (step(data, batch + 1) <= slowest)
     batch = np.where(more, batch + 1, batch)
-    return np.where((batch > 0) & (step(data, batch) > data.slowest_step), batch - 1, batch)
+    return np.where((batch > 0) & (step(data, batch) > slowest), batch - 1, batch)
 
 
 def _within_limits(data: "Instance", servers: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -73,7 +76,7 @@ def _within_limits(data: "Instance", servers: Array) -> np.ndarray[Any, np.dtype
         (data.chips, data.chip_limit), (data.racks, data.rack_limit),
     ):  # fmt: skip
         if limit is not None:
-            fits &= each * (servers + data.spares) <= limit * (1 + 1e-12)
+            fits &= each * (servers + data.spares) <= limit * (1 + ROUNDING)
     return fits
 
 
@@ -118,7 +121,8 @@ def _ratio(data: "Instance", most: Array, real: Array) -> tuple[Array, Array, Ar
         bound = np.full(len(values), np.inf)
         for fixed, slope in ((data.read_fixed, data.read_slope), (data.compute_fixed, data.compute_slope)):
             ends = [data.gain * b / (data.rate * (fixed + slope * b)) for b in (end, data.least_batch)]
-            line = np.where(fixed >= 0, ends[0], np.fmax(ends[0], ends[1]))
+            falls = np.where(fixed + slope * data.least_batch > 0, np.fmax(ends[0], ends[1]), np.inf)
+            line = np.where(fixed >= 0, ends[0], falls)  # a line below zero at an end bounds nothing
             bound = np.fmin(bound, np.where(np.isnan(line), np.inf, line))
     short = np.zeros(len(values), dtype=bool) if data.users is None else data.served * most < data.users
     return np.where(short, np.nan, values), most, np.maximum(bound, values)

@@ -43,7 +43,9 @@ Source
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 from ortools.sat.python import cp_model
 
 from formulations import best_system_grid as grids
@@ -89,10 +91,12 @@ def _solve_ratio(data: Instance, limits: cpsat.Limits, gap: float) -> tuple[Outc
         if not result.values:
             return Step(result.status, None, 0.0, 1.0, bound)
         solution, j = read(data, result.values)
-        return Step(result.status, solution, data.gain[j] * solution.batch, data.rate[j] * solution.step, bound)
+        numerator, denominator = data.gain[j] * solution.batch, data.rate[j] * solution.step
+        return Step(result.status, solution, float(numerator), float(denominator), bound)
 
-    most = float((data.gain * data.most_batch / (data.rate * grids.longest(data))).max())
-    outcome, _ = maximise_ratio(solve_at, start=most, least_denominator=1.0, gap=gap)
+    largest = np.maximum(data.most_batch, data.least_batch)
+    start = float((data.gain * largest / (data.rate * grids.longest(data))).max())
+    outcome, _ = maximise_ratio(solve_at, start=start, least_denominator=1.0, gap=gap)
     return outcome, error
 
 
@@ -105,13 +109,17 @@ def _solve_plain(data: Instance, limits: cpsat.Limits, gap: float) -> tuple[Outc
     if not result.values:
         return Outcome(result.status, None, None, bound), error
     solution, j = read(data, result.values)
-    value = solution.step if data.objective == "speed" else data.price[j] * (solution.servers + data.spares)
+    value = (
+        solution.step
+        if data.objective == "speed"
+        else float(data.price[j]) * (solution.servers + data.spares)
+    )
     bound = None if bound is None else min(bound, value)
     proven = result.status is Status.OPTIMAL and bound is not None and value - bound <= gap * abs(value)
     return Outcome(Status.OPTIMAL if proven else Status.FEASIBLE, solution, value, bound), error
 
 
-def build(data: Instance, on: grids.Grid) -> cp_model.CpModel:
+def build(data: Instance, on: grids.Grid[int]) -> cp_model.CpModel:
     """The program on its grid; names are `row[label]` as in the docstring."""
     m = cp_model.CpModel()
     m.name = "best_system"
@@ -120,7 +128,9 @@ def build(data: Instance, on: grids.Grid) -> cp_model.CpModel:
     most = [-(-r * g // h) for r, g, h in zip(on.most_replicas, on.parcels, on.per_server, strict=True)]
 
     def variables(name: str, ends: Sequence[int]) -> list[cp_model.IntVar]:
-        return [m.new_int_var(0, max(end, 0), f"{name}[{label}]") for label, end in zip(labels, ends, strict=True)]
+        return [
+            m.new_int_var(0, max(end, 0), f"{name}[{label}]") for label, end in zip(labels, ends, strict=True)
+        ]
 
     choose = [m.new_bool_var(f"choose[{label}]") for label in labels]
     batch = variables("batch", on.most_batch)
@@ -128,7 +138,7 @@ def build(data: Instance, on: grids.Grid) -> cp_model.CpModel:
     replicas = variables("replicas", on.most_replicas)
     servers = variables("servers", most)
 
-    def each(name: str, row: Callable[[int], cp_model.BoundedLinearExpression]) -> None:
+    def each(name: str, row: Callable[[int], Any]) -> None:
         for j in every:
             m.add(row(j)).with_name(f"{name}[{labels[j]}]")
 
@@ -145,7 +155,9 @@ def build(data: Instance, on: grids.Grid) -> cp_model.CpModel:
     each("fit_memory", lambda j: batch[j] <= on.most_batch[j] * choose[j])
     each("fill_batch", lambda j: batch[j] >= on.least_batch[j] * choose[j])
     if on.slowest is not None:
-        pace = [min(slowest, top) for slowest, top in zip(on.slowest, on.top, strict=True)]  # keeps sums small
+        pace = [
+            min(slowest, top) for slowest, top in zip(on.slowest, on.top, strict=True)
+        ]  # keeps sums small
         each("keep_pace", lambda j: step[j] <= pace[j] * choose[j])
     each("replicate_most", lambda j: replicas[j] <= on.most_replicas[j] * choose[j])
     each("replicate_least", lambda j: replicas[j] >= on.least_replicas[j] * choose[j])
@@ -159,7 +171,7 @@ def build(data: Instance, on: grids.Grid) -> cp_model.CpModel:
 
 
 def _total(
-    row: grids.Shared, servers: list[cp_model.IntVar], choose: list[cp_model.IntVar]
+    row: grids.Shared[int], servers: list[cp_model.IntVar], choose: list[cp_model.IntVar]
 ) -> cp_model.LinearExpr:
     return cp_model.LinearExpr.weighted_sum([*servers, *choose], [*row.each, *row.idle])
 
@@ -170,5 +182,8 @@ def read(data: Instance, values: Mapping[str, int]) -> tuple[Solution, int]:
     label = int(data.columns[j])
     batch, replicas = values[f"batch[{label}]"], values[f"replicas[{label}]"]
     servers = math.ceil(data.parcels[j] * replicas / data.per_server[j])
-    lines = (data.read_fixed[j] + data.read_slope[j] * batch, data.compute_fixed[j] + data.compute_slope[j] * batch)
+    lines = (
+        data.read_fixed[j] + data.read_slope[j] * batch,
+        data.compute_fixed[j] + data.compute_slope[j] * batch,
+    )
     return Solution(label, batch, replicas, servers, float(max(lines))), j

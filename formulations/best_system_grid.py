@@ -15,20 +15,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from formulations import cpsat
 from formulations.best_system import Array, Instance
 
-Number = int | Fraction
-Round = Callable[[float, int], Number]
+Number = TypeVar("Number", int, Fraction)
 MARGIN = Fraction(1, 10**8)  # ten times the row tolerance of `highs`; relative for limits above 1
-FLOATS = 1e-12               # relative; numbers are read to 15 digits and values computed in floats
+FLOATS = 1e-12  # relative; numbers are read to 15 digits and values computed in floats
 
 
 @dataclass(frozen=True)
-class Shared:
+class Shared(Generic[Number]):
     """sum each[j] k[j] + idle[j] x[j] <= limit, in units of 10**-digits; `idle` is of the spares."""
 
     name: str
@@ -39,11 +39,11 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Generic[Number]):
     """Numbers of the rows by column; `digits` are of the columns' ticks, `top` their longest steps."""
 
     digits: Sequence[int]
-    weight: Sequence[Number]
+    weight: Sequence[int]
     lines: Sequence[tuple[Number, Number, Number, Number]]  # read_fixed, read_slope, compute_fixed, ...
     slowest: Sequence[Number] | None
     top: Sequence[Number]
@@ -56,16 +56,31 @@ class Grid:
     served: Sequence[Number]
     users: Number | None
     users_digits: int
-    price: Shared
-    shared: Sequence[Shared]
+    price: Shared[Number]
+    shared: Sequence[Shared[Number]]
 
 
-def grid(data: Instance, lam: float, *, need: Round = cpsat.up, have: Round = cpsat.down) -> Grid:
-    """Put the instance on its grid, where the trial ratio is `lam`; `need` and `have` round."""
+def grid(data: Instance, lam: float) -> Grid[int]:
+    """The instance on its grid, where the trial ratio is `lam`: needs rounded up and capacities down."""
+    return _lay(data, lam, need=cpsat.up, have=cpsat.down)
+
+
+def unrounded(data: Instance) -> Grid[Fraction]:
+    """The same numbers as they were written, to compare with."""
+
+    def as_written(number: float, digits: int) -> Fraction:
+        return cpsat.exact(number) * Fraction(10) ** digits
+
+    return _lay(data, 1.0, need=as_written, have=as_written)
+
+
+def _lay(
+    data: Instance, lam: float, *, need: Callable[[float, int], Number], have: Callable[[float, int], Number]
+) -> Grid[Number]:
     digits, weight = _ticks(data, lam)
     times = (data.read_fixed, data.read_slope, data.compute_fixed, data.compute_slope)
     lines = [tuple(need(float(t[j]), e) for t in times) for j, e in enumerate(digits)]
-    room = [max(have(float(u), 0), 0) for u in data.most_batch]
+    room = [have(max(float(u), 0.0), 0) for u in data.most_batch]
     fill = cpsat.digits_of([*data.parcels, *data.per_server])
     count = data.most_replicas if data.objective == "cost" else data.most_batch
     users = 0 if data.users is None else _digits([*data.served, data.users], float(data.served @ count))
@@ -74,16 +89,16 @@ def grid(data: Instance, lam: float, *, need: Round = cpsat.up, have: Round = cp
               "power": (data.watts, data.power), "chips": (data.chips, data.chip_limit),
               "racks": (data.racks, data.rack_limit)}  # fmt: skip
 
-    def share(name: str, each: Array, limit: float) -> Shared:
+    def share(name: str, each: Array, limit: float) -> Shared[Number]:
         total = float(each @ (servers + data.spares + 1))
-        spare = [float(cost) * data.spares for cost in each]
+        spare: list[float] = [float(cost) * data.spares for cost in each]
         m = _digits([*each, *spare, limit], max(total, limit))
         return Shared(name, m, [need(float(c), m) for c in each], [need(c, m) for c in spare], have(limit, m))
 
     return Grid(
         digits=digits, weight=weight, lines=lines,  # type: ignore[arg-type]
         slowest=None if data.slowest_step is None else [have(data.slowest_step, e) for e in digits],
-        top=[max(a + b * u, c + d * u, 0) for (a, b, c, d), u in zip(lines, room, strict=True)],
+        top=[max(a + b * u, c + d * u) for (a, b, c, d), u in zip(lines, room, strict=True)],
         least_batch=[need(float(b), 0) for b in data.least_batch],
         most_batch=room,
         least_replicas=[need(float(r), 0) for r in data.least_replicas],
@@ -103,9 +118,11 @@ def _digits(numbers: Sequence[float], total: float) -> int:
 
 
 def longest(data: Instance) -> Array:
-    """Step (ms) of every column at its largest batch."""
-    read = data.read_fixed + data.read_slope * data.most_batch
-    result: Array = np.maximum(read, data.compute_fixed + data.compute_slope * data.most_batch)
+    """Step (ms) of every column at its largest batch, or at its least where there is no room."""
+    batch = np.maximum(data.most_batch, data.least_batch)
+    result: Array = np.maximum(
+        data.read_fixed + data.read_slope * batch, data.compute_fixed + data.compute_slope * batch
+    )
     return result
 
 
@@ -120,19 +137,19 @@ def _ticks(data: Instance, lam: float) -> tuple[list[int], list[int]]:
     return [cpsat.most_digits(float(top.max()), room)] * len(top), [0] * len(top)
 
 
-def surplus(data: Instance, on: Grid, beta: float) -> float:
+def surplus(data: Instance, on: Grid[int], beta: float) -> float:
     """Greatest (beta + 1 + B) tick / step over all columns and batches, see the proof above."""
     tick = np.array([10.0**-e for e in on.digits])
     least, worst = np.maximum(data.least_batch, 0.0), np.full(len(tick), np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
         for fixed, slope in ((data.read_fixed, data.read_slope), (data.compute_fixed, data.compute_slope)):
             ends = [(beta + 1 + b) * tick / (fixed + slope * b) for b in (least, data.most_batch)]
-            line = np.where(np.minimum(fixed + slope * least, fixed) >= 0, np.maximum(*ends), np.inf)
+            line = np.where(fixed + slope * least > 0, np.maximum(*ends), np.inf)
             worst = np.fmin(worst, np.where(np.isnan(line), np.inf, line))
     return float(worst[data.most_batch >= least].max(initial=0.0))
 
 
-def error(data: Instance, on: Grid) -> float:
+def error(data: Instance, on: Grid[int]) -> float:
     """Relative error of the twin's value; infinite when a column is blurred, so that nothing is proven."""
     if blurred(data, on):
         return math.inf
@@ -140,39 +157,34 @@ def error(data: Instance, on: Grid) -> float:
         return surplus(data, on, float(data.most_batch.max())) + FLOATS
     if data.objective == "speed":
         return surplus(data, on, 0.0) + FLOATS
-    off = grid(data, 1.0, need=as_written, have=as_written).price
+    off = unrounded(data).price
     if [*off.each, *off.idle] == [*on.price.each, *on.price.idle]:
         return FLOATS
     return max(2.0 / (1.0 + data.spares), 1.0) * 10.0**-off.digits / float(data.price.min()) + FLOATS
 
 
-def as_written(number: float, digits: int) -> Fraction:
-    """No rounding, to compare with."""
-    return cpsat.exact(number) * Fraction(10) ** digits
-
-
-def blurred(data: Instance, on: Grid) -> list[int]:
+def blurred(data: Instance, on: Grid[int]) -> list[int]:
     """Positions of the columns that could hold other whole numbers on the grid than off it."""
-    off = grid(data, 1.0, need=as_written, have=as_written)
+    off = unrounded(data)
     cost = data.objective == "cost"
     wide = [_ranges(off, j, MARGIN, cost) for j in range(len(data.columns))]
     return [j for j, r in enumerate(wide) if r is not None and r != _ranges(on, j, Fraction(0), cost)]
 
 
-def _ranges(on: Grid, j: int, margin: Fraction, cost: bool) -> tuple[Number, ...] | None:
+def _ranges(on: Grid[Number], j: int, margin: Fraction, cost: bool) -> tuple[int, ...] | None:
     """Whole batches, replicas, and fewest servers of column j with all limits widened; None: no system."""
 
-    def wider(limit: Number, digits: int) -> Number:
-        return limit + margin * max(abs(limit), Fraction(10) ** digits)
+    def wider(limit: Number, digits: int) -> Fraction:
+        return limit + margin * max(Fraction(abs(limit)), Fraction(10) ** digits)
 
-    batch = [math.ceil(on.least_batch[j] - margin), math.floor(on.most_batch[j] + margin)]
-    replicas = [math.ceil(on.least_replicas[j] - margin), math.floor(on.most_replicas[j] + margin)]
+    batch: list[int] = [math.ceil(on.least_batch[j] - margin), math.floor(on.most_batch[j] + margin)]
+    replicas: list[int] = [math.ceil(on.least_replicas[j] - margin), math.floor(on.most_replicas[j] + margin)]
     if on.slowest is not None:
         slowest, (a, b, c, d) = wider(on.slowest[j], on.digits[j]), on.lines[j]
         batch[1] = min(batch[1], _most(slowest - a, b), _most(slowest - c, d))
     if on.users is not None:
         count, less = (replicas if cost else batch), 2 * on.users - wider(on.users, on.users_digits)
-        count[0] = max(count[0], math.ceil(Fraction(less) / on.served[j]) if on.served[j] > 0 else 2**62)
+        count[0] = max(count[0], math.ceil(less / on.served[j]) if on.served[j] > 0 else 2**62)
     for row in on.shared:
         servers = _most(wider(row.limit, row.digits) - row.idle[j], row.each[j])
         replicas[1] = min(replicas[1], _most(servers * on.per_server[j], on.parcels[j]))
@@ -181,7 +193,7 @@ def _ranges(on: Grid, j: int, margin: Fraction, cost: bool) -> tuple[Number, ...
     return *batch, *replicas, math.ceil(Fraction(on.parcels[j] * replicas[0]) / on.per_server[j] - margin)
 
 
-def _most(room: Number, each: Number) -> int:
+def _most(room: Fraction | int, each: Fraction | int) -> int:
     """Largest whole n with each n <= room; below zero: none."""
     if each == 0:
         return 2**62 if room >= 0 else -1

@@ -54,7 +54,9 @@ def solve(model: cp_model.CpModel, limits: Limits) -> Result:
     solver.parameters.max_deterministic_time = limits.deterministic_s
     raw = solver.solve(model)
     if raw not in _STATUS:
-        raise SolverFailure(f"CP-SAT ended with {solver.status_name(raw)}: {model.validate() or 'no reason given'}")
+        raise SolverFailure(
+            f"CP-SAT ended with {solver.status_name(raw)}: {model.validate() or 'no reason given'}"
+        )
     status = _STATUS[raw]
     found = status in (Status.OPTIMAL, Status.FEASIBLE)
     solution = list(solver.response_proto.solution) if found else []
@@ -63,13 +65,14 @@ def solve(model: cp_model.CpModel, limits: Limits) -> Result:
 
 
 def _bound(model: cp_model.CpModel, solver: cp_model.CpSolver, status: Status) -> int | None:
-    """The integer bound itself: the response's float would round it above 2**53."""
+    """The integer bound itself: the response's float would round it above 2**53. Constants are whole too."""
     if not model.has_objective() or status is Status.INFEASIBLE:
         return None
     inner = int(solver.response_proto.inner_objective_lower_bound)
     if abs(inner) >= 2**62:  # nothing proven yet
         return None
-    return -inner if model.proto.objective.scaling_factor < 0 else inner
+    whole = inner + int(model.proto.objective.offset)
+    return -whole if model.proto.objective.scaling_factor < 0 else whole
 
 
 def exact(number: float) -> Fraction:

@@ -148,6 +148,9 @@ def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = 
         indices = np.array([i for i, _ in chosen], dtype=np.int32)
         highs.setSolution(len(chosen), indices, np.array([v for _, v in chosen]))
     highs.run()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:
+        highs.setOptionValue("presolve", "off")  # presolve does not say which of the two it is
+        highs.run()
     return _read(program)
 
 

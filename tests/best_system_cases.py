@@ -1,7 +1,7 @@
-"""Instances of best_system by hand and by Hypothesis, enumeration in plain Python, and every limit by hand."""
+"""Instances of best_system by hand and by Hypothesis, enumeration in plain Python, every limit by hand."""
 
 import math
-from dataclasses import fields
+import re
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,26 @@ COLUMN = {
     "gain": 1.0, "rate": 2.0, "price": 100.0, "served": 1.0,
 }  # fmt: skip
 LIMITS = ("slowest_step", "users", "budget", "hourly_budget", "power", "chip_limit", "rack_limit")
-SHARED = {"dollars": "budget", "hourly": "hourly_budget", "watts": "power", "chips": "chip_limit", "racks": "rack_limit"}
+SHARED = {
+    "dollars": "budget",
+    "hourly": "hourly_budget",
+    "watts": "power",
+    "chips": "chip_limit",
+    "racks": "rack_limit",
+}
 NEAR = 1e-9  # a float's rounding, and the solver's row tolerance
+
+
+def names(docstring: str, section: str) -> list[str]:
+    """First words of the rows of one section of a formulation's docstring."""
+    (body,) = re.findall(rf"^{section}\n((?: +\S.*\n)+)", docstring, re.MULTILINE)
+    return re.findall(r"^ {4}(\w+)", body, re.MULTILINE)
 
 
 def instance(columns: list[dict[str, float]], objective: Any, **limits: float | None) -> Instance:
     """Columns given by what differs from COLUMN; labels 10, 11, ... so that none is its position."""
     rows = [COLUMN | column for column in columns]
-    arrays = {name: np.array([row[name] for row in rows]) for name in COLUMN}
+    arrays = {name: np.array([float(row[name]) for row in rows]) for name in COLUMN}
     return Instance(columns=np.arange(10, 10 + len(rows)), objective=objective, **arrays, **limits)
 
 
@@ -108,7 +120,8 @@ def _column(draw: st.DrawFn, objective: str, intercept: int) -> dict[str, float]
     dollars = number(10, 5000)
     return {
         "stages": stages, "read_fixed": number(intercept, 300), "read_slope": number(0, 30),
-        "compute_fixed": number(1, 60), "compute_slope": number(0, 60), "least_batch": least, "most_batch": most,
+        "compute_fixed": number(1, 60), "compute_slope": number(0, 60),
+        "least_batch": least, "most_batch": most,
         "least_replicas": 1 if objective == "cost" else replicas, "most_replicas": replicas,
         "parcels": stages, "per_server": draw(st.sampled_from([1, 1, 2, 4, 8])),
         "dollars": dollars, "hourly": number(10, 500), "watts": number(10, 200),
@@ -131,11 +144,84 @@ def instances(draw: st.DrawFn, *, intercept: int = 0, most: int = 5) -> Instance
     taken["slowest_step"] = step_of(c, batch)
     limits: dict[str, float | None] = {"spares": spares}
     for name, exactly in taken.items():
-        limits[name] = draw(st.sampled_from([None, None, exactly * 3, exactly, exactly, exactly - 0.001]))
+        limits[name] = draw(
+            st.sampled_from([None, None, None, exactly * 3, exactly * 3, exactly, exactly - 0.001])
+        )
     served = c["served"] * (replicas if objective == "cost" else batch)
-    limits["users"] = draw(st.sampled_from([None, 1.0, served, served, served + 1]))
+    limits["users"] = draw(st.sampled_from([None, None, 1.0, served, served + 1]))
     return instance(columns, objective, **limits)
 
 
-def parameters(kind: type) -> list[str]:
-    return [f.name for f in fields(kind)]
+def large(objective: str, count: int = 1600) -> Instance:
+    """Columns as a catalogue makes them: tensor 1..32, pipeline 1..4, thousands of users of room."""
+    draw = np.random.default_rng(7)
+    rows = []
+    for _ in range(count):
+        tensor, stages = 2.0 ** draw.integers(0, 6), 2.0 ** draw.integers(0, 3)
+        replicas, room = float(draw.integers(1, 30)), float(draw.integers(1, 3000))
+        per_server = max(8.0 // tensor, 1.0)
+        price = float(draw.uniform(100.0, 4000.0))
+        rows.append({
+            "stages": stages, "read_fixed": draw.uniform(1.0, 60.0), "read_slope": draw.uniform(1e-3, 0.2),
+            "compute_fixed": draw.uniform(0.05, 5.0), "compute_slope": draw.uniform(1e-3, 0.3),
+            "most_batch": room, "least_replicas": 1.0 if objective == "cost" else replicas,
+            "most_replicas": replicas, "parcels": stages, "per_server": per_server, "dollars": price,
+            "gain": stages, "rate": price * math.ceil(stages * replicas / per_server) / replicas,
+            "price": price, "served": stages * (room if objective == "cost" else replicas),
+        })  # fmt: skip
+    return instance(rows, objective, users=3000.0, slowest_step=50.0, budget=20_000.0)
+
+
+# For every row of the program a pair: what just keeps it, what just breaks it. Columns, objective, limits.
+Case = tuple[list[dict[str, float]], str, dict[str, float]]
+PAIRS: dict[str, tuple[Case, Case]] = {
+    "pick_one": (  # the users of two columns together do not count
+        ([{}, {}], "ratio", {"users": 8.0}),
+        ([{}, {}], "ratio", {"users": 9.0}),
+    ),
+    "read_memory": (
+        ([{"least_batch": 2.0}], "speed", {"slowest_step": 5.0}),
+        ([{"least_batch": 2.0, "read_slope": 0.501}], "speed", {"slowest_step": 5.0}),
+    ),
+    "do_compute": (
+        ([{"least_batch": 2.0, "compute_slope": 2.0}], "speed", {"slowest_step": 5.0}),
+        ([{"least_batch": 2.0, "compute_slope": 2.001}], "speed", {"slowest_step": 5.0}),
+    ),
+    "fit_memory": (
+        ([{"most_batch": 8.0}], "speed", {"users": 8.0}),
+        ([{"most_batch": 7.999}], "speed", {"users": 8.0}),
+    ),
+    "fill_batch": (
+        ([{"least_batch": 3.0}], "ratio", {"slowest_step": 5.5}),
+        ([{"least_batch": 3.001}], "ratio", {"slowest_step": 5.5}),
+    ),
+    "keep_pace": (
+        ([{}], "ratio", {"slowest_step": 4.5}),
+        ([{}], "ratio", {"slowest_step": 4.4999}),
+    ),
+    "replicate_most": (
+        ([{"most_replicas": 3.0}], "cost", {"users": 3.0}),
+        ([{"most_replicas": 2.999}], "cost", {"users": 3.0}),
+    ),
+    "replicate_least": (
+        ([{"least_replicas": 2.0, "most_replicas": 9.0}], "cost", {"chip_limit": 16.0}),
+        ([{"least_replicas": 3.0, "most_replicas": 9.0}], "cost", {"chip_limit": 16.0}),
+    ),
+    "own_servers": (
+        ([{"parcels": 8.0, "per_server": 4.0}], "ratio", {"chip_limit": 16.0}),
+        ([{"parcels": 9.0, "per_server": 4.0}], "ratio", {"chip_limit": 16.0}),
+    ),
+    "serve_users": (
+        ([{"served": 2.0, "most_replicas": 5.0}], "cost", {"users": 10.0}),
+        ([{"served": 2.0, "most_replicas": 5.0}], "cost", {"users": 10.001}),
+    ),
+    **{
+        f"stay_in_{row}": (
+            ([{"parcels": 2.0}], "ratio", {limit: COLUMN[each] * 3, "spares": 1.0}),
+            ([{"parcels": 2.0}], "ratio", {limit: COLUMN[each] * 3 - 1e-4, "spares": 1.0}),
+        )
+        for (each, limit), row in zip(
+            SHARED.items(), ("budget", "hourly", "power", "chips", "racks"), strict=True
+        )
+    },
+}

@@ -3,32 +3,46 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from codesign.errors import DataError
 
 
-def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write into a hidden folder beside `folder`, then move its files into place.
+def write_folder(folder: Path, fill: Callable[[Path], None], names: Collection[str]) -> None:
+    """Let `fill` write files of `names` into a hidden folder, then move them into `folder`.
 
-    Nothing is left behind when `fill` fails or is interrupted. Raises DataError where the place
+    A file of `names` that an earlier run left and `fill` does not write is removed; other files of the
+    folder stay. Nothing changes when `fill` fails or is interrupted. Raises DataError where the place
     cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise DataError(f"--export {folder}: is a file, expected a folder")
+    stale = [folder / name for name in names]
+    if blocked := [path.name for path in stale if path.is_dir()]:
+        raise DataError(f"--export {folder}: holds folders called {', '.join(blocked)}")
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
+        _write(folder, fill, stale)
     except OSError as error:
         raise DataError(f"--export {folder}: cannot be written: {error.strerror}") from error
+
+
+def _write(folder: Path, fill: Callable[[Path], None], stale: list[Path]) -> None:
+    there = folder.is_dir()
+    beside = folder if there else folder.absolute().parent  # within it: a mount may begin at the folder
+    beside.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=beside))
     try:
         stage.chmod(0o755)
         fill(stage)
-        if folder.exists():
-            for file in sorted(stage.iterdir()):
-                os.replace(file, folder / file.name)
-        else:
+        if not there:
             os.rename(stage, folder)
+            return
+        written = {file.name for file in stage.iterdir()}
+        for file in sorted(stage.iterdir()):
+            os.replace(file, folder / file.name)
+        for path in stale:
+            if path.name not in written:
+                path.unlink(missing_ok=True)
     finally:
         shutil.rmtree(stage, ignore_errors=True)

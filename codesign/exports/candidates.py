@@ -1,31 +1,36 @@
-"""candidates.csv: every feasible column with its value in closed form, its bound, and why it was removed."""
+"""candidates.csv: every feasible column with its value in closed form, its bound, and why it was removed.
+
+The columns are the query's own. Where experts curve a step, the program's last columns are these cut
+into ranges of batches; the first range of a cut column keeps its label.
+"""
 
 import csv
 from io import StringIO
 
 import numpy as np
 
-from codesign.prepared import Prepared, Solved
+from codesign.prepared import Prepared
 from codesign.queries.best_system_answer import objective_si, objective_unit
+from formulations import best_system_bounds
 
 HEADER = ("column", "chip", "memory", "stacks", "tensor", "pipeline", "expert", "weights", "kv", "replicas", "batch",
           "users", "value", "bound", "unit", "removed")  # fmt: skip
 
 
-def candidates(p: Prepared, solved: Solved) -> str:
+def candidates(p: Prepared, *, removal: bool = True) -> str:
     """The table as text, best first; `column` is the label in the program's row and variable names."""
-    data, bounds = p.columns, solved.proof.sweep.bound
+    data, best = p.columns, p.columns.incumbent()
+    sweep = best_system_bounds.sweep(data.instance, best and best[1])
     feasible = np.flatnonzero(~np.isnan(data.true_value))
-    best = data.incumbent()
     sign = -1.0 if data.instance.objective == "ratio" else 1.0
-    kept = set(solved.proof.sweep.kept.tolist())
+    kept = set(sweep.kept.tolist()) if removal else set(feasible.tolist())
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
     for i in feasible[np.argsort(sign * data.true_value[feasible], kind="stable")].tolist():
         at = int(data.layout[i])
         chip, layout = p.space.chips[int(p.space.chip[at])], p.space.layout(at)
-        batch, bound = int(data.true_batch[i]), objective_si(p.query, float(bounds[i]))
+        batch, bound = int(data.true_batch[i]), objective_si(p.query, float(sweep.bound[i]))
         reason = "" if i in kept or best is None else f"bound cannot beat {objective_si(p.query, best[1])!r}"
         writer.writerow((
             int(data.instance.columns[i]), chip.name, chip.memory, chip.stacks or "", layout.tensor, layout.pipeline,

@@ -8,6 +8,9 @@ from codesign.exports.program import write_programs
 from codesign.queries.best_system import Result
 
 
+FILES = ("answer.json", "query.toml", "candidates.csv", "model.lp", "model.mps")
+
+
 def write_answer(folder: Path, result: Result, *, removal: bool = True, own: Path | None = None) -> None:
     """Write the folder whole or not at all; a query without a solution has no program to write."""
 
@@ -15,8 +18,8 @@ def write_answer(folder: Path, result: Result, *, removal: bool = True, own: Pat
         (stage / "answer.json").write_text(result.answer.document() + "\n", encoding="utf-8")
         note = "" if own is None else f"# asked with a catalogue of one's own: --catalog {own}\n"
         (stage / "query.toml").write_text(note + result.prepared.query.as_toml(), encoding="utf-8")
-        (stage / "candidates.csv").write_text(candidates(result.prepared, result.solved), encoding="utf-8")
+        (stage / "candidates.csv").write_text(candidates(result.prepared, removal=removal), encoding="utf-8")
         if result.answer.system is not None:
             write_programs(stage, result.solved, removal=removal)
 
-    write_folder(folder, fill)
+    write_folder(folder, fill, FILES)

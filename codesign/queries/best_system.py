@@ -10,8 +10,8 @@ from codesign.audit import Enumerated, System
 from codesign.catalog import Catalog, unknown
 from codesign.errors import AuditError, DataError, SolverError
 from codesign.layouts import MOST_TENSOR, Space, enumerate_space
-from codesign.queries import best_system_answer as words
 from codesign.prepared import Prepared, Solved
+from codesign.queries import best_system_answer as words
 from codesign.query import Query
 from codesign.records import ModelRecord
 from codesign.supply import Supply

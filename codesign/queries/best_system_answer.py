@@ -8,7 +8,17 @@ from typing import Any, Literal
 import numpy as np
 
 from codesign import __version__
-from codesign.answer import Answer, CurePart, InputPart, LimitPart, MoneyPart, OtherPart, PerformancePart, ProofPart, SystemPart
+from codesign.answer import (
+    Answer,
+    CurePart,
+    InputPart,
+    LimitPart,
+    MoneyPart,
+    OtherPart,
+    PerformancePart,
+    ProofPart,
+    SystemPart,
+)
 from codesign.audit import Audited, Enumerated, System
 from codesign.catalog import split_path
 from codesign.columns import most_replicas

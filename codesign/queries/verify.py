@@ -40,14 +40,15 @@ class Report(BaseModel):
         said += [f"changed: {change}" for change in self.changed] or ["nothing in the catalogue behind it has changed"]
         if self.recorded is not None and self.audited is not None:
             said.append(f"value {self.recorded!r} recorded, {self.audited!r} recomputed")
-        said.append(f"best of all {self.points:,} layouts and batches: {self.best!r}; {self.checked_bounds:,} bounds checked")
+        best = "none is feasible" if self.best is None else f"the best is {self.best!r}"
+        said.append(f"of all {self.points:,} layouts and batches {best}; {self.checked_bounds:,} bounds checked")
         return said
 
 
 def verify_answer(path: Path, own: Path | None) -> Report:
     """Recompute, enumerate, compare. Raises DataError for a file that is no answer."""
     answer = _read(path)
-    query = Query.model_validate(answer.query)
+    query = _query(answer, path)
     catalog = load(own, query.assumptions())
     changed = _changes(answer, catalog)
     p = prepare(catalog, query)
@@ -73,7 +74,14 @@ def _read(path: Path) -> Answer:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path}: not readable as JSON: {error}") from error
     except ValidationError as error:
-        raise DataError("\n".join(faults_of(error, str(path)))) from error
+        raise DataError("\n".join(faults_of(error, str(path), Answer))) from error
+
+
+def _query(answer: Answer, path: Path) -> Query:
+    try:
+        return Query.model_validate(answer.query)
+    except ValidationError as error:
+        raise DataError("\n".join(faults_of(error, f"{path}: query", Query))) from error
 
 
 def _changes(answer: Answer, catalog: Catalog) -> list[str]:
@@ -112,12 +120,39 @@ def _system_faults(answer: Answer, p: Prepared) -> tuple[list[str], float | None
         audited = audit.recompute(p.query, p.space.model, p.supply, System(offer, layout, s.batch, s.replicas))
     except (AuditError, ValueError) as error:
         return [str(error)], None
-    faults = []
+    faults = _record_faults(answer, audited)
     if not math.isclose(audited.value, recorded.value, rel_tol=AGREE):
         faults.append(f"objective is {audited.value!r}, recorded as {recorded.value!r}")
     if recorded.bound is not None and better(p.query, audited.value, recorded.bound * (1 + direction(p.query) * AGREE)):
         faults.append(f"objective {audited.value!r} is better than the recorded bound {recorded.bound!r}")
+    if answer.status == "optimal" and not math.isclose(recorded.value, recorded.bound or math.nan, rel_tol=AGREE * 1.01):
+        faults.append(f"recorded as optimal with value {recorded.value!r} and bound {recorded.bound!r} apart")
     return faults, audited.value
+
+
+_RECORDED = {
+    "system": ("servers", "servers_bought", "chips_bought", "racks"),
+    "performance": ("user_speed", "users", "throughput", "memory_bytes", "room"),
+    "money": ("capital_usd", "hourly_usd", "usd_per_mtok", "power_w"),
+}
+
+
+def _record_faults(answer: Answer, audited: audit.Audited) -> list[str]:
+    """Numbers of the answer that its system does not have."""
+    pairs = [
+        (f"{part}.{name}", getattr(getattr(answer, part), name), getattr(audited, name))
+        for part, names in _RECORDED.items() if getattr(answer, part) is not None for name in names
+    ]  # fmt: skip
+    if answer.performance is not None:
+        pairs.append(("performance.step_s", answer.performance.step_s, audited.time.step_s))
+    for limit in answer.limits:
+        pairs.append((f"limits.{limit.name}.used", limit.used, audited.used.get(limit.name)))
+        pairs.append((f"limits.{limit.name}.allowed", limit.allowed, audited.allowed.get(limit.name)))
+    return [f"{name} is {now!r}, recorded as {old!r}" for name, old, now in pairs if not _same(old, now)]
+
+
+def _same(old: float | None, now: float | None) -> bool:
+    return old is now if old is None or now is None else math.isclose(old, now, rel_tol=AGREE)
 
 
 def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[str], int]:
@@ -127,16 +162,29 @@ def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[st
     sweep = best_system_bounds.sweep(p.columns.instance)
     position = {int(label): i for i, label in enumerate(p.columns.instance.columns)}
     faults, checked = [], 0
-    with table.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            i, checked = position.get(int(row["column"])), checked + 1
-            if i is None:
-                faults.append(f"{table}: column {row['column']} does not exist any more")
-                continue
-            now = [objective_si(p.query, float(x)) for x in (p.columns.true_value[i], sweep.bound[i])]
-            for name, value in zip(("value", "bound"), now, strict=True):
-                if value is None or not math.isclose(value, float(row[name]), rel_tol=AGREE):
-                    faults.append(f"{table}: column {row['column']}: {name} is {value!r}, recorded as {row[name]}")
-            if row["removed"] and better(p.query, float(row["bound"]), best):
-                faults.append(f"{table}: column {row['column']} was removed with a bound that can win")
+    for row in _rows(table):
+        i, checked = position.get(int(row["column"])), checked + 1
+        if i is None:
+            faults.append(f"{table}: column {row['column']} does not exist any more")
+            continue
+        now = [objective_si(p.query, float(x)) for x in (p.columns.true_value[i], sweep.bound[i])]
+        for name, value in zip(("value", "bound"), now, strict=True):
+            if value is None or not math.isclose(value, float(row[name]), rel_tol=AGREE):
+                faults.append(f"{table}: column {row['column']}: {name} is {value!r}, recorded as {row[name]}")
+        if row["removed"] and better(p.query, float(row["bound"]), best):
+            faults.append(f"{table}: column {row['column']} was removed with a bound that can win")
     return faults[:10], checked
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    """The rows of candidates.csv whose numbers can be read; DataError names the first that cannot."""
+    rows = []
+    with table.open(encoding="utf-8", newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines), start=2):
+            try:
+                row["column"], row["value"], row["bound"] = str(int(row["column"])), str(float(row["value"])), str(float(row["bound"]))
+                row["removed"] = row["removed"] or ""
+            except (KeyError, TypeError, ValueError) as error:
+                raise DataError(f"{table}: line {number}: expected column, value, bound, removed as --export writes them") from error
+            rows.append(row)
+    return rows

@@ -133,10 +133,15 @@ def _footnotes(answer: Answer) -> Iterator[RenderableType]:
 
 
 def _left_out(answer: Answer) -> Iterator[RenderableType]:
-    if answer.left_out:
-        yield Text(f"\nLeft out ({len(answer.left_out)}; bring one in with --assume chips.NAME.KEY=VALUE)", style="bold")
-        for name, reason in answer.left_out.items():
-            yield Padding(f"{name}: {reason}", (0, 0, 0, 2))
+    """Chips that lack a number, grouped by what they lack."""
+    if not answer.left_out:
+        return
+    yield Text(f"\nLeft out ({len(answer.left_out)}; bring one in with --assume PATH=VALUE)", style="bold")
+    names: dict[str, list[str]] = {}
+    for name, reason in answer.left_out.items():
+        names.setdefault(reason, []).append(name)
+    for reason, group in names.items():
+        yield Padding(f"{', '.join(group)}: {reason}", (0, 0, 0, 2))
 
 
 def _infeasible(answer: Answer) -> Iterator[RenderableType]:

@@ -1,0 +1,91 @@
+"""How fast: the built-in query cold and warm, growth to a million layouts, and `--help`."""
+
+import dataclasses
+import resource
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from codesign import audit, columns, supply, workload
+from codesign.catalog import builtin_query, load
+from codesign.layouts import enumerate_space
+from codesign.queries.best_system import prepare, prepare_and_solve
+from codesign.query import read_query
+from codesign.records import ModelRecord
+from formulations import best_system
+
+pytestmark = pytest.mark.benchmark
+
+
+def run(*arguments: str) -> None:
+    """A fresh interpreter."""
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+
+def test_whole_process(benchmark, report, median_s):
+    imports = median_s(lambda: run("-c", "import pyomo.environ, highspy"), rounds=5)
+    benchmark.pedantic(lambda: run("-m", "codesign", "best"), rounds=5, warmup_rounds=1)
+    best = benchmark.stats.stats.median
+    report("codesign best / import pyomo.environ, highspy", f"{best:.2f} s / {imports:.2f} s = {best / imports:.2f} (aim 2.5)")
+
+
+def test_help(benchmark, report, median_s, tmp_path: Path):
+    names = ["best", "verify", "schema", "list", "show", "check"]
+    empty = tmp_path / "empty.py"
+    empty.write_text("import typer\napp = typer.Typer()\n" + "".join(f"@app.command()\ndef {n}(): pass\n" for n in names) + "app()\n")
+    bare = median_s(lambda: run(str(empty), "--help"), rounds=5)
+    benchmark.pedantic(lambda: run("-m", "codesign", "--help"), rounds=5, warmup_rounds=1)
+    ours = benchmark.stats.stats.median
+    report("codesign --help / a Typer application with as many empty commands", f"{ours:.2f} s / {bare:.2f} s = {ours / bare:.2f} (at most 1.5)")
+
+
+def test_warm_query(benchmark, report, median_s):
+    catalog, query = load(), read_query(None, {}, builtin_query("best"))
+    benchmark.pedantic(lambda: prepare_and_solve(catalog, query, enumerate_all=False), rounds=15, warmup_rounds=2)
+    warm = benchmark.stats.stats.median
+    p = prepare(catalog, query)
+    every = audit.enumerate_all(query, p.space, p.servers)
+    enumeration = median_s(lambda: audit.enumerate_all(query, p.space, p.servers))
+    report("warm query, whole catalogue", f"{warm * 1e3:.0f} ms median over {len(p.space):,} layouts (aim 150 ms); numpy "
+           f"enumeration of {every.points:,} batches {enumeration * 1e3:.0f} ms; ratio {warm / enumeration:.2f}")  # fmt: skip
+
+
+GROWTH = """
+    import resource, sys, time
+    from tests.benchmarks.test_speed import widened
+    prepared_s, solved_s, layouts, solved = widened(int(sys.argv[1]))
+    print(prepared_s, solved_s, layouts, solved, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
+
+
+def widened(copies: int) -> tuple[float, float, int, int]:
+    """Seconds to prepare and to prove the built-in query over `copies` variants of every composed and sold chip."""
+    import time
+
+    catalog, query = load(), read_query(None, {}, builtin_query("best"))
+    offered = supply.supply(catalog, query)
+    offers = tuple(
+        dataclasses.replace(o, chip=dataclasses.replace(o.chip, name=f"{o.chip.name}#{i}", bandwidth=o.chip.bandwidth * (1 - 1e-3 * i)))
+        for i in range(copies) for o in offered.offers
+    )  # fmt: skip
+    model = workload.model(catalog.get(ModelRecord, query.model))
+    start = time.perf_counter()
+    space = enumerate_space(model, [o.chip for o in offers], [("fp8", "fp8")], query.context)
+    cols = columns.columns_of(query, space, columns.servers_of(space, offers))
+    ready = time.perf_counter()
+    outcome, proof = best_system.solve(cols.instance)
+    assert outcome.status is best_system.Status.OPTIMAL
+    return ready - start, time.perf_counter() - ready, len(space), proof.solved
+
+
+@pytest.mark.parametrize("copies", [1, 3, 8, 25])
+def test_growth(report, copies: int):
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(GROWTH), str(copies)], check=True, capture_output=True, text=True,
+                          cwd=Path(__file__).parents[2])  # fmt: skip
+    prepared, solved, layouts, kept, memory_gb = done.stdout.split()
+    report(f"growth, {int(layouts):,} layouts", f"prepare {float(prepared):.2f} s, prove {float(solved) * 1e3:.0f} ms over {kept} "
+           f"columns kept, peak {float(memory_gb):.2f} GB (aim at 10^6: 5 s, 1 GB)")  # fmt: skip
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 0

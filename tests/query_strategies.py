@@ -1,0 +1,122 @@
+"""Queries by Hypothesis over a few real chips; each limit is absent, loose, just enough, or just short."""
+
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from codesign import catalog, performance, supply
+from codesign.catalog import Catalog
+from codesign.query import MAXIMIZE, Query
+from tests import query_reference as reference
+
+DENSE = ("llama-3.1-8b", "llama-3.1-70b", "gemma-3-27b", "qwen3-32b")  # gemma: sliding windows
+EXPERTS = ("mixtral-8x7b", "gpt-oss-20b", "qwen3-30b-a3b", "llama-4-scout", "deepseek-v3")  # deepseek: MLA
+CHIPS = {
+    "buy": ("h100-sxm", "h200-sxm", "b200-sxm", "gb200-nvl72", "mi300x", "mi355x", "gaudi3", "l4", "l40s", "h100-nvl",
+            "h20", "rtx-pro-6000-server", "a100-80-sxm", "arc-pro-b60"),
+    "hyperscaler": ("h100-sxm", "h200-sxm", "b200-sxm", "gb200-nvl72", "mi300x"),
+    "rent": ("h100-sxm", "h200-sxm", "l4", "l40s", "h100-nvl", "tpu-v5e", "tpu-v5p", "trainium2", "trainium3"),
+}  # fmt: skip
+DIES = (("gh100", "hbm3"), ("ad102", "gddr7"), ("ga100", "hbm2e"), ("gb202", "gddr7"))
+SHARED = ("budget", "hourly", "power", "chips", "racks", "replicas")
+WHOLE = ("chips", "racks", "replicas", "users", "tensor")
+UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "user_speed": "tokens/s"}
+JUST = 1e-6  # relative: how far a limit is from what a system takes
+
+
+@cache
+def built_in() -> Catalog:
+    """The catalogue, read once."""
+    return catalog.load()
+
+
+def query(**fields: Any) -> Query:
+    """A query of SI numbers; limits get their units."""
+    limits = {name: f"{amount!r} {UNITS[name]}" if name in UNITS else amount for name, amount in fields.get("limits", {}).items()}
+    return Query.model_validate({"schema": 1} | fields | {"limits": limits})
+
+
+@st.composite
+def _plain(draw: st.DrawFn, maximize: str, models: tuple[str, ...]) -> dict[str, Any]:
+    """Fields of a query without limits."""
+    model = draw(st.sampled_from(models))
+    most = 3 if model in DENSE else 2 if model != "deepseek-v3" else 1
+    basis = draw(st.sampled_from(["buy", "buy", "hyperscaler", "rent"]))
+    dollars = draw(st.sampled_from(["capital", "per-hour"]))
+    if basis != "buy" and maximize in ("throughput-per-dollar", "cost"):
+        dollars = "per-hour"
+    fields: dict[str, Any] = {
+        "model": model, "maximize": maximize, "basis": basis, "dollars": dollars,
+        "context": draw(st.sampled_from([1000, 4096, 8192, 32768, 131072]) | st.integers(1000, 131072)),
+        "precision": draw(st.lists(st.sampled_from(["fp8", "bf16", "fp4", "int8"]), min_size=1, max_size=2, unique=True)),
+        "kv_precision": draw(st.sampled_from([None, None, "bf16", "fp8", "fp4"])),
+        "spare_servers": draw(st.sampled_from([0, 0, 0, 1, 2])),
+        "hardware": "catalogue", "allow": {"chips": draw(st.lists(
+            st.sampled_from(CHIPS[basis]), min_size=1, max_size=most, unique=True))},
+    }  # fmt: skip
+    if draw(st.integers(0, 7)) == 7:  # many users to look at one by one
+        fields["context"], fields["allow"]["chips"] = draw(st.sampled_from([128, 500])), fields["allow"]["chips"][:1]
+    elif basis == "buy" and model in DENSE and draw(st.integers(0, 4)) == 4:
+        die, memory = draw(st.sampled_from(DIES))
+        price = draw(st.sampled_from(["sold", "cost"]))
+        fields |= {"hardware": "composed", "price_basis": price, "allow": {"chips": [die], "memories": [memory]}}
+    return fields
+
+
+@st.composite
+def _system(draw: st.DrawFn, plain: Query) -> dict[str, float]:
+    """What some system that can run takes of every limit, and gives its users; {} if nothing can run."""
+    model, offers = reference.model_of(built_in(), plain), supply.supply(built_in(), plain).offers
+    if not offers:
+        return {}
+    offer = draw(st.sampled_from(offers))
+    with reference.remembering():
+        every = reference.layouts(model, offer.chip, plain)
+        rooms = [(x, room) for x in every if (room := performance.room(model, offer.chip, x, plain.context)) > 0]
+    if not rooms:
+        return {}
+    layout, room = draw(st.sampled_from(rooms))
+    batch, replicas = draw(st.integers(1, room)), draw(st.integers(1, 4) | st.integers(1, 24))
+    try:
+        speed = 1 / performance.decode_step(model, offer.chip, layout, batch, plain.context).step_s
+    except ValueError:  # no link that reaches so far
+        return {}
+    limited = plain.model_copy(update={"limits": plain.limits.model_copy(update=dict.fromkeys(SHARED, 1))})
+    bill = offer.bill
+    able = {"budget": bill.capital_usd, "power": bill.power_w}
+    limited = limited.model_copy(update={"limits": limited.limits.model_copy(
+        update={name: None for name, known in able.items() if known is None})})  # fmt: skip
+    taken = reference.Place(offer, layout, None).taken(limited, replicas)
+    return {**taken, "users": replicas * layout.pipeline * batch, "user_speed": speed, "tensor": layout.tensor}
+
+
+def _limit(name: str, amount: float, kind: str) -> float | int:
+    """The limit that leaves a system room to spare, is just met, or is just missed."""
+    at_least = name in ("users", "user_speed")
+    scale = {"loose": 3.0, "just": 1.0, "exact": 1.0, "short": 1.0, "poor": 0.3}[kind] ** (-1 if at_least else 1)
+    step = {"just": 1, "short": -1}.get(kind, 0) * (-1 if at_least else 1)
+    if name in WHOLE:
+        return max(1, round(amount * scale) + (step if kind == "short" else 0))
+    return amount * scale * (1 + step * JUST)
+
+
+@st.composite
+def queries(
+    draw: st.DrawFn, maximize: str | None = None, *, models: tuple[str, ...] = DENSE + EXPERTS, tight: bool = False
+) -> Query:
+    """A query whose limits are those of one or two systems, moved a little; `tight`: most are short."""
+    maximize = maximize or draw(st.sampled_from(MAXIMIZE))
+    fields = draw(_plain(maximize, models))
+    plain = query(**fields, limits={"users": 1} if maximize == "cost" else {})
+    systems = [one for one in (draw(_system(plain)), draw(_system(plain))) if one]
+    kinds = ["short", "poor", "exact", "short"] if tight else ["loose", "loose", "just", "exact", "short"]
+    names = draw(st.lists(st.sampled_from((*SHARED, "users", "user_speed", "tensor")), min_size=1, max_size=4, unique=True))
+    limits: dict[str, Any] = {"users": 100} if maximize == "cost" else {}
+    if fields["model"] == "deepseek-v3":
+        limits["tensor"] = draw(st.sampled_from([8, 16]))
+    for name in names if systems else ():
+        amount = draw(st.sampled_from(systems)).get(name)
+        if amount is not None and (name != "budget" or plain.basis == "buy"):
+            limits[name] = _limit(name, amount, draw(st.sampled_from(kinds)))
+    return query(**fields, limits=limits)

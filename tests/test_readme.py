@@ -1,0 +1,52 @@
+"""The README's commands run and print what it shows; CODESIGN_RENEW=1 writes the outputs anew."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"<!-- output: (?P<command>codesign [^\n]*?) -->\n```console\n(?P<shown>.*?)```", re.DOTALL)
+COMMAND = re.compile(r"`(codesign [^`]+)`")
+OTHERWISE_TESTED = ("DIR", "QUERY.toml")  # placeholders
+
+
+def output(command: str) -> str:
+    """What a command prints, without trailing blanks, and without its seconds."""
+    words = shlex.split(command)
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    return re.sub(r"(?m)^(  seconds +).*$", r"\1...", "\n".join(lines)) + "\n"
+
+
+def blocks() -> list[tuple[str, str]]:
+    return [(m["command"], m["shown"]) for m in BLOCK.finditer(README.read_text())]
+
+
+def test_there_are_outputs() -> None:
+    assert len(blocks()) >= 2
+
+
+@pytest.mark.parametrize("command", [command for command, _ in blocks()])
+def test_output_is_what_is_shown(command: str) -> None:
+    fresh = f"$ {command}\n{output(command)}"
+    if os.environ.get("CODESIGN_RENEW"):
+        text = README.read_text()
+        spot = next(m for m in BLOCK.finditer(text) if m["command"] == command)
+        README.write_text(text[: spot.start("shown")] + fresh + text[spot.end("shown") :])
+    assert dict(blocks())[command] == fresh
+
+
+@pytest.mark.parametrize("command", sorted({c for c in COMMAND.findall(README.read_text()) if not any(w in c for w in OTHERWISE_TESTED)}))
+def test_every_command_runs(command: str) -> None:
+    assert output(command.replace("\\|", "|"))
+
+
+def test_links_exist() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README.read_text()):
+        assert target.startswith("https://") or (README.parent / target).exists(), target
