@@ -43,7 +43,9 @@ class PerformancePart(Part):
     user_speed: float = Field(description="tokens/s of each user")
     users: int
     throughput: float = Field(description="tokens/s of the system")
-    shares: dict[str, float] = Field(description="share of the step for which bandwidth, compute (they overlap) and collectives are busy")
+    shares: dict[str, float] = Field(
+        description="share of the step for which bandwidth, compute (they overlap) and collectives are busy"
+    )
     limiting: str = Field(description="the term with the largest share")
     batch_limited_by: str = Field(description="what keeps the batch from growing")
     memory_bytes: float = Field(description="weights and KV cache on the fullest chip")

@@ -20,6 +20,7 @@ from codesign.performance import Layout, StepTime
 from codesign.query import Query
 from codesign.supply import Offer, Supply
 from codesign.workload import Model
+from formulations.best_system_bounds import ROUNDING
 
 AGREE = 1e-6  # relative
 CHUNK = 50_000  # points of the enumeration held at once
@@ -186,23 +187,36 @@ def _affordable(query: Query, space: Space, servers: Servers) -> Any:
         each = getattr(servers, name)[space.chip]
         most = np.minimum(most, np.floor(limit / each * (1 + 1e-12)))
     most = np.floor((most - query.spare_servers) * servers.per_server / servers.parcels)
+    most = np.minimum(most, np.inf if query.limits.replicas is None else query.limits.replicas)
     users = 1 if query.limits.users is None else query.limits.users
-    most = np.where(np.isinf(most), np.ceil(users / space.pipeline) + servers.per_server, most)
-    return np.minimum(most, np.inf if query.limits.replicas is None else query.limits.replicas)
+    return np.where(np.isinf(most), np.ceil(users / space.pipeline) + servers.per_server, most)
 
 
 def _fills(query: Query, space: Space, servers: Servers, position: int, most: int) -> Any:
-    """For r = 1 .. most: the best that r or more replicas (cost: exactly r) make of the objective's other side."""
-    replicas = np.arange(1, most + 1)
-    bought = np.ceil(servers.parcels[position] * replicas / servers.per_server[position] - 1e-9) + query.spare_servers
-    chip = int(space.chip[position])
-    each = servers.watts if query.maximize == "throughput-per-watt" else servers.dollars if query.dollars == "capital" else servers.hourly
+    """For r = 1 .. the most that any batch needs: the best that r or more replicas (cost: exactly r) do for it.
+
+    Beyond that need only counts within two periods of the most are looked at: a smaller count with the same
+    fill of its servers is no better, since spares weigh less in a larger system.
+    """
+    users = 1 if query.limits.users is None else query.limits.users
+    needed = min(most, math.ceil(users / int(space.pipeline[position])))
+    tail = np.arange(max(needed, most - 2 * int(servers.per_server[position])) + 1, most + 1)
+    replicas = np.concatenate([np.arange(1, needed + 1), tail])
+    bought = servers.count(replicas, position) + query.spare_servers
+    each = _money(query, servers)[int(space.chip[position])]
     if query.maximize == "cost":
-        return bought * each[chip]
+        return (bought * each)[:needed]
     if query.maximize == "user-speed":
-        return np.ones(most)
-    gain = replicas.astype(float) if query.maximize == "throughput" else replicas / (bought * each[chip])
-    return np.maximum.accumulate(gain[::-1])[::-1]
+        return np.ones(needed)
+    gain = replicas.astype(float) if query.maximize == "throughput" else replicas / (bought * each)
+    return np.maximum.accumulate(gain[::-1])[::-1][:needed]
+
+
+def _money(query: Query, servers: Servers) -> Any:
+    """What the objective counts for each server, by chip."""
+    if query.maximize == "throughput-per-watt":
+        return servers.watts
+    return servers.dollars if query.dollars == "capital" else servers.hourly
 
 
 def _values(query: Query, space: Space, at: Any, batch: Any, offsets: Any, sizes: Any, flat: Any) -> Any:
@@ -212,7 +226,7 @@ def _values(query: Query, space: Space, at: Any, batch: Any, offsets: Any, sizes
     need = np.ones(len(at)) if query.limits.users is None else np.ceil(query.limits.users / users)
     fits = need <= sizes
     if query.limits.user_speed is not None:
-        fits &= step * query.limits.user_speed <= 1
+        fits &= step * query.limits.user_speed <= 1 + ROUNDING
     fill = flat[offsets + np.where(fits, need, 1).astype(np.int64) - 1]
     if query.maximize == "cost":
         value = fill

@@ -23,6 +23,7 @@ from codesign.records import KINDS, Record, SourceRecord, numbers
 
 R = TypeVar("R", bound=Record)
 Raw = dict[str, Any]
+Tree = dict[str, dict[str, tuple[str, Raw]]]  # folder -> name -> (file for messages, table)
 ALIASES = {"memories": "memory", "chip": "chips", "model": "models", "link": "links", "server": "servers"}
 
 
@@ -115,7 +116,8 @@ def _check_folder(own: Path) -> None:
         if alias not in KINDS and (own / alias).is_dir():
             raise DataError(f"--catalog {own}: folder {alias!r} must be called {folder!r}")
     if not (own / "sources.toml").is_file() and not any((own / folder).is_dir() for folder in KINDS):
-        raise DataError(f"--catalog {own}: holds no catalogue; expected sources.toml or a folder of {', '.join(KINDS)}")
+        known = ", ".join(KINDS)
+        raise DataError(f"--catalog {own}: holds no catalogue; expected sources.toml or a folder of {known}")
 
 
 def builtin_query(name: str) -> str:
@@ -123,7 +125,7 @@ def builtin_query(name: str) -> str:
     return (files("instances") / "queries" / f"{name}.toml").read_text(encoding="utf-8")
 
 
-def _read_tree(root: Traversable, prefix: str) -> tuple[dict[str, dict[str, tuple[str, Raw]]], dict[str, tuple[str, Raw]]]:
+def _read_tree(root: Traversable, prefix: str) -> tuple[Tree, dict[str, tuple[str, Raw]]]:
     """Raw tables by folder and name, and raw sources, each with the file's name for messages."""
     faults: list[str] = []
     raw: dict[str, dict[str, tuple[str, Raw]]] = {folder: {} for folder in KINDS}
@@ -275,7 +277,10 @@ def _source_faults(record: Record, where: str, sources: Mapping[str, SourceRecor
 
 
 _REFERENCES = {
-    "chips": {"memory": "memory", "server": "servers", "connections.scale_up": "links", "connections.scale_out": "links"},
+    "chips": {
+        "memory": "memory", "server": "servers",
+        "connections.scale_up": "links", "connections.scale_out": "links",
+    },
     "dies": {
         "process": "processes", "package": "packages", "server": "servers",
         "connections.scale_up": "links", "connections.scale_out": "links",

@@ -8,7 +8,7 @@ the time given, 4 a fault of ours or of a solver, 130 interrupted.
 """
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,18 +18,26 @@ if TYPE_CHECKING:
     from codesign.answer import Answer
     from codesign.catalog import Catalog
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Which memory, chip, count and layout serve a model best under a budget, with proof.")  # fmt: skip
-catalog_app = typer.Typer(no_args_is_help=True, help="The numbers behind the answers: value, unit, source, date, confidence.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Which memory, chip, count and layout serve a model best under a budget, with proof.",
+)  # fmt: skip
+catalog_app = typer.Typer(
+    no_args_is_help=True, help="The numbers behind the answers: value, unit, source, date, confidence."
+)
 app.add_typer(catalog_app, name="catalog")
 
+INTERRUPTED = 130
+
 Own = Annotated[Path | None, typer.Option("--catalog", metavar="DIR", help="your own TOML files, over ours")]
-Assume = Annotated[list[str] | None, typer.Option(metavar="PATH=VALUE", help="set a catalogue number: chips.NAME.price=20k$")]
+Assume = Annotated[
+    list[str] | None, typer.Option(metavar="PATH=VALUE", help="set a catalogue number: chips.NAME.price=20k$")
+]
 Json = Annotated[bool, typer.Option("--json", help="print the answer as one JSON document")]
 Written = Annotated[str | None, typer.Option()]
 
 
-class Documents(str, Enum):
+class Documents(StrEnum):
     """Documents with a published schema."""
 
     answer = "answer"
@@ -42,7 +50,9 @@ def written(help_text: str, name: str | None = None, metavar: str = "TEXT") -> A
 
 @app.command()
 def best(
-    query: Annotated[Path | None, typer.Argument(metavar="[QUERY.toml]", help="a query file; built-in if absent", show_default=False)] = None,
+    query: Annotated[
+        Path | None, typer.Argument(metavar="[QUERY.toml]", help="a query file; built-in if absent", show_default=False)
+    ] = None,
     model: Annotated[str | None, written("a model of the catalogue")] = None,
     budget: Annotated[str | None, written("capital, '$3M', or per hour, '$900/h'", metavar="MONEY")] = None,
     power: Annotated[str | None, written("provisioned IT power, '150 kW'", metavar="POWER")] = None,
@@ -53,7 +63,7 @@ def best(
     user_speed: Annotated[str | None, written("least tokens/s of each user", metavar="SPEED")] = None,
     users: Annotated[str | None, written("concurrent users to serve at least", metavar="N")] = None,
     context: Annotated[str | None, written("tokens in each user's KV cache, '32k'", metavar="TOKENS")] = None,
-    precision: Annotated[str | None, written("of the weights: bf16, fp8, int8, fp4; several with commas", metavar="LIST")] = None,
+    precision: Annotated[str | None, written("of weights: bf16, fp8, int8, fp4; or several", metavar="LIST")] = None,
     kv_precision: Annotated[str | None, written("of the KV cache; fp8 beside 8 and 4 bit weights if absent")] = None,
     memory: Annotated[str | None, written("allow only these memories, 'hbm3e,hbm4'", metavar="LIST")] = None,
     no_memory: Annotated[str | None, written("forbid these memories", metavar="LIST")] = None,
@@ -63,20 +73,23 @@ def best(
     no_vendor: Annotated[str | None, written("forbid these vendors", metavar="LIST")] = None,
     available_by: Annotated[str | None, written("latest year of availability", metavar="YEAR")] = None,
     hardware: Annotated[str | None, written("any, catalogue (products) or composed (die with stacks)")] = None,
-    maximize: Annotated[str | None, written("throughput-per-dollar, throughput, throughput-per-watt, user-speed or cost")] = None,
+    maximize: Annotated[str | None, written("throughput[-per-dollar or -per-watt], user-speed, cost")] = None,
     dollars: Annotated[str | None, written("capital or per-hour")] = None,
     basis: Annotated[str | None, written("buy, hyperscaler or rent")] = None,
     price_basis: Annotated[str | None, written("sold or cost")] = None,
     spare_servers: Annotated[str | None, written("servers bought and kept idle (N+1: 1)", metavar="N")] = None,
-    cost: Annotated[list[str] | None, written("set a number of prices/default.toml: pue=1.1", metavar="KEY=VALUE")] = None,
+    cost: Annotated[list[str] | None, written("set a number of `prices default`: pue=1.1", metavar="KEY=VALUE")] = None,
     assume: Assume = None,
     catalog: Own = None,
     time_limit: Annotated[str | None, written("stop the proof after this time, '30 s'", metavar="TIME")] = None,
     no_removal: Annotated[bool, typer.Option("--no-removal", help="prove over the full program")] = False,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, query, candidates and program")] = None,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, query, candidates, program")] = None,
 ) -> None:
-    """Which system is best under a budget? Proven over every layout of every chip."""
+    """Which system is best under a budget? Proven over every layout of every chip.
+
+    Options go before what the query file says; the value none lifts a limit of the file.
+    """
     from codesign.catalog import builtin_query, load
     from codesign.queries.best_system import prepare_and_solve
     from codesign.query import read_query
@@ -168,7 +181,10 @@ def schema(document: Annotated[Documents, typer.Argument(help="which document")]
 
 
 @catalog_app.command("list")
-def catalog_list(kind: Annotated[str | None, typer.Argument(help="memories, chips, models, ...")] = None, catalog: Own = None) -> None:
+def catalog_list(
+    kind: Annotated[str | None, typer.Argument(help="memories, chips, models, ...")] = None,
+    catalog: Own = None,
+) -> None:
     """What there is."""
     from codesign.report.listing import listing
 
@@ -212,9 +228,10 @@ def main() -> None:
     """Entry point: run the command, turn our errors into one message and an exit code."""
     try:
         app()
-    except KeyboardInterrupt:
-        print("interrupted; nothing was left half-written", file=sys.stderr)
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer turns Ctrl-C into this
+            print("interrupted; nothing was left half-written", file=sys.stderr)
+        raise
     except Exception as error:
         from codesign.errors import CodesignError, DataError
 

@@ -17,6 +17,7 @@ from codesign.layouts import Floats, Ints, Space
 from codesign.query import Query
 from codesign.supply import Offer
 from formulations import best_system
+from formulations import best_system_bounds as bounds
 
 MS, KILO = 1e3, 1e-3  # s -> ms; USD -> k$ and W -> kW
 SMALLEST = 1.0        # batch
@@ -80,6 +81,7 @@ def best_batch(space: Space, slowest_s: float | None) -> Ints:
     low, high = np.zeros(len(space), dtype=np.int64), np.where(space.reason == 0, space.room, 0)
     if slowest_s is None:
         return high
+    slowest_s *= 1 + bounds.ROUNDING
     alive = np.flatnonzero((high > 0) & (space.step_s(SMALLEST) <= slowest_s))
     result = np.zeros(len(space), dtype=np.int64)
     low, high = np.ones(len(alive), dtype=np.int64), high[alive]
@@ -122,8 +124,8 @@ def columns_of(query: Query, space: Space, servers: Servers) -> Columns:
     limit = query.limits
     slowest_s = None if limit.user_speed is None else 1.0 / limit.user_speed
     most, batch = most_replicas(query, space, servers), best_batch(space, slowest_s)
-    _demand_limits(query, most)
     alive = np.flatnonzero((batch > 0) & (most >= 1))
+    _demand_limits(query, most[alive])
     objective = objective_of(query)
     at, replicas = _replica_options(query, space, servers, alive, most[alive])
     batches = batch[at].astype(np.float64)
@@ -188,7 +190,8 @@ def _replica_options(query: Query, space: Space, servers: Servers, alive: Ints, 
     replicas per server exceed all counts above; one period of the fill holds them all.
     """
     users = 0.0 if query.limits.users is None else float(query.limits.users)
-    period = servers.per_server[alive] / np.gcd(servers.per_server[alive].astype(int), servers.parcels[alive].astype(int))
+    holds, parcels = servers.per_server[alive], servers.parcels[alive]
+    period = holds / np.gcd(holds.astype(int), parcels.astype(int))
     endless = np.maximum(np.ceil(users / space.pipeline[alive] / period), 1.0) * period
     most = np.where(np.isinf(most), endless, most)
     if not query.maximize.startswith("throughput-per"):
@@ -275,7 +278,8 @@ def split(columns: Columns, space: Space, label: int, batch: int) -> Columns:
     keep = np.concatenate([np.arange(len(data.columns)), np.full(len(ranges) - 1, position)])
     spots = [position, *range(len(data.columns), len(keep))]
     wider = data.only(keep)
-    fresh = {name: getattr(wider, name).copy() for name in ("columns", "least_batch", "most_batch", "read_fixed", "read_slope")}
+    changed = ("columns", "least_batch", "most_batch", "read_fixed", "read_slope")
+    fresh = {name: getattr(wider, name).copy() for name in changed}
     anchor = "low" if data.objective == "speed" else "high"
     for spot, (begin, end) in zip(spots, ranges, strict=True):
         line = line_below(moe.experts, moe.top_k, int(space.experts[at]), begin, end, anchor=anchor)

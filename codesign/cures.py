@@ -14,7 +14,7 @@ from codesign.answer import CurePart
 from codesign.columns import Servers, best_batch, limits_of
 from codesign.layouts import Floats, Space
 from codesign.query import Query, option_name
-from codesign.units import show
+from codesign.units import show, si
 
 UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "chips": "1", "racks": "1", "replicas": "1",
          "users": "1", "user_speed": "tokens/s", "tensor": "1", "context": "tokens"}  # fmt: skip
@@ -57,9 +57,15 @@ def cures(query: Query, space: Space, servers: Servers, respace: Callable[[Query
     found = []
     for limit, array in SHARED.items():
         asked = getattr(limits, limit)
-        fits = _fits(query, space, servers, n, without=limit)
-        if asked is not None and fits.any():
-            least = float(np.min((n.servers * getattr(servers, array)[space.chip])[fits]))
+        if asked is None:
+            continue
+        # a replica of more chips than the limit is no layout of `space`
+        wide = respace(_lifted(query, "chips")) if limit == "chips" else space
+        filled = _filled(servers, wide) if limit == "chips" else servers
+        needed = need(query, wide, filled, slowest_s=slowest_s) if limit == "chips" else n
+        fits = _fits(query, wide, filled, needed, without=limit)
+        if fits.any():
+            least = float(np.min((needed.servers * getattr(servers, array)[wide.chip])[fits]))
             found.append(_part(f"limits.{limit}", asked, math.ceil(least - 1e-9) if limit == "racks" else least))
     if limits.replicas is not None and (fits := _fits(query, space, servers, n, without="replicas")).any():
         found.append(_part("limits.replicas", limits.replicas, float(np.min(n.replicas[fits]))))
@@ -70,6 +76,10 @@ def cures(query: Query, space: Space, servers: Servers, respace: Callable[[Query
     if limits.tensor is not None:
         found += _larger_groups(query, respace, servers, slowest_s)
     return found + _shorter_context(query, respace, servers, slowest_s)
+
+
+def _lifted(query: Query, limit: str) -> Query:
+    return query.model_copy(update={"limits": query.limits.model_copy(update={limit: None})})
 
 
 def _most_replicas(query: Query, space: Space, servers: Servers) -> Floats:
@@ -104,8 +114,7 @@ def _slower_users(query: Query, space: Space, servers: Servers) -> list[CurePart
 def _larger_groups(
     query: Query, respace: Callable[[Query], Space], servers: Servers, slowest_s: float | None
 ) -> list[CurePart]:
-    free = query.model_copy(update={"limits": query.limits.model_copy(update={"tensor": None})})
-    space = respace(free)
+    space = respace(_lifted(query, "tensor"))
     wider = _filled(servers, space)
     fits = _fits(query, space, wider, need(query, space, wider, slowest_s=slowest_s))
     return [_part("limits.tensor", query.limits.tensor, float(np.min(space.tensor[fits])))] if fits.any() else []
@@ -142,8 +151,19 @@ def _filled(servers: Servers, space: Space) -> Servers:
 
 def _part(key: str, asked: float | None, works: float) -> CurePart:
     unit = UNITS[key.split(".")[-1]]
-    word = "at most" if key in ("limits.users", "limits.user_speed", "context") else "at least"
-    shown = f"{works:,.0f} tokens" if unit == "tokens" else show(works, unit)
+    fewer = key in ("limits.users", "limits.user_speed", "context")
+    shown = _written(works, unit, -1 if fewer else 1)
     return CurePart(
-        limit=key, asked=f"{option_name(key)} {show(float(asked or 0), unit)}", works=f"{word} {shown}", value=works
-    )
+        limit=key, asked=f"{option_name(key)} {show(float(asked or 0), unit)}",
+        works=f"{'at most' if fewer else 'at least'} {shown}", value=works,
+    )  # fmt: skip
+
+
+def _written(works: float, unit: str, sign: int) -> str:
+    """The value for people, rounded to the side that still works: they will type it."""
+    if unit in ("1", "tokens"):
+        return f"{works:,.0f}" + ("" if unit == "1" else " tokens")
+    near = works
+    while sign * (si(shown := show(near, unit), unit) - works) < 0:
+        near *= 1 + sign * 1e-5
+    return shown

@@ -44,7 +44,8 @@ def _table(experts: int, top_k: int, groups: int) -> Array:
     else:
         q = spread / experts
         counts = np.arange(size)[:, None]
-        log_choose = np.array([math.lgamma(size + 1) - math.lgamma(m + 1) - math.lgamma(size - m + 1) for m in range(size)])
+        log_factorial = np.array([math.lgamma(m + 1) for m in range(size + 1)])
+        log_choose = (log_factorial[size] - log_factorial - log_factorial[::-1])[:size]
         with np.errstate(divide="ignore", invalid="ignore"):
             log_pmf = log_choose[:, None] + counts * np.log(q) + (size - counts) * np.log1p(-q)
         pmf = np.where(np.isnan(log_pmf), 0.0, np.exp(log_pmf))

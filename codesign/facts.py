@@ -110,11 +110,9 @@ class In:
         """Check the value and its bounds against the unit and attach the SI number."""
         values = [("value", fact.value), ("low", fact.low), ("high", fact.high)]
         values += [(f"others[{i}]", other.value) for i, other in enumerate(fact.others)]
-        for key, written in values:
-            if written is not None:
-                self._number(key, written)
-        number = self._number("value", fact.value)
-        low, high = (number if w is None else si(w, self.unit) for w in (fact.low, fact.high))
+        numbers = {key: self._number(key, written) for key, written in values if written is not None}
+        number = numbers["value"]
+        low, high = numbers.get("low", number), numbers.get("high", number)
         if not low <= number <= high:
             raise ValueError(f"value = {fact.value!r} is outside low .. high = {fact.low!r} .. {fact.high!r}")
         fact._si, fact._unit = number, self.unit

@@ -79,7 +79,8 @@ class Space:
     def layout(self, position: int) -> Layout:
         """The layout at `position`."""
         weights, kv = self.precisions[int(self.precision[position])]
-        return Layout(int(self.tensor[position]), int(self.pipeline[position]), int(self.experts[position]), weights, kv)
+        tensor, pipeline, expert = (int(x[position]) for x in (self.tensor, self.pipeline, self.experts))
+        return Layout(tensor, pipeline, expert, weights, kv)
 
 
 def tensor_degrees(model: Model, most: int = MOST_TENSOR) -> list[int]:
@@ -125,8 +126,10 @@ def enumerate_space(
 class _Columns:
     """The arrays behind a Space while it is computed; one method for each term."""
 
-    def __init__(self, model: Model, chips: Sequence[Chip], precisions: Sequence[tuple[str, str]], context: int,
-                 chip: Ints, precision: Ints, tensor: Ints, stage: Ints, pipeline: Ints, expert: Ints) -> None:  # fmt: skip
+    def __init__(
+        self, model: Model, chips: Sequence[Chip], precisions: Sequence[tuple[str, str]], context: int,
+        chip: Ints, precision: Ints, tensor: Ints, stage: Ints, pipeline: Ints, expert: Ints,
+    ) -> None:  # fmt: skip
         self.model, self.chips, self.precisions = model, tuple(chips), tuple(precisions)
         self.at, self.precision, self.t, self.p, self.e = chip, precision, tensor, pipeline, expert
         self.moe = next((layer for layer in model.layers if layer.experts), None)
@@ -218,7 +221,7 @@ class _Columns:
         fixed, slope = p * exposed + hops, p * exposed_slope + hops_slope
         return Space(
             self.model, self.chips, self.precisions, self.at, self.precision, t, p, self.e,
-            self.reasons(exposed, hops, free, users, most_chips), users.astype(np.int64),
+            self.reasons(exposed + exposed_slope, hops + hops_slope, free, users, most_chips), users.astype(np.int64),
             read_fixed=p * dense + fixed,
             read_slope=p * (self.model.hidden / t * size + kv / bandwidth) + slope,
             expert=p * per_expert + np.zeros(len(t)),

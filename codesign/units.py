@@ -65,7 +65,9 @@ _EXAMPLES: Final = {
 
 def known_units(unit: str) -> str:
     """How people write a quantity of `unit`, for messages: examples, or all its units."""
-    return f"as {_EXAMPLES[unit]}" if unit in _EXAMPLES else "in " + ", ".join(sorted(name for name, (base, _) in _UNITS.items() if base == unit and name))
+    if unit in _EXAMPLES:
+        return f"as {_EXAMPLES[unit]}"
+    return "in " + ", ".join(sorted(name for name, (base, _) in _UNITS.items() if base == unit and name))
 
 
 def si(text: str | float, unit: str) -> float:
@@ -93,7 +95,7 @@ def si(text: str | float, unit: str) -> float:
     dollar, digits, written = match.groups()
     number, written = float(digits.replace("_", "").replace(",", "")), written.replace("μ", "µ")
     if dollar or "$" in written:
-        number, written = _dollars(number, written if dollar else written.replace("$", "", 1))
+        number, written = _dollars(number, written if dollar else written.replace("$", "", 1), text)
     number = _scale(number, written, unit, text)
     if not math.isfinite(number):
         raise DataError(f"{text!r} is not finite")
@@ -104,14 +106,14 @@ def _called(unit: str) -> str:
     return {"USD": "dollars", "USD/h": "dollars per hour", "1": "a plain number"}.get(unit, unit)
 
 
-def _dollars(number: float, written: str) -> tuple[float, str]:
+def _dollars(number: float, written: str, shown: str) -> tuple[float, str]:
     """A quantity with `$`: "$3M", "20k$", "$900/h", "$0.07/kWh"."""
     suffix, _, per = written.partition("/")
     suffix = suffix.strip()
     if suffix in _COUNT_SUFFIX:
         number *= _COUNT_SUFFIX[suffix]
     elif suffix:
-        raise DataError(f"'${number:g} {written}': unknown suffix {suffix!r}, known: k, M, B")
+        raise DataError(f"{shown!r}: unknown suffix {suffix!r}, known: k, M, B")
     return number, f"USD/{per.strip()}" if per else "USD"
 
 

@@ -107,7 +107,7 @@ def _choose(data: "Instance", values: Array, batches: Array, bound: Array, known
     value = float(values[best])
     with np.errstate(invalid="ignore"):
         edge_value = value if known is None else known
-        alive = bound >= edge_value * (1 - TIE) if up else bound <= edge_value * (1 + TIE)
+        alive = possible & (bound >= edge_value * (1 - TIE) if up else bound <= edge_value * (1 + TIE))
     removed = bound[possible & ~alive]
     edge = (float(removed.max()) if up else float(removed.min())) if len(removed) else None
     return Sweep(best, float(batches[best]), value, values, batches, bound, np.flatnonzero(alive), edge)

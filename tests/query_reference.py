@@ -131,8 +131,9 @@ def place(model: Model, offer: Offer, layout: Layout, context: int) -> Place | N
     moe = next((layer for layer in model.layers if layer.experts), None)
     if moe is not None:
         read = busiest(moe.experts, moe.top_k, layout.expert, np.arange(room + 2))[1:]
-        spread = performance.largest_stage(model, layout.pipeline, context).expert_layers * layout.expert / layout.tensor
-        each_s = spread * moe.expert * BYTES[layout.weights] / performance.needed(offer.chip, "bandwidth")
+        layers = performance.largest_stage(model, layout.pipeline, context).expert_layers
+        each_bytes = layers * layout.expert / layout.tensor * moe.expert * BYTES[layout.weights]
+        each_s = each_bytes / performance.needed(offer.chip, "bandwidth")
         parts["weights_s"] += each_s * (read[:room] - read[0] - more * (read[1] - read[0]))
     busy = np.maximum(parts["weights_s"] + parts["kv_s"], parts["tensor_s"] + parts["vector_s"])
     step_s = layout.pipeline * (busy + parts["exposed_s"]) + parts["hops_s"]
@@ -179,10 +180,10 @@ def optimum(catalog: Catalog, query: Query) -> float | None:
     return (min if query.maximize == "cost" else max)(values, default=None)
 
 
-def unbounded(catalog: Catalog, query: Query) -> bool:
-    """Whether the objective has no best value: it grows with the system, and nothing limits that."""
-    grows = query.maximize == "throughput" or (query.maximize.startswith("throughput-per") and query.spare_servers > 0)
-    return grows and not bounded(query) and optimum(catalog, query) is not None
+def unbounded(query: Query) -> bool:
+    """Whether a feasible query has no best value: the objective grows with the system, and no limit stops it."""
+    spares_weigh_less = query.maximize.startswith("throughput-per") and query.spare_servers > 0
+    return (query.maximize == "throughput" or spares_weigh_less) and not bounded(query)
 
 
 def check(catalog: Catalog, query: Query, answer: Answer) -> float:

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from codesign import catalog, performance, supply
 from codesign.catalog import Catalog
+from codesign.hardware import Chip
+from codesign.performance import Layout
 from codesign.query import MAXIMIZE, Query
+from codesign.workload import Model
 from tests import query_reference as reference
 
 DENSE = ("llama-3.1-8b", "llama-3.1-70b", "gemma-3-27b", "qwen3-32b")  # gemma: sliding windows
@@ -22,6 +25,8 @@ DIES = (("gh100", "hbm3"), ("ad102", "gddr7"), ("ga100", "hbm2e"), ("gb202", "gd
 SHARED = ("budget", "hourly", "power", "chips", "racks", "replicas")
 WHOLE = ("chips", "racks", "replicas", "users", "tensor")
 UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "user_speed": "tokens/s"}
+SOME = {"budget": 3e6, "hourly": 300.0, "power": 2e5, "chips": 64, "racks": 8, "replicas": 8, "users": 100,
+        "user_speed": 30.0, "tensor": 8}  # fmt: skip
 JUST = 1e-6  # relative: how far a limit is from what a system takes
 
 
@@ -33,14 +38,15 @@ def built_in() -> Catalog:
 
 def query(**fields: Any) -> Query:
     """A query of SI numbers; limits get their units."""
-    limits = {name: f"{amount!r} {UNITS[name]}" if name in UNITS else amount for name, amount in fields.get("limits", {}).items()}
+    given = fields.get("limits", {}).items()
+    limits = {name: f"{amount!r} {UNITS[name]}" if name in UNITS else amount for name, amount in given}
     return Query.model_validate({"schema": 1} | fields | {"limits": limits})
 
 
 @st.composite
 def _plain(draw: st.DrawFn, maximize: str, models: tuple[str, ...]) -> dict[str, Any]:
     """Fields of a query without limits."""
-    model = draw(st.sampled_from(models))
+    model, precisions = draw(st.sampled_from(models)), st.sampled_from(["fp8", "bf16", "fp4", "int8"])
     most = 3 if model in DENSE else 2 if model != "deepseek-v3" else 1
     basis = draw(st.sampled_from(["buy", "buy", "hyperscaler", "rent"]))
     dollars = draw(st.sampled_from(["capital", "per-hour"]))
@@ -49,14 +55,15 @@ def _plain(draw: st.DrawFn, maximize: str, models: tuple[str, ...]) -> dict[str,
     fields: dict[str, Any] = {
         "model": model, "maximize": maximize, "basis": basis, "dollars": dollars,
         "context": draw(st.sampled_from([1000, 4096, 8192, 32768, 131072]) | st.integers(1000, 131072)),
-        "precision": draw(st.lists(st.sampled_from(["fp8", "bf16", "fp4", "int8"]), min_size=1, max_size=2, unique=True)),
+        "precision": draw(st.lists(precisions, min_size=1, max_size=2, unique=True)),
         "kv_precision": draw(st.sampled_from([None, None, "bf16", "fp8", "fp4"])),
         "spare_servers": draw(st.sampled_from([0, 0, 0, 1, 2])),
         "hardware": "catalogue", "allow": {"chips": draw(st.lists(
             st.sampled_from(CHIPS[basis]), min_size=1, max_size=most, unique=True))},
     }  # fmt: skip
     if draw(st.integers(0, 7)) == 7:  # many users to look at one by one
-        fields["context"], fields["allow"]["chips"] = draw(st.sampled_from([128, 500])), fields["allow"]["chips"][:1]
+        fields["context"] = draw(st.sampled_from([128, 500]))
+        fields["precision"], fields["allow"]["chips"] = fields["precision"][:1], fields["allow"]["chips"][:1]
     elif basis == "buy" and model in DENSE and draw(st.integers(0, 4)) == 4:
         die, memory = draw(st.sampled_from(DIES))
         price = draw(st.sampled_from(["sold", "cost"]))
@@ -64,37 +71,41 @@ def _plain(draw: st.DrawFn, maximize: str, models: tuple[str, ...]) -> dict[str,
     return fields
 
 
+def _runs(model: Model, chip: Chip, layout: Layout, context: int) -> int:
+    """Room of a layout; 0 where no link reaches so far."""
+    try:
+        performance.decode_step(model, chip, layout, 1, context)
+    except ValueError:
+        return 0
+    return performance.room(model, chip, layout, context)
+
+
 @st.composite
 def _system(draw: st.DrawFn, plain: Query) -> dict[str, float]:
-    """What some system that can run takes of every limit, and gives its users; {} if nothing can run."""
+    """What some system that can run takes of every limit, and gives its users; SOME if nothing can run."""
     model, offers = reference.model_of(built_in(), plain), supply.supply(built_in(), plain).offers
     if not offers:
-        return {}
+        return SOME
     offer = draw(st.sampled_from(offers))
     with reference.remembering():
         every = reference.layouts(model, offer.chip, plain)
-        rooms = [(x, room) for x in every if (room := performance.room(model, offer.chip, x, plain.context)) > 0]
+        rooms = [(x, room) for x in every if (room := _runs(model, offer.chip, x, plain.context)) > 0]
     if not rooms:
-        return {}
+        return SOME
     layout, room = draw(st.sampled_from(rooms))
     batch, replicas = draw(st.integers(1, room)), draw(st.integers(1, 4) | st.integers(1, 24))
-    try:
-        speed = 1 / performance.decode_step(model, offer.chip, layout, batch, plain.context).step_s
-    except ValueError:  # no link that reaches so far
-        return {}
-    limited = plain.model_copy(update={"limits": plain.limits.model_copy(update=dict.fromkeys(SHARED, 1))})
-    bill = offer.bill
-    able = {"budget": bill.capital_usd, "power": bill.power_w}
-    limited = limited.model_copy(update={"limits": limited.limits.model_copy(
-        update={name: None for name, known in able.items() if known is None})})  # fmt: skip
-    taken = reference.Place(offer, layout, None).taken(limited, replicas)
+    known = {"budget": offer.bill.capital_usd, "power": offer.bill.power_w}
+    limited = dict.fromkeys((name for name in SHARED if known.get(name, 1) is not None), 1)
+    asked = plain.model_copy(update={"limits": plain.limits.model_copy(update=limited)})
+    taken = reference.Place(offer, layout, None).taken(asked, replicas)
+    speed = 1 / performance.decode_step(model, offer.chip, layout, batch, plain.context).step_s
     return {**taken, "users": replicas * layout.pipeline * batch, "user_speed": speed, "tensor": layout.tensor}
 
 
 def _limit(name: str, amount: float, kind: str) -> float | int:
     """The limit that leaves a system room to spare, is just met, or is just missed."""
     at_least = name in ("users", "user_speed")
-    scale = {"loose": 3.0, "just": 1.0, "exact": 1.0, "short": 1.0, "poor": 0.3}[kind] ** (-1 if at_least else 1)
+    scale = {"loose": 3.0, "poor": 0.3, "starved": 0.03}.get(kind, 1.0) ** (-1 if at_least else 1)
     step = {"just": 1, "short": -1}.get(kind, 0) * (-1 if at_least else 1)
     if name in WHOLE:
         return max(1, round(amount * scale) + (step if kind == "short" else 0))
@@ -109,13 +120,18 @@ def queries(
     maximize = maximize or draw(st.sampled_from(MAXIMIZE))
     fields = draw(_plain(maximize, models))
     plain = query(**fields, limits={"users": 1} if maximize == "cost" else {})
-    systems = [one for one in (draw(_system(plain)), draw(_system(plain))) if one]
-    kinds = ["short", "poor", "exact", "short"] if tight else ["loose", "loose", "just", "exact", "short"]
-    names = draw(st.lists(st.sampled_from((*SHARED, "users", "user_speed", "tensor")), min_size=1, max_size=4, unique=True))
+    systems = [draw(_system(plain)), draw(_system(plain))]
+    kinds = ["starved", "poor", "short"] if tight else ["loose", "loose", "just", "exact", "short"]
+    every = st.sampled_from((*SHARED, "users", "user_speed", "tensor"))
+    names = draw(st.lists(every, min_size=1, max_size=4, unique=True))
+    if tight or maximize == "throughput":
+        names += [draw(st.sampled_from(SHARED))]
+    if tight:
+        names += [draw(st.sampled_from(["users", "user_speed"]))]
     limits: dict[str, Any] = {"users": 100} if maximize == "cost" else {}
-    if fields["model"] == "deepseek-v3":
-        limits["tensor"] = draw(st.sampled_from([8, 16]))
-    for name in names if systems else ():
+    if fields["model"] == "deepseek-v3" or fields["context"] < 1000:  # else too much for enumeration
+        limits["tensor"] = draw(st.sampled_from([4, 8]))
+    for name in dict.fromkeys(names):
         amount = draw(st.sampled_from(systems)).get(name)
         if amount is not None and (name != "budget" or plain.basis == "buy"):
             limits[name] = _limit(name, amount, draw(st.sampled_from(kinds)))

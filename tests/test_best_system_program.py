@@ -144,6 +144,15 @@ def test_column_with_a_line_below_zero_is_not_removed():
     assert best_system.solve(data)[0].value == pytest.approx(11.0) == best_by_enumeration(data)
 
 
+def test_column_best_at_its_least_batch_is_not_removed():
+    """The rising line starts at -2 ms: one user in 1 ms beats ten in 28 ms, and a rival's 0.95."""
+    steep = {"read_fixed": -2.0, "read_slope": 3.0, "compute_slope": 0.0, "most_batch": 10.0, "rate": 1.0}
+    rival = {"read_fixed": 1.0, "read_slope": 0.0, "compute_slope": 0.0, "most_batch": 1.0, "rate": 1 / 0.95}
+    data = instance([steep, rival], "ratio")
+    assert best_system_bounds.sweep(data).bound[0] == pytest.approx(1.0)
+    assert best_system.solve(data)[0].value == pytest.approx(1.0) == best_by_enumeration(data)
+
+
 def test_pace_met_up_to_rounding_is_met_by_the_sweep_too():
     """0.1 + 2 * 0.1 is 0.30000000000000004 in floats, and two users fit 0.3 ms."""
     data = instance([{"read_fixed": 0.1, "read_slope": 0.1, "compute_fixed": 0.0, "compute_slope": 0.0,

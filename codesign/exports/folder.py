@@ -7,7 +7,6 @@ from codesign.exports.candidates import candidates
 from codesign.exports.program import write_programs
 from codesign.queries.best_system import Result
 
-
 FILES = ("answer.json", "query.toml", "candidates.csv", "model.lp", "model.mps")
 
 

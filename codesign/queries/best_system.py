@@ -125,5 +125,7 @@ def _without(p: Prepared, solved: Solved, seconds: dict[str, float]) -> Answer:
     """No system: both the program and the closed form must say so; then what is in the way."""
     if solved.outcome.status is not Status.INFEASIBLE or p.columns.incumbent() is not None:
         raise AuditError(f"program: {solved.outcome.status.value}, closed form: {p.columns.incumbent()}")
-    found = cures.cures(p.query, p.space, p.servers, lambda q: _space(p.catalog, q, p.supply)) if p.supply.offers else []
+    if not p.supply.offers:
+        return words.infeasible(p, [], seconds)
+    found = cures.cures(p.query, p.space, p.servers, lambda q: _space(p.catalog, q, p.supply))
     return words.infeasible(p, found, seconds)

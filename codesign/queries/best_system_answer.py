@@ -30,8 +30,10 @@ from codesign.records import ModelRecord, numbers
 from codesign.units import show
 from formulations.outcome import Status
 
-LIMIT_UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "chips": "chips", "racks": "racks",
-               "replicas": "replicas", "tensor": "chips", "user_speed": "tokens/s", "users": "users", "memory": "B"}  # fmt: skip
+LIMIT_UNITS = {
+    "budget": "USD", "hourly": "USD/h", "power": "W", "chips": "chips", "racks": "racks", "replicas": "replicas",
+    "tensor": "chips", "user_speed": "tokens/s", "users": "users", "memory": "B",
+}  # fmt: skip
 DOUBTFUL = ("unverified", "assumed", "announced")
 
 
@@ -53,7 +55,8 @@ def objective_si(query: Query, value: float | None) -> float | None:
         return 1e3 / value if value > 0 else None
     if query.maximize == "cost":
         return value * 1e3 if query.dollars == "capital" else value
-    per_ms = query.maximize == "throughput" or (query.maximize == "throughput-per-dollar" and query.dollars == "per-hour")
+    hourly = query.maximize == "throughput-per-dollar" and query.dollars == "per-hour"
+    per_ms = query.maximize == "throughput" or hourly
     return value * 1e3 if per_ms else value
 
 
@@ -72,7 +75,9 @@ def layout_name(layout: Layout) -> str:
     return f"TP{layout.tensor} PP{layout.pipeline}{expert} {layout.weights}"
 
 
-def answer(p: Prepared, solved: Solved, system: System, a: Audited, every: Enumerated | None, seconds: dict[str, float]) -> Answer:
+def answer(
+    p: Prepared, solved: Solved, system: System, a: Audited, every: Enumerated | None, seconds: dict[str, float]
+) -> Answer:
     """The document of a system found."""
     proof = _proof(p, solved, a, every, seconds)
     status: Literal["optimal", "feasible"] = "optimal" if solved.outcome.status is Status.OPTIMAL else "feasible"
@@ -156,7 +161,9 @@ def _batch_limit(query: Query, s: System, a: Audited) -> str:
 
 def _money(p: Prepared, s: System, a: Audited) -> MoneyPart:
     bill, n, economy = s.offer.bill, a.servers_bought, p.supply.economics
-    parts = {"chips": bill.chips_usd, "servers": bill.server_usd, "network": bill.network_usd, "facility": bill.facility_usd}
+    parts = {
+        "chips": bill.chips_usd, "servers": bill.server_usd, "network": bill.network_usd, "facility": bill.facility_usd,
+    }  # fmt: skip
     return MoneyPart(
         capital_usd=a.capital_usd, capital={k: v * n for k, v in parts.items() if v is not None},
         hourly_usd=a.hourly_usd, hourly={k: v * n for k, v in bill.hourly.items()}, usd_per_mtok=a.usd_per_mtok,
@@ -200,7 +207,8 @@ def _proof(p: Prepared, solved: Solved, a: Audited, every: Enumerated | None, se
 
 
 def _impossible(p: Prepared, feasible: int) -> dict[str, int]:
-    counts = Counter({REASONS[code]: int(n) for code, n in enumerate(np.bincount(p.space.reason, minlength=len(REASONS))) if code})
+    by_code = np.bincount(p.space.reason, minlength=len(REASONS))
+    counts = Counter({REASONS[code]: int(n) for code, n in enumerate(by_code) if code})
     can_run = p.space.reason == 0
     poor = can_run & (most_replicas(p.query, p.space, p.servers) < 1)
     counts["one replica exceeds a limit"] = int(poor.sum())
@@ -253,7 +261,8 @@ def _inputs(p: Prepared, s: System) -> tuple[InputPart, ...]:
 def _assumptions(p: Prepared) -> tuple[str, ...]:
     q = p.query
     said = [
-        "mode limit: peak rates, ideal overlap, the study's collective latencies (arXiv 2507.14397); no system does better",
+        "mode limit: peak rates, ideal overlap, the study's collective latencies (arXiv 2507.14397): "
+        "no system does better",
         "decode only, every user at the full context; prefill, activations and runtime memory are not counted",
         f"prices: {q.basis}, {'as sold' if q.price_basis == 'sold' else 'at manufacturing cost'}; "
         + ("capital is chips, servers, network and facility" if q.basis == "buy" else "a chip-hour is all-in"),

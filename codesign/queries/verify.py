@@ -57,13 +57,18 @@ def verify_answer(path: Path, own: Path | None) -> Report:
     recorded = None if answer.proof is None else answer.proof.value
     if answer.status == "infeasible" and every.value is not None:
         faults.append(f"a system exists now, with an objective of {every.value!r}")
-    if audited is not None and answer.status == "optimal" and every.value is not None:
-        if better(query, every.value, audited + direction(query) * AGREE * abs(audited)):
-            faults.append(f"a better system exists: {every.value!r} against {audited!r}")
+    if _beaten(query, answer, audited, every.value):
+        faults.append(f"a better system exists: {every.value!r} against {audited!r}")
     bound_faults, checked = _bound_faults(path.parent / "candidates.csv", p, recorded)
     faults += bound_faults
     return Report(holds=not faults, recorded=recorded, audited=audited, best=every.value, points=every.points,
                   checked_bounds=checked, changed=tuple(changed), faults=tuple(faults))  # fmt: skip
+
+
+def _beaten(query: Query, answer: Answer, audited: float | None, best: float | None) -> bool:
+    if answer.status != "optimal" or audited is None or best is None:
+        return False
+    return better(query, best, audited + direction(query) * AGREE * abs(audited))
 
 
 def _read(path: Path) -> Answer:
@@ -97,7 +102,8 @@ def _changes(answer: Answer, catalog: Catalog) -> list[str]:
             told.add(old.path)
             continue
         if (new.si, new.source, new.date) != (old.si, old.source, old.date) and new.source != "user":
-            found.append(f"{old.path}: {old.value} ({old.source}, {old.date}) is now {new.value} ({new.source}, {new.date})")
+            was, now = (f"{x.value} ({x.source}, {x.date})" for x in (old, new))
+            found.append(f"{old.path}: {was} is now {now}")
             told.add(old.path)
     for entry, sha in answer.hashes.items():
         if catalog.hashes.get(entry) != sha and not any(path.startswith(entry) for path in told):
@@ -116,6 +122,9 @@ def _system_faults(answer: Answer, p: Prepared) -> tuple[list[str], float | None
     if offer is None:
         return [f"{s.chip} is not on offer any more"], None
     layout = Layout(s.tensor, s.pipeline, s.expert, s.weights, s.kv)
+    if not _in_space(s.chip, layout, p):
+        named = f"tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, {s.weights}"
+        return [f"{named} is no layout that {s.chip} can run"], None
     try:
         audited = audit.recompute(p.query, p.space.model, p.supply, System(offer, layout, s.batch, s.replicas))
     except (AuditError, ValueError) as error:
@@ -125,9 +134,17 @@ def _system_faults(answer: Answer, p: Prepared) -> tuple[list[str], float | None
         faults.append(f"objective is {audited.value!r}, recorded as {recorded.value!r}")
     if recorded.bound is not None and better(p.query, audited.value, recorded.bound * (1 + direction(p.query) * AGREE)):
         faults.append(f"objective {audited.value!r} is better than the recorded bound {recorded.bound!r}")
-    if answer.status == "optimal" and not math.isclose(recorded.value, recorded.bound or math.nan, rel_tol=AGREE * 1.01):
+    proven = math.isclose(recorded.value, recorded.bound or math.nan, rel_tol=AGREE * 1.01)
+    if answer.status == "optimal" and not proven:
         faults.append(f"recorded as optimal with value {recorded.value!r} and bound {recorded.bound!r} apart")
     return faults, audited.value
+
+
+def _in_space(chip: str, layout: Layout, p: Prepared) -> bool:
+    space = p.space
+    same = (space.tensor == layout.tensor) & (space.pipeline == layout.pipeline) & (space.experts == layout.expert)
+    at = (same & (space.reason == 0)).nonzero()[0].tolist()
+    return any(space.chips[int(space.chip[i])].name == chip and space.layout(i) == layout for i in at)
 
 
 _RECORDED = {
@@ -182,9 +199,9 @@ def _rows(table: Path) -> list[dict[str, str]]:
     with table.open(encoding="utf-8", newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
             try:
-                row["column"], row["value"], row["bound"] = str(int(row["column"])), str(float(row["value"])), str(float(row["bound"]))
-                row["removed"] = row["removed"] or ""
+                int(row["column"]), float(row["value"]), float(row["bound"])
+                rows.append({**row, "removed": row["removed"] or ""})
             except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{table}: line {number}: expected column, value, bound, removed as --export writes them") from error
-            rows.append(row)
+                wanted = "column, value, bound and removed as --export writes them"
+                raise DataError(f"{table}: line {number}: expected {wanted}") from error
     return rows

@@ -51,12 +51,14 @@ def showing(catalog: Catalog, kind: str, name: str | None) -> Table:
 
 def _rows(record: Record, prefix: str) -> list[tuple[str, ...]]:
     if isinstance(record, ModelRecord):
-        shape = record.model_dump(exclude={"schema_", "name", "title", "note", "source", "date", "confidence"}, exclude_none=True)
+        about = {"schema_", "name", "title", "note", "source", "date", "confidence"}
+        shape = record.model_dump(exclude=about, exclude_none=True)
         return [(f"{prefix}{key}", str(value), "", record.source, record.date, record.confidence, "")
                 for key, value in _flat(shape)]  # fmt: skip
     rows: list[tuple[str, ...]] = []
     for key, fact in numbers(record):
-        spread = "" if fact.low is None and fact.high is None else f"{fact.low or fact.value} .. {fact.high or fact.value}"
+        known = fact.low is not None or fact.high is not None
+        spread = f"{fact.low or fact.value} .. {fact.high or fact.value}" if known else ""
         others = "; ".join(f"{o.value} ({o.source})" for o in fact.others)
         note = "; ".join(part for part in (spread, fact.note, others and f"others: {others}") if part)
         rows.append((f"{prefix}{key}", str(fact.value), fact.unit, fact.source, fact.date, fact.confidence, note))

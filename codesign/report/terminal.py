@@ -53,14 +53,18 @@ def _system(s: SystemPart, p: PerformancePart, m: MoneyPart) -> Table:
     stacks = "" if s.stacks is None else f", {s.stacks} stacks a chip"
     made = " (composed, not a product)" if s.composed else ""
     spare = "" if s.servers == s.servers_bought else f", {s.servers_bought - s.servers} of them spare"
-    capital = "none (not bought)" if m.capital_usd is None else f"{show(m.capital_usd, 'USD')}{_parts(m.capital, 'USD')}"
+    capital = "none (not bought)"
+    if m.capital_usd is not None:
+        capital = f"{show(m.capital_usd, 'USD')}{_parts(m.capital, 'USD')}"
+    held = f"{show(p.memory_bytes, 'B')} of {show(p.usable_bytes, 'B')}"
+    chips = _count(s.chips_per_replica, "chip")
     power = "unknown" if m.power_w is None or m.facility_w is None else (
         f"{show(m.power_w, 'W')} IT provisioned, {show(m.facility_w, 'W')} at the meter")  # fmt: skip
     shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(p.shares.items(), key=lambda x: -x[1]))
     return _pairs([
         ("chip", f"{s.chip}{made}"),
-        ("memory", f"{s.memory}{stacks}; {show(p.memory_bytes, 'B')} of {show(p.usable_bytes, 'B')} used on the fullest chip"),
-        ("layout", f"{_count(s.chips_per_replica, 'chip')} a replica: tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, "
+        ("memory", f"{s.memory}{stacks}; {held} used on the fullest chip"),
+        ("layout", f"{chips} a replica: tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, "
                    f"weights {s.weights}, KV {s.kv}"),
         ("replicas", f"{s.replicas:,} on {_count(s.servers_bought, 'server')} "
                      f"({_count(s.chips_bought, 'chip')}, {_count(s.racks, 'rack')}){spare}"),

@@ -1,7 +1,6 @@
 """How fast: the built-in query cold and warm, growth to a million layouts, and `--help`."""
 
 import dataclasses
-import resource
 import subprocess
 import sys
 import textwrap
@@ -29,17 +28,20 @@ def test_whole_process(benchmark, report, median_s):
     imports = median_s(lambda: run("-c", "import pyomo.environ, highspy"), rounds=5)
     benchmark.pedantic(lambda: run("-m", "codesign", "best"), rounds=5, warmup_rounds=1)
     best = benchmark.stats.stats.median
-    report("codesign best / import pyomo.environ, highspy", f"{best:.2f} s / {imports:.2f} s = {best / imports:.2f} (aim 2.5)")
+    report("codesign best / import pyomo.environ, highspy",
+           f"{best:.2f} s / {imports:.2f} s = {best / imports:.2f} (aim 2.5)")  # fmt: skip
 
 
 def test_help(benchmark, report, median_s, tmp_path: Path):
     names = ["best", "verify", "schema", "list", "show", "check"]
     empty = tmp_path / "empty.py"
-    empty.write_text("import typer\napp = typer.Typer()\n" + "".join(f"@app.command()\ndef {n}(): pass\n" for n in names) + "app()\n")
+    commands = "".join(f"@app.command()\ndef {name}(): pass\n" for name in names)
+    empty.write_text(f"import typer\napp = typer.Typer()\n{commands}app()\n")
     bare = median_s(lambda: run(str(empty), "--help"), rounds=5)
     benchmark.pedantic(lambda: run("-m", "codesign", "--help"), rounds=5, warmup_rounds=1)
     ours = benchmark.stats.stats.median
-    report("codesign --help / a Typer application with as many empty commands", f"{ours:.2f} s / {bare:.2f} s = {ours / bare:.2f} (at most 1.5)")
+    report("codesign --help / a Typer application with as many empty commands",
+           f"{ours:.2f} s / {bare:.2f} s = {ours / bare:.2f} (at most 1.5)")  # fmt: skip
 
 
 def test_warm_query(benchmark, report, median_s):
@@ -49,8 +51,9 @@ def test_warm_query(benchmark, report, median_s):
     p = prepare(catalog, query)
     every = audit.enumerate_all(query, p.space, p.servers)
     enumeration = median_s(lambda: audit.enumerate_all(query, p.space, p.servers))
-    report("warm query, whole catalogue", f"{warm * 1e3:.0f} ms median over {len(p.space):,} layouts (aim 150 ms); numpy "
-           f"enumeration of {every.points:,} batches {enumeration * 1e3:.0f} ms; ratio {warm / enumeration:.2f}")  # fmt: skip
+    report("warm query, whole catalogue",
+           f"{warm * 1e3:.0f} ms median over {len(p.space):,} layouts (aim 150 ms); numpy enumeration of "
+           f"{every.points:,} batches {enumeration * 1e3:.0f} ms; ratio {warm / enumeration:.2f}")  # fmt: skip
 
 
 GROWTH = """
@@ -67,10 +70,13 @@ def widened(copies: int) -> tuple[float, float, int, int]:
 
     catalog, query = load(), read_query(None, {}, builtin_query("best"))
     offered = supply.supply(catalog, query)
-    offers = tuple(
-        dataclasses.replace(o, chip=dataclasses.replace(o.chip, name=f"{o.chip.name}#{i}", bandwidth=o.chip.bandwidth * (1 - 1e-3 * i)))
-        for i in range(copies) for o in offered.offers
-    )  # fmt: skip
+
+    def variant(offer: supply.Offer, i: int) -> supply.Offer:
+        bandwidth = offer.chip.bandwidth * (1 - 1e-3 * i)
+        slower = dataclasses.replace(offer.chip, name=f"{offer.chip.name}#{i}", bandwidth=bandwidth)
+        return dataclasses.replace(offer, chip=slower)
+
+    offers = tuple(variant(offer, i) for i in range(copies) for offer in offered.offers)
     model = workload.model(catalog.get(ModelRecord, query.model))
     start = time.perf_counter()
     space = enumerate_space(model, [o.chip for o in offers], [("fp8", "fp8")], query.context)
@@ -83,9 +89,10 @@ def widened(copies: int) -> tuple[float, float, int, int]:
 
 @pytest.mark.parametrize("copies", [1, 3, 8, 25])
 def test_growth(report, copies: int):
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(GROWTH), str(copies)], check=True, capture_output=True, text=True,
-                          cwd=Path(__file__).parents[2])  # fmt: skip
+    command = [sys.executable, "-c", textwrap.dedent(GROWTH), str(copies)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     prepared, solved, layouts, kept, memory_gb = done.stdout.split()
-    report(f"growth, {int(layouts):,} layouts", f"prepare {float(prepared):.2f} s, prove {float(solved) * 1e3:.0f} ms over {kept} "
-           f"columns kept, peak {float(memory_gb):.2f} GB (aim at 10^6: 5 s, 1 GB)")  # fmt: skip
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 0
+    report(f"growth, {int(layouts):,} layouts",
+           f"prepare {float(prepared):.2f} s, prove {float(solved) * 1e3:.0f} ms over {kept} columns kept, "
+           f"peak {float(memory_gb):.2f} GB (aim at 10^6: 5 s, 1 GB)")  # fmt: skip
+    assert int(kept) >= 1

@@ -1,0 +1,201 @@
+"""Tables of measured serving runs: read with line and column, matched to the catalogue, or refused with a reason.
+
+Columns: model, precision, accelerator, n_accelerators, parallelism, concurrency, input_len, output_len, scenario,
+engine, measured_on, tokens_per_s, ttft_ms, tpot_ms, note, source. A file that cannot be right (a column missing, a
+time that is not positive, an engine nobody knows) is an error; a run that cannot be predicted is not.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from codesign.errors import DataError
+from codesign.serving import Deployment
+
+REQUIRED = ("model", "precision", "accelerator", "n_accelerators", "parallelism", "concurrency", "input_len",
+            "output_len", "engine", "ttft_ms", "tpot_ms")  # fmt: skip
+ENGINES = {
+    "vllm": "vllm", "sglang": "sglang", "trtllm": "trtllm", "tensorrt": "trtllm", "tensorrt-llm": "trtllm",
+    "cuda": "trtllm", "jetpack": "trtllm", "mango": "other", "pytorch": "other", "pytorch:": "other", "": "other",
+}  # fmt: skip
+MODELS = {
+    "deepseek-r1": "deepseek-v3", "deepseek-v3": "deepseek-v3", "llama-3.1-8b": "llama-3.1-8b",
+    "llama-3.1-70b": "llama-3.1-70b", "llama-3.1-405b": "llama-3.1-405b", "llama-3.3-70b": "llama-3.1-70b",
+    "llama2-70b": "llama-2-70b", "llama-2-70b": "llama-2-70b", "qwen3-32b": "qwen3-32b", "qwen3-8b": "qwen3-8b",
+    "qwen3-235b": "qwen3-235b-a22b", "qwen3-30b": "qwen3-30b-a3b", "qwen3-coder-480b": "qwen3-coder-480b",
+    "gpt-oss-120b": "gpt-oss-120b", "gpt-oss-20b": "gpt-oss-20b", "glm-5": "glm-5", "glm-4.5": "glm-4.5",
+    "mixtral-8x7b": "mixtral-8x7b", "mixtral-8x22b": "mixtral-8x22b", "kimi-k2": "kimi-k2",
+    "minimax-m2": "minimax-m2.5", "llama-4-scout": "llama-4-scout", "llama-4-maverick": "llama-4-maverick",
+    "gemma-3-27b": "gemma-3-27b", "mistral-large": "mistral-large-2", "llama3.1-405b": "llama-3.1-405b",
+    "llama3.1-8b": "llama-3.1-8b",
+}  # fmt: skip
+CHIPS = {
+    "b200": "b200-sxm", "b300": "b300-sxm", "gb200": "gb200-nvl72", "gb300": "gb300-nvl72", "h100-sxm": "h100-sxm",
+    "h100-nvl": "h100-nvl", "h100-pcie": "h100-pcie", "h200-sxm": "h200-sxm", "a100": "a100-80-sxm",
+    "mi300x": "mi300x", "mi325x": "mi325x", "mi350x": "mi350x", "mi355x": "mi355x", "l40s": "l40s", "h20-": "h20",
+    "rtx pro 6000": "rtx-pro-6000-server",
+}  # fmt: skip
+AGGREGATED = re.compile(r"^tp(\d+) pp(\d+) attn_dp(\d+) moe_tp(\d+) moe_ep(\d+)$")
+POOL = re.compile(r"(\d*)x\(tp(\d+) dp(\d+) ep(\d+)\)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured run that can be predicted; `pool` is the prefill pool of a disaggregated one."""
+
+    line: int
+    model: str
+    chip: str
+    engine: str
+    release: str
+    deployment: Deployment
+    replicas: int
+    prefill: Deployment | None
+    prefill_replicas: int
+    concurrency: float
+    prompt: float
+    output: float
+    ttft_s: float | None
+    tpot_s: float
+    scenario: str
+
+    @property
+    def mix(self) -> str:
+        """ "1024/8192": lengths of input and output."""
+        return f"{self.prompt:g}/{self.output:g}"
+
+    @property
+    def phase(self) -> str:
+        """aggregated or disaggregated."""
+        return "aggregated" if self.prefill is None else "disaggregated"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that is not predicted, and why; `counts` says whether it had all that a prediction needs."""
+
+    line: int
+    reason: str
+    counts: bool
+
+
+def read_runs(path: Path, known: Mapping[str, set[str]]) -> tuple[list[Run], list[Refused]]:
+    """Runs of a table; `known` holds the catalogue's names under "models" and "chips".
+
+    Raises DataError naming file, line and column.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            reader = csv.DictReader(lines)
+            absent = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
+            if absent:
+                raise DataError(f"{path}: line 1: no column {', '.join(absent)}; needed: {', '.join(REQUIRED)}")
+            rows = [(reader.line_num, dict(row)) for row in reader]
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    found = [_run(str(path), line, row, known) for line, row in rows]
+    return [x for x in found if isinstance(x, Run)], [x for x in found if isinstance(x, Refused)]
+
+
+def _number(where: str, row: Mapping[str, str], column: str) -> float | None:
+    """A positive number, or None where the cell is blank or zero; DataError for anything else."""
+    text = (row.get(column) or "").strip()
+    if text in ("", "UNSET"):
+        return None
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise DataError(f"{where}, column {column}: {text!r} is not a number") from error
+    if not math.isfinite(value) or value < 0 or (value == 0 and column in ("ttft_ms", "tpot_ms")):
+        raise DataError(f"{where}, column {column}: {text!r} must be positive")
+    return value or None
+
+
+def _run(file: str, line: int, row: Mapping[str, str], known: Mapping[str, set[str]]) -> Run | Refused:
+    where = f"{file}: line {line}"
+    numbers = {name: _number(where, row, name) for name in
+               ("n_accelerators", "concurrency", "input_len", "output_len", "ttft_ms", "tpot_ms")}  # fmt: skip
+    release = (row["engine"] or "").strip()
+    word = release.split()[0].lower() if release else ""
+    if word not in ENGINES:
+        raise DataError(f"{where}, column engine: {release!r}: unknown engine; known: vllm, sglang, trtllm")
+    for column, reason in (("tpot_ms", "no time per output token"), ("input_len", "no input or output length"),
+                           ("output_len", "no input or output length"), ("concurrency", "no concurrency")):  # fmt: skip
+        if numbers[column] is None:
+            return Refused(line, reason, False)
+    model = _matched(row["model"], MODELS)
+    chip = _matched(row["accelerator"], CHIPS)
+    pools = _pools(row["parallelism"] or "", numbers["n_accelerators"])
+    if isinstance(pools, str):
+        return Refused(line, pools, False)
+    if model is None or model not in known["models"]:
+        return Refused(line, f"model {row['model']} is not in the catalogue", False)
+    if chip is None or chip not in known["chips"]:
+        return Refused(line, f"chip {row['accelerator']} is not in the catalogue", False)
+    precision = _precision(row["precision"] or "", model)
+    decode, replicas, prefill, prefill_replicas = pools
+    ttft = numbers["ttft_ms"]
+    return Run(
+        line, model, chip, ENGINES[word] or "other", release, _at(decode, precision), replicas,
+        None if prefill is None else _at(prefill, precision), prefill_replicas,
+        float(numbers["concurrency"] or 0), float(numbers["input_len"] or 0), float(numbers["output_len"] or 0),
+        None if ttft is None else ttft / 1e3, float(numbers["tpot_ms"] or 0) / 1e3, (row.get("scenario") or "").strip(),
+    )  # fmt: skip
+
+
+def _matched(written: str, names: Mapping[str, str]) -> str | None:
+    """The catalogue's name of a written one: the longest key that it contains."""
+    low = written.lower()
+    fits = [key for key in names if key in low]
+    return names[max(fits, key=len)] if fits else None
+
+
+def _precision(written: str, model: str) -> str:
+    """Weights' precision; a blank one is fp8, what most published runs use (bf16 is written out)."""
+    low = written.lower()
+    if "fp4" in low:
+        return "fp4"
+    if model.startswith("gpt-oss"):
+        return "fp4"
+    return "bf16" if low.startswith(("bf16", "fp16")) else "fp8"
+
+
+def _at(d: Deployment, precision: str) -> Deployment:
+    return Deployment(d.tensor, d.data, d.pipeline, d.expert, precision, "bf16" if precision == "bf16" else "fp8")
+
+
+def _pools(written: str, chips: float | None) -> tuple[Deployment, int, Deployment | None, int] | str:
+    """Decode deployment and replicas, prefill likewise; a text is the reason why not."""
+    if chips is None:
+        return "chip count unknown"
+    if match := AGGREGATED.match(written.strip()):
+        return _aggregated(*(int(x) for x in match.groups())), 1, None, 0
+    pools = POOL.findall(written)
+    if len(pools) == 2 and all(count for count, *_ in pools):
+        (count_p, *p), (count_d, *d) = [tuple(int(x) for x in pool) for pool in pools]
+        return _pool(*d), count_d, _pool(*p), count_p
+    return "parallel layout unknown"
+
+
+def _pool(tensor: int, data: int, expert: int) -> Deployment:
+    return Deployment(tensor, max(data, 1), 1, max(expert, 1))
+
+
+def _aggregated(tensor: int, pipeline: int, data: int, moe_tensor: int, expert: int) -> Deployment:
+    """A layout as published.
+
+    Where expert tensor and expert degree are equal and multiply to the attention's chips, the table has
+    multiplied one degree by itself: the run had that many chips. A tensor degree that no engine can split
+    (not a power of two) is a pool of so many chips with attention data parallelism.
+    """
+    data, expert = max(data, 1), max(expert, 1)
+    if moe_tensor == expert > 1 and tensor * data == moe_tensor * expert:
+        return Deployment(expert, 1, pipeline, expert) if data == 1 else Deployment(1, expert, pipeline, expert)
+    if tensor & (tensor - 1):
+        return Deployment(1, tensor, pipeline, tensor)
+    return Deployment(tensor, data, pipeline, expert)

@@ -1,0 +1,143 @@
+"""The query against enumeration in plain Python: same optimum, no limit broken, bound on the right side."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+
+from codesign import audit, performance, supply
+from codesign.errors import UnboundedError
+from codesign.layouts import Space, enumerate_space
+from codesign.queries.best_system import prepare, prepare_and_solve
+from codesign.query import MAXIMIZE, Query
+from tests import query_reference as reference
+from tests.query_strategies import built_in, queries, query
+
+SAME = 1e-9  # relative; the promise is 1e-6
+MODELS = ("llama-3.1-8b", "llama-3.1-70b", "gemma-3-27b", "mixtral-8x7b", "gpt-oss-20b", "qwen3-30b-a3b",
+          "llama-4-scout", "deepseek-v3", "kimi-k2")  # fmt: skip
+CHIPS = ("h100-sxm", "gb200-nvl72", "trainium2", "tpu-v5e", "l4", "h100-nvl", "cerebras-wse3")  # domains 1 to 256
+H100 = {"model": "llama-3.1-70b", "context": 8192, "hardware": "catalogue", "allow": {"chips": ["h100-sxm"]}}
+
+
+def repeat(examples: int, strategy: Any, test: Callable[[Any], None], *, start: str) -> None:
+    """`test` on so many examples, the same in every run, and others for another `start`."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    settled = settings(max_examples=examples, derandomize=True, deadline=None, suppress_health_check=slow)
+    settled(seed(zlib.crc32(start.encode()))(given(strategy)(test)))()
+
+
+def agree(asked: Query, *, removal: bool = True) -> str:
+    """Solve and compare with the reference; the answer's status, or "unbounded"."""
+    best = reference.optimum(built_in(), asked)
+    if best is not None and reference.unbounded(asked):
+        with pytest.raises(UnboundedError):
+            prepare(built_in(), asked)
+        return "unbounded"
+    result = prepare_and_solve(built_in(), asked, removal=removal, enumerate_all=False)
+    answer, p = result.answer, result.prepared
+    assert audit.enumerate_all(asked, p.space, p.servers).value == (best and pytest.approx(best, rel=SAME))
+    if best is None:
+        assert answer.status == "infeasible" and answer.system is None and answer.proof is None
+        return answer.status
+    assert answer.status == "optimal" and answer.proof is not None and answer.proof.bound is not None
+    assert answer.proof.value == pytest.approx(best, rel=SAME)
+    assert reference.check(built_in(), asked, answer) == pytest.approx(best, rel=SAME)
+    sign = -1 if asked.maximize == "cost" else 1
+    assert sign * (answer.proof.bound - best) >= -SAME * best, "bound on the wrong side"
+    assert abs(answer.proof.bound - answer.proof.value) <= 1e-6 * best and answer.proof.gap <= 1e-6
+    return answer.status
+
+
+@pytest.mark.parametrize("maximize", MAXIMIZE)
+def test_matches_enumeration(maximize: str) -> None:
+    seen, strategy = [], queries(maximize) | queries(maximize, tight=True)
+    repeat(12, strategy, lambda asked: seen.append(agree(asked)), start=maximize)
+    assert {"optimal", "infeasible"} <= set(seen)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("maximize", MAXIMIZE)
+@pytest.mark.parametrize("tight", [False, True])
+def test_matches_enumeration_with_removal_and_without(maximize: str, tight: bool) -> None:
+    seen = []
+
+    def check(asked: Query) -> None:
+        seen.append(agree(asked))
+        assert agree(asked, removal=False) == seen[-1]
+
+    repeat(40, queries(maximize, tight=tight), check, start=f"{maximize} {tight}")
+    assert "optimal" in seen and len(seen) >= 40
+    assert "infeasible" in seen or not tight
+
+
+@pytest.mark.parametrize(
+    ("maximize", "spares", "limits"),
+    [("throughput", 0, {}), ("throughput", 0, {"users": 9}), ("throughput", 1, {"user_speed": 9.0, "tensor": 8}),
+     ("throughput-per-dollar", 1, {}), ("throughput-per-watt", 2, {"users": 9})],
+)  # fmt: skip
+def test_unbounded_names_the_limits_that_would_do(maximize: str, spares: int, limits: dict[str, Any]) -> None:
+    asked = query(**H100, maximize=maximize, spare_servers=spares, limits=limits)
+    with pytest.raises(UnboundedError, match=r"limits\.budget.*limits\.replicas"):
+        prepare(built_in(), asked)
+    for bound in ({"racks": 2}, {"replicas": 3}, {"power": 1e5}):
+        assert agree(asked.model_copy(update={"limits": query(**H100, limits=limits | bound).limits})) == "optimal"
+
+
+@pytest.mark.parametrize("maximize", MAXIMIZE)
+@pytest.mark.parametrize("lacks", ["speed", "memory", "offers"])
+def test_infeasible_without_a_shared_limit_is_not_unbounded(maximize: str, lacks: str) -> None:
+    """Too fast for any layout; no layout holds the weights; no chip has the precision."""
+    changed: dict[str, Any] = {
+        "speed": {"limits": {"user_speed": 1e6, "users": 2}},
+        "memory": {"limits": {"tensor": 1, "users": 2}, "model": "kimi-k2", "allow": {"chips": ["l4"]}},
+        "offers": {"limits": {"users": 2}, "precision": ["fp4"]},
+    }[lacks]
+    assert agree(query(**H100 | {"maximize": maximize, "spare_servers": 1} | changed)) == "infeasible"
+
+
+def space_of(model: str, context: int) -> tuple[Space, Query]:
+    """All layouts of CHIPS, one more without any scale-out bandwidth, and what was asked."""
+    every = ["bf16", "fp8", "fp4", "int8"]
+    asked = query(model=model, context=context, precision=every, hardware="catalogue", allow={"chips": CHIPS})
+    chips = [one for one in supply.all_chips(built_in(), "catalogue") if one.name in CHIPS]
+    chips = [one if one.vector else replace(one, vector=1e13) for one in chips]
+    h100 = next(one for one in chips if one.name == "h100-sxm")
+    chips.append(replace(h100, name="unknown", scale_out_bandwidth=None))
+    pairs = [(weights, asked.kv(weights)) for weights in asked.precision]
+    return enumerate_space(reference.model_of(built_in(), asked), chips, pairs, context), asked
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("context", [128, 100_000])
+def test_space_is_the_scalar_physics(model: str, context: int) -> None:
+    space, asked = space_of(model, context)
+    expected = {(c.name, x) for c in space.chips for x in reference.layouts(space.model, c, asked)}
+    assert {(space.chips[space.chip[i]].name, space.layout(i)) for i in range(len(space))} == expected
+    random, seen = np.random.default_rng(7), set()
+    for position in random.choice(len(space), 300).tolist():
+        chip, layout = space.chips[space.chip[position]], space.layout(position)
+        reason, room = int(space.reason[position]), performance.room(space.model, chip, layout, context)
+        seen.add(reason)
+        assert (reason == 0 or reason <= 2) if room else reason > 0
+        assert int(space.room[position]) == room
+        for batch in (1, 2, int(random.integers(3, 100)), int(random.integers(100, 100_000))):
+            if reason in (1, 2):
+                with pytest.raises(ValueError, match="has no"):
+                    performance.decode_step(space.model, chip, layout, batch, context)
+            else:
+                exactly = performance.decode_step(space.model, chip, layout, batch, context).step_s
+                assert float(space.step_s(batch, position)) == pytest.approx(exactly, rel=1e-12)
+    assert {0, 1, 2} <= seen
+
+
+def test_space_keeps_to_the_tensor_and_chip_limits() -> None:
+    model = reference.model_of(built_in(), query(**H100))
+    chips = [one for one in supply.all_chips(built_in(), "catalogue") if one.name == "h100-sxm"]
+    space = enumerate_space(model, chips, [("fp8", "fp8")], 8192, most_tensor=4, most_chips=16)
+    assert space.tensor.max() == 4
+    assert ((space.reason == 3) == (space.tensor * space.pipeline > 16)).all() and (space.reason == 3).any()
