@@ -151,8 +151,8 @@ def _experts_bytes(moe: Layer | None, d: Deployment, layers: int, users: float, 
         return 0.0
     groups = d.expert if moe.experts % d.expert == 0 else 1
     whole = max(1, round(users))
-    most = float(busiest(moe.experts, moe.top_k, groups, whole) if groups > 1 else touched(moe.experts, moe.top_k, whole))
-    return layers * most * moe.expert * groups / d.stage_chips * size
+    read = busiest(moe.experts, moe.top_k, groups, whole) if groups > 1 else touched(moe.experts, moe.top_k, whole)
+    return layers * float(read) * moe.expert * groups / d.stage_chips * size
 
 
 def _width(chip: Chip, chips: int) -> tuple[float, bool]:
