@@ -26,6 +26,8 @@ catalog_app = typer.Typer(
     no_args_is_help=True, help="The numbers behind the answers: value, unit, source, date, confidence."
 )
 app.add_typer(catalog_app, name="catalog")
+reproduce_app = typer.Typer(no_args_is_help=True, help="Published studies beside our own numbers.")
+app.add_typer(reproduce_app, name="reproduce")
 
 INTERRUPTED = 130
 
@@ -210,6 +212,21 @@ def catalog_check(catalog: Own = None) -> None:
     loaded = _load(catalog)
     counts = ", ".join(f"{len(entries)} {folder}" for folder, entries in loaded.records.items())
     print(f"ok: {counts}; {len(loaded.sources)} sources; hash {loaded.digest()[:12]}")
+
+
+@reproduce_app.command("liminal")
+def reproduce_liminal(as_json: Json = False) -> None:
+    """The limit study arXiv 2507.14397: known cells, predictions, and its findings as checks."""
+    from rich.console import Group
+
+    from codesign.queries.reproduce_liminal import reproduce
+    from codesign.report.liminal import render
+
+    found = reproduce(_load(None))
+    if as_json:
+        print(found.document())
+    else:
+        _print_table(Group(*render(found)))
 
 
 def _load(own: Path | None, assume: dict[str, str] | None = None) -> "Catalog":
