@@ -155,6 +155,71 @@ def _pairs(option: str, items: list[str] | None) -> dict[str, str] | None:
 
 
 @app.command()
+def predict(
+    model: Annotated[str, typer.Option(help="a model of the catalogue")],
+    chip: Annotated[str, typer.Option(help="a chip of the catalogue")],
+    users: Annotated[float, typer.Option(min=1, help="concurrent users of the replica")] = 64,
+    prompt: Annotated[float, typer.Option("--input", min=1, help="tokens in")] = 1024,
+    output: Annotated[float, typer.Option(min=1, help="tokens out")] = 1024,
+    tensor: Annotated[int, typer.Option(min=1, help="tensor degree of the attention")] = 8,
+    data: Annotated[int, typer.Option(min=1, help="attention data parallel degree")] = 1,
+    pipeline: Annotated[int, typer.Option(min=1, help="pipeline stages")] = 1,
+    expert: Annotated[int, typer.Option(min=1, help="groups that the routed experts lie on")] = 1,
+    precision: Annotated[str, typer.Option(help="of the weights: bf16, fp8, int8 or fp4")] = "fp8",
+    kv_precision: Annotated[str | None, typer.Option(help="of the KV cache; as `best`")] = None,
+    engine: Annotated[str, typer.Option(help="vllm, sglang or trtllm")] = "vllm",
+    release: Annotated[str, typer.Option(help="the engine's release as measured, 'vllm 0.12.0'")] = "",
+    catalog: Own = None,
+    as_json: Json = False,
+) -> None:
+    """How fast will this deployment be, with this engine, today? (mode achieved)"""
+    from codesign.queries.predict import predict as ask
+    from codesign.report.accuracy import prediction
+    from codesign.serving import Deployment
+
+    kv = kv_precision or ("bf16" if precision == "bf16" else "fp8")
+    found = ask(_load(catalog), model, chip, Deployment(tensor, data, pipeline, expert, precision, kv),
+                users=users, prompt=prompt, output=output, engine=engine, release=release)  # fmt: skip
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        _print_table(prediction(found))
+
+
+@app.command()
+def validate(
+    table: Annotated[Path, typer.Argument(metavar="MEASURED.csv", help="measured serving runs")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="write errors.csv and charts")] = None,
+    catalog: Own = None,
+) -> None:
+    """How wrong are the predictions on measured runs? By chip, model, engine, phase, mix and scenario."""
+    from codesign.queries.validate import validate as ask
+    from codesign.report.accuracy import errors
+
+    found = ask(_load(catalog), table)
+    if out is not None:
+        from codesign.exports.accuracy import write_validation
+
+        write_validation(out, found)
+    _print_table(errors(found))
+
+
+@app.command()
+def calibrate(
+    table: Annotated[Path, typer.Argument(metavar="MEASURED.csv", help="measured serving runs")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder for achieved/default.toml; use it as --catalog")],
+    catalog: Own = None,
+) -> None:
+    """Fit the achieved-rate constants to your own runs, with cross-validated errors."""
+    from codesign.queries.calibrate import calibrate as ask
+    from codesign.report.accuracy import fitted
+
+    record = ask(_load(catalog), table, out)
+    _print_table(fitted(record))
+    print(f"Written to {out / 'achieved' / 'default.toml'}; use it with --catalog {out}")
+
+
+@app.command()
 def verify(
     answer: Annotated[Path, typer.Argument(metavar="ANSWER.json", help="written by --json or --export")],
     catalog: Own = None,

@@ -289,6 +289,56 @@ class PaperRecord(Record):
     needs: tuple[PaperNeed, ...]
 
 
+# Names of the achieved-rate constants; their meanings and units are in `codesign.achieved`.
+COMMON = ("memory", "expert", "matrix", "prefill", "overlap", "expert_layer_s", "latent_layer_s", "fixed_s",
+          "collective_s", "message")  # fmt: skip
+BY_ENGINE = ("layer_s", "user_s", "prefill_rate")
+BY_FAMILY = ("rate", "overhead")
+FIRST_TOKEN = ("wait_steps", "chunk_tokens", "own", "burst", "queue", "pool_fixed")
+
+
+class FitRecord(Table):
+    """How a set of constants was fitted, and how wrong it is on runs that it has not seen."""
+
+    date: str = Field(pattern=r"^\d{4}(-\d{2}){0,2}$")
+    runs: int = Field(ge=1)
+    table: str                               # what was fitted to
+    sha256: str                              # of the table
+    errors: dict[str, dict[str, float]]      # split -> {tpot_median, tpot_mean, ttft_median, ttft_mean}
+
+
+class AchievedRecord(Record):
+    """Achieved-rate constants, fitted by `codesign calibrate`; meanings and units in `codesign.achieved`."""
+
+    source: str
+    families: dict[str, tuple[str, ...]]     # family -> its chips
+    common: dict[str, float]
+    engine: dict[str, dict[str, float]]
+    family: dict[str, dict[str, float]]
+    release: dict[str, float]
+    first_token: dict[str, float]
+    first_token_engine: dict[str, float]
+    first_token_release: dict[str, float]
+    band: dict[str, tuple[float, float]]     # group -> 10th and 90th percentile of measured over predicted
+    fit: FitRecord
+
+    @model_validator(mode="after")
+    def _complete(self) -> "AchievedRecord":
+        needed = {"common": COMMON, "first_token": FIRST_TOKEN}
+        tables = {"common": self.common, "first_token": self.first_token}
+        tables |= {f"engine.{name}": table for name, table in self.engine.items()}
+        tables |= {f"family.{name}": table for name, table in self.family.items()}
+        for name, table in tables.items():
+            wanted = needed.get(name) or (BY_ENGINE if name.startswith("engine.") else BY_FAMILY)
+            if set(table) != set(wanted):
+                raise ValueError(f"{name} has {', '.join(sorted(table))}; expected {', '.join(wanted)}")
+        if not self.engine or set(self.engine) != set(self.first_token_engine) or "all" not in self.band:
+            raise ValueError("give each engine in engine and first_token_engine, and a band for 'all'")
+        if any(not value > 0 for table in tables.values() for value in table.values()):
+            raise ValueError("every constant must be positive")
+        return self
+
+
 class SourceRecord(Table):
     """Where numbers come from: title, address or DOI, the day it was read."""
 
@@ -307,6 +357,7 @@ KINDS: dict[str, type[Record]] = {
     "processes": ProcessRecord,
     "packages": PackageRecord,
     "prices": EconomicsRecord,
+    "achieved": AchievedRecord,
     "papers": PaperRecord,
 }
 

@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, given, seed, settings
 from codesign import audit, performance, supply
 from codesign.errors import UnboundedError
 from codesign.layouts import Space, enumerate_space
-from codesign.queries.best_system import prepare, prepare_and_solve
+from codesign.performance import Layout
+from codesign.queries.best_system import prepare, prepare_and_solve, solve
+from codesign.queries.best_system_answer import objective_si
 from codesign.query import MAXIMIZE, Query
 from tests import query_reference as reference
-from tests.query_strategies import built_in, queries, query
+from tests.query_strategies import JUST, built_in, queries, query
 
 SAME = 1e-9  # relative; the promise is 1e-6
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "gemma-3-27b", "mixtral-8x7b", "gpt-oss-20b", "qwen3-30b-a3b",
@@ -88,6 +90,25 @@ def test_unbounded_names_the_limits_that_would_do(maximize: str, spares: int, li
         assert agree(asked.model_copy(update={"limits": query(**H100, limits=limits | bound).limits})) == "optimal"
 
 
+@pytest.mark.parametrize(
+    ("chip", "spares", "limits", "replicas"),
+    [("h100-sxm", 0, {"replicas": 3, "tensor": 4}, 2), ("h100-sxm", 0, {"chips": 32, "tensor": 1}, 8),
+     ("gb200-nvl72", 0, {"replicas": 11}, 9), ("gb200-nvl72", 1, {"replicas": 7}, 6)],
+)  # fmt: skip
+def test_fewer_replicas_in_full_servers_can_be_best(
+    chip: str, spares: int, limits: dict[str, Any], replicas: int
+) -> None:
+    """By the dollar; the throughput of the same question takes every replica allowed."""
+    changed = {"limits": limits | {"user_speed": 40.0}, "spare_servers": spares, "allow": {"chips": [chip]}}
+    asked = query(**H100 | changed)
+    assert agree(asked) == agree(asked, removal=False) == "optimal"
+    answer = prepare_and_solve(built_in(), asked).answer
+    assert answer.system is not None and answer.system.replicas == replicas
+    most = prepare_and_solve(built_in(), asked.model_copy(update={"maximize": "throughput"})).answer
+    assert agree(asked.model_copy(update={"maximize": "throughput"})) == "optimal"
+    assert most.system is not None and most.system.replicas == limits.get("replicas", most.system.replicas)
+
+
 @pytest.mark.parametrize("maximize", MAXIMIZE)
 @pytest.mark.parametrize("lacks", ["speed", "memory", "offers"])
 def test_infeasible_without_a_shared_limit_is_not_unbounded(maximize: str, lacks: str) -> None:
@@ -98,6 +119,26 @@ def test_infeasible_without_a_shared_limit_is_not_unbounded(maximize: str, lacks
         "offers": {"limits": {"users": 2}, "precision": ["fp4"]},
     }[lacks]
     assert agree(query(**H100 | {"maximize": maximize, "spare_servers": 1} | changed)) == "infeasible"
+
+
+@pytest.mark.parametrize(("expert", "pace_at", "best_at"), [(2, 22, 21), (2, 33, 32), (4, 22, 21)])
+def test_best_batch_inside_its_range_is_found_by_refinement(expert: int, pace_at: int, best_at: int) -> None:
+    """Where one more user costs more than it brings, the lines below the experts' curve need cutting."""
+    fields = H100 | {"model": "llama-4-scout", "context": 4000}
+    everything, layout = reference.places(built_in(), query(**fields)), Layout(8, 1, expert, "fp8", "fp8")
+    (spread,) = [x for x in everything if x.layout == layout]
+    pace = (1 - JUST) / float(spread.step_s[pace_at - 1])
+    asked = query(**fields, limits={"tensor": 8, "replicas": 4, "user_speed": pace})
+    p = prepare(built_in(), asked)
+    only = np.flatnonzero(p.space.experts[p.columns.layout] == expert)
+    arrays = {name: getattr(p.columns, name)[only] for name in ("layout", "true_batch", "true_value")}
+    narrow = replace(p.columns, instance=p.columns.instance.only(only), **arrays)
+    solved, every = solve(replace(p, columns=narrow)), reference.places(built_in(), asked)
+    best = max(x.value(asked) or 0.0 for x in every if x.layout.expert == expert)
+    assert spread.value(asked) == best and np.argmax(np.arange(1, pace_at + 1) / spread.step_s[:pace_at]) == best_at - 1
+    assert solved.rounds > 1 and solved.outcome.solution.batch == best_at
+    assert objective_si(asked, solved.outcome.value) == pytest.approx(best, rel=SAME)
+    assert objective_si(asked, solved.outcome.bound) == pytest.approx(best, rel=1e-6)
 
 
 def space_of(model: str, context: int) -> tuple[Space, Query]:

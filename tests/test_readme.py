@@ -12,7 +12,7 @@ import pytest
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"<!-- output: (?P<command>codesign [^\n]*?) -->\n```console\n(?P<shown>.*?)```", re.DOTALL)
 COMMAND = re.compile(r"`(codesign [^`]+)`")
-OTHERWISE_TESTED = ("DIR", "QUERY.toml")  # placeholders
+OTHERWISE_TESTED = ("DIR", "QUERY.toml", "MEASURED.csv")  # placeholders
 
 
 def output(command: str) -> str:

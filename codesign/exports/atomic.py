@@ -39,8 +39,10 @@ def _write(folder: Path, fill: Callable[[Path], None], stale: list[Path]) -> Non
             os.rename(stage, folder)
             return
         written = {file.name for file in stage.iterdir()}
-        for file in sorted(stage.iterdir()):
-            os.replace(file, folder / file.name)
+        for file in sorted(path for path in stage.rglob("*") if path.is_file()):
+            target = folder / file.relative_to(stage)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
         for path in stale:
             if path.name not in written:
                 path.unlink(missing_ok=True)

@@ -1,0 +1,148 @@
+"""Seconds that an engine will really take: peak times by achieved rates, plus the overheads it exposes.
+
+A decode step of a replica (mode achieved; peak times and counts from `serving.Work`):
+
+    core      = ((memory * (dense_s + kv_s) + expert * experts_s)^q + (matrix * (matrix_s + attention_s))^q)^(1/q)
+    overhead  = layers * layer_s + expert_layers * expert_layer_s + latent_layers * latent_layer_s + fixed_s
+    exposed   = collectives * collective_s + message * message_s
+    prompts   = prefill of the other users' prompts, each once in `output` steps; 0 where prefill has its own pool
+    tpot      = release * (family_rate * core + family_overhead * overhead + rank_users * user_s + exposed + prompts)
+
+Time to first token, the mean over requests of closed-loop clients that start together:
+
+    ttft      = release * (engine_fixed + wait_steps * step * (1 + prompt / chunk_tokens)
+                           + prompt_s * (own + burst * (users - 1) / prefill pools))
+                + time in the queue where memory cannot hold all users
+
+where step is tpot without prompts: a prompt is computed in chunks, each of which waits for a decode step.
+
+A dozen and a half constants with physical meaning for all chips, models and engines; a factor for each engine
+release that was measured, drawn towards 1. Each is fitted by `calibration` and kept in `instances/achieved/`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codesign.records import BY_ENGINE, BY_FAMILY, AchievedRecord
+from codesign.serving import Work
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Works of several predictions as arrays, with what else they depend on."""
+
+    work: dict[str, Array]
+    prompt: Array          # tokens in
+    output: Array          # tokens out
+    concurrency: Array     # users asked for, on one replica
+    apart: Array           # 1.0 where prefill has its own pool
+    pools: Array           # prefill replicas for each decode replica, at least one
+    names: list[tuple[str, str, str]]  # (engine, family, release key)
+
+    def only(self, at: Any) -> "Rows":
+        """The rows at positions (or under the mask) `at`."""
+        chosen = np.arange(len(self.output))[at]
+        return Rows({k: v[chosen] for k, v in self.work.items()}, self.prompt[chosen], self.output[chosen],
+                    self.concurrency[chosen], self.apart[chosen], self.pools[chosen],
+                    [self.names[i] for i in chosen])  # fmt: skip
+
+
+def rows_of(works: list[Work], prefill: list[Work | None], prompt: list[float], output: list[float],
+            concurrency: list[float], pools: list[float], names: list[tuple[str, str, str]]) -> Rows:  # fmt: skip
+    """Stack works; a prefill work (of its own pool) gives the prompt's times where there is one."""
+    fields = ("dense_s", "experts_s", "kv_s", "matrix_s", "attention_s", "prefill_s", "message_s", "prompt_message_s",
+              "collectives", "layers", "expert_layers", "latent_layers", "users", "rank_users")  # fmt: skip
+    columns = {name: np.array([float(getattr(w, name)) for w in works]) for name in fields}
+    for name in ("prefill_s", "prompt_message_s"):
+        columns[name] = np.array([getattr(p or w, name) for w, p in zip(works, prefill, strict=True)])
+    apart = np.array([0.0 if p is None else 1.0 for p in prefill])
+    return Rows(columns, np.array(prompt), np.array(output), np.array(concurrency), apart,
+                np.maximum(np.array(pools), 1.0), names)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Constants by name; `engine`, `family` and `release` hold those of each name, 1 or the mean for others."""
+
+    common: dict[str, float]
+    engine: dict[str, dict[str, float]]
+    family: dict[str, dict[str, float]]
+    release: dict[str, float]
+    first: dict[str, float]
+    first_engine: dict[str, float]   # fixed_s
+    first_release: dict[str, float]
+
+    def gather(self, rows: Rows) -> dict[str, Array]:
+        """Every constant as an array over the rows; an engine never seen gets the mean of those that were."""
+        mean = {k: float(np.exp(np.mean([np.log(e[k]) for e in self.engine.values()]))) for k in BY_ENGINE}
+        first = float(np.exp(np.mean(np.log(list(self.first_engine.values())))))
+        k = {name: np.full(len(rows.output), value) for name, value in {**self.common, **self.first}.items()}
+        for name in BY_ENGINE:
+            k[name] = np.array([self.engine.get(e, mean)[name] for e, _, _ in rows.names])
+        for name in BY_FAMILY:
+            k[f"family_{name}"] = np.array([self.family.get(f, {}).get(name, 1.0) for _, f, _ in rows.names])
+        k["release"] = np.array([self.release.get(r, 1.0) for _, _, r in rows.names])
+        k["first_fixed_s"] = np.array([self.first_engine.get(e, first) for e, _, _ in rows.names])
+        k["first_release"] = np.array([self.first_release.get(r, 1.0) for _, _, r in rows.names])
+        return k
+
+
+def constants_of(record: AchievedRecord) -> Constants:
+    """The constants of a catalogue entry."""
+    return Constants(record.common, record.engine, record.family, record.release, record.first_token,
+                     record.first_token_engine, record.first_token_release)  # fmt: skip
+
+
+def prompt_s(rows: Rows, k: dict[str, Array]) -> Array:
+    """Seconds of one prompt's prefill at achieved rates, alone."""
+    w = rows.work
+    matrix: Array = w["prefill_s"] * k["prefill"] * k["prefill_rate"] * k["family_rate"]
+    return matrix + w["prompt_message_s"] * k["message"]
+
+
+def terms(rows: Rows, k: dict[str, Array]) -> dict[str, Array]:
+    """Seconds of each term of the time per output token; they add up to it.
+
+    The core is split between weights, cache and arithmetic in proportion to what each would take alone.
+    """
+    w = rows.work
+    alone = {
+        "weights": k["memory"] * w["dense_s"] + k["expert"] * w["experts_s"],
+        "kv": k["memory"] * w["kv_s"],
+        "compute": k["matrix"] * (w["matrix_s"] + w["attention_s"]),
+    }
+    memory, q = alone["weights"] + alone["kv"], 1.0 + k["overlap"]
+    core = (memory**q + alone["compute"] ** q) ** (1 / q) * k["family_rate"]
+    total = memory + alone["compute"]
+    overhead = w["layers"] * k["layer_s"] + w["expert_layers"] * k["expert_layer_s"]
+    overhead = overhead + w["latent_layers"] * k["latent_layer_s"] + k["fixed_s"]
+    prompts = prompt_s(rows, k) * np.maximum(w["users"] - 1, 0.0) / rows.output
+    found = {name: core * part / total for name, part in alone.items()}
+    found["overhead"] = overhead * k["family_overhead"] + w["rank_users"] * k["user_s"]
+    found["collectives"] = w["collectives"] * k["collective_s"] + w["message_s"] * k["message"]
+    found["prompts"] = np.where(rows.apart > 0, 0.0, prompts)
+    return {name: value * k["release"] for name, value in found.items()}
+
+
+def tpot_s(rows: Rows, k: dict[str, Array]) -> Array:
+    """Seconds per output token."""
+    result: Array = np.sum(list(terms(rows, k).values()), axis=0)
+    return result
+
+
+def ttft_s(rows: Rows, k: dict[str, Array]) -> Array:
+    """Mean seconds to the first token."""
+    split, prompt = terms(rows, k), prompt_s(rows, k)
+    tpot: Array = np.sum(list(split.values()), axis=0)
+    chunks = 1.0 + rows.prompt / k["chunk_tokens"]
+    step = (tpot - split["prompts"]) * chunks
+    fixed = k["first_fixed_s"] * np.where(rows.apart > 0, k["pool_fixed"], 1.0)
+    others = np.maximum(rows.concurrency - 1, 0.0) / rows.pools
+    waiting = np.maximum(rows.concurrency - rows.work["users"], 0.0) / rows.concurrency
+    result: Array = (fixed + k["wait_steps"] * step + prompt * (k["own"] + k["burst"] * others)) * k["first_release"]
+    return result + k["queue"] * waiting * rows.output * tpot

@@ -1,0 +1,116 @@
+"""From runs, or one deployment, to predicted times: catalogue entries to works, works to seconds with a band."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign import achieved, serving, supply, workload
+from codesign.achieved import Constants, Rows
+from codesign.calibration import Measured
+from codesign.catalog import Catalog
+from codesign.hardware import Chip
+from codesign.measured import Run
+from codesign.records import AchievedRecord, ChipRecord, ModelRecord
+from codesign.serving import Deployment, Work
+from codesign.workload import Model
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be predicted for one replica (a run is one of these, with its measured times)."""
+
+    model: Model
+    chip: Chip
+    deployment: Deployment
+    users: float
+    prompt: float
+    output: float
+    engine: str
+    release: str
+    prefill: Deployment | None = None
+    pools: float = 1.0            # prefill replicas for each decode replica
+
+
+class Things:
+    """Models and chips of a catalogue, each built once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.models: dict[str, Model] = {}
+        self.chips: dict[str, Chip] = {}
+
+    def model(self, name: str) -> Model:
+        """The model called `name`; DataError where there is none."""
+        if name not in self.models:
+            self.models[name] = workload.model(self.catalog.get(ModelRecord, name))
+        return self.models[name]
+
+    def chip(self, name: str) -> Chip:
+        """The chip called `name`; DataError where there is none."""
+        if name not in self.chips:
+            self.chips[name] = supply.chip(self.catalog, self.catalog.get(ChipRecord, name))
+        return self.chips[name]
+
+    def asked(self, run: Run) -> Asked:
+        """What a measured run asks for. A pool that no tensor degree can be is taken to prefill elsewhere."""
+        deployment = run.deployment
+        odd = run.prefill is None and deployment.data & (deployment.data - 1) != 0
+        return Asked(
+            self.model(run.model), self.chip(run.chip), deployment, run.concurrency / run.replicas, run.prompt,
+            run.output, run.engine, run.release, deployment if odd else run.prefill,
+            run.prefill_replicas / run.replicas if run.prefill else 1.0,
+        )  # fmt: skip
+
+
+def release_key(model: Model, release: str) -> str:
+    """Releases act differently on models with latent attention (their own kernels, multi-token heads)."""
+    return f"{release} latent" if model.kv_heads is None else release
+
+
+def family_of(record: AchievedRecord, chip: str) -> str:
+    """The family of a chip; a chip of none is its own, with no constants of its own."""
+    return next((family for family, chips in record.families.items() if chip in chips), chip)
+
+
+def work_of(a: Asked) -> Work:
+    """The work of a decode step with as many users as memory holds.
+
+    Where our account of memory leaves no room at all, all users count: a run that was measured did fit.
+    """
+    held = serving.memory_users(a.model, a.chip, a.deployment, a.prompt + a.output)
+    users = a.users if held < 1 else min(a.users, held)
+    return serving.work(a.model, a.chip, a.deployment, users, a.prompt, a.output)
+
+
+def rows_of(asked: Sequence[Asked], record: AchievedRecord) -> Rows:
+    """Everything asked as arrays. Raises ValueError where a chip lacks a number."""
+    works = [work_of(a) for a in asked]
+    prefill = [
+        None if a.prefill is None else serving.work(a.model, a.chip, a.prefill, 1.0, a.prompt, a.output) for a in asked
+    ]
+    names = [(a.engine, family_of(record, a.chip.name), release_key(a.model, a.release)) for a in asked]
+    return achieved.rows_of(works, prefill, [a.prompt for a in asked], [a.output for a in asked],
+                            [a.users for a in asked], [a.pools for a in asked], names)  # fmt: skip
+
+
+def measured_of(catalog: Catalog, runs: Sequence[Run], record: AchievedRecord) -> Measured:
+    """Runs as rows with their measured times."""
+    things = Things(catalog)
+    rows = rows_of([things.asked(run) for run in runs], record)
+    ttft = np.array([np.nan if run.ttft_s is None else run.ttft_s for run in runs])
+    return Measured(rows, np.array([run.tpot_s for run in runs]), ttft)
+
+
+def constants(catalog: Catalog) -> tuple[Constants, AchievedRecord]:
+    """The catalogue's achieved-rate constants."""
+    record = catalog.get(AchievedRecord, "default")
+    return achieved.constants_of(record), record
+
+
+def band_of(record: AchievedRecord, engine: str, family: str) -> tuple[float, float]:
+    """10th and 90th percentile of measured over predicted time per output token, on runs like this one."""
+    for group in (f"{engine}/{family}", engine, "all"):
+        if group in record.band:
+            return record.band[group]
+    raise ValueError("the constants have no band")

@@ -1,0 +1,94 @@
+"""How fast will this deployment be, with this engine, today?"""
+
+from pydantic import BaseModel, ConfigDict
+
+from codesign import achieved, prediction, serving
+from codesign.catalog import Catalog
+from codesign.errors import DataError
+from codesign.measured import ENGINES
+from codesign.performance import BYTES
+from codesign.prediction import Asked, Things
+from codesign.serving import Deployment
+
+
+class Prediction(BaseModel):
+    """Times in seconds, mode achieved; `band_s` is where 80 % of runs like this one would lie."""
+
+    model_config = ConfigDict(frozen=True)
+    model: str
+    chip: str
+    engine: str
+    release: str
+    chips: int
+    users: float
+    users_held: int
+    prompt: float
+    output: float
+    ttft_s: float
+    tpot_s: float
+    band_s: tuple[float, float]
+    user_speed: float
+    chip_speed: float
+    terms_s: dict[str, float]
+    runs_fitted: int
+    left_out_errors: dict[str, dict[str, float]]
+    notes: tuple[str, ...]
+
+
+def predict(
+    catalog: Catalog, model: str, chip: str, deployment: Deployment, *,
+    users: float, prompt: float, output: float, engine: str, release: str = "",
+) -> Prediction:  # fmt: skip
+    """Predict one replica. Raises DataError for unknown names, impossible layouts and missing numbers."""
+    things, (constants, record) = Things(catalog), prediction.constants(catalog)
+    asked = Asked(things.model(model), things.chip(chip), deployment, users, prompt, output, _engine(engine), release)
+    _check(asked)
+    try:
+        rows = prediction.rows_of([asked], record)
+    except ValueError as error:
+        raise DataError(f"{chip}: {error}") from error
+    held = serving.memory_users(asked.model, asked.chip, deployment, prompt + output)
+    if held < 1:
+        raise DataError(f"--tensor {deployment.tensor}: the weights of {model} leave no room for one user's KV cache")
+    k = constants.gather(rows)
+    tpot, ttft = float(achieved.tpot_s(rows, k)[0]), float(achieved.ttft_s(rows, k)[0])
+    family = prediction.family_of(record, chip)
+    low, high = prediction.band_of(record, asked.engine, family)
+    return Prediction(
+        model=model, chip=chip, engine=asked.engine, release=release, chips=deployment.chips, users=users,
+        users_held=held, prompt=prompt, output=output, ttft_s=ttft, tpot_s=tpot, band_s=(tpot * low, tpot * high),
+        user_speed=1 / tpot, chip_speed=min(users, held) / tpot / deployment.chips,
+        terms_s={name: float(value[0]) for name, value in achieved.terms(rows, k).items()},
+        runs_fitted=record.fit.runs, left_out_errors=record.fit.errors,
+        notes=tuple(_notes(asked, held, family in constants.family, constants.release)),
+    )  # fmt: skip
+
+
+def _engine(name: str) -> str:
+    engine = ENGINES.get(name.split()[0].lower() if name else "")
+    if engine not in ("vllm", "sglang", "trtllm"):
+        raise DataError(f"--engine = {name!r} is not known; known: vllm, sglang, trtllm")
+    return engine
+
+
+def _check(a: Asked) -> None:
+    d, experts = a.deployment, max(layer.experts for layer in a.model.layers)
+    if d.precision not in BYTES:
+        raise DataError(f"--precision = {d.precision!r} is not known; known: {', '.join(BYTES)}")
+    if a.model.heads % d.tensor:
+        raise DataError(f"--tensor = {d.tensor} does not divide the {a.model.heads} attention heads of {a.model.name}")
+    if d.pipeline > len(a.model.layers):
+        raise DataError(f"--pipeline = {d.pipeline}: {a.model.name} has {len(a.model.layers)} layers")
+    if d.expert > 1 and (not experts or experts % d.expert or d.stage_chips % d.expert):
+        raise DataError(f"--expert = {d.expert} must divide {d.stage_chips} chips and {experts} experts")
+
+
+def _notes(a: Asked, held: int, known_family: bool, releases: dict[str, float]) -> list[str]:
+    notes = []
+    if held < a.users:
+        notes.append(f"memory holds {held:,} of {a.users:,.0f} users; the others wait")
+    if not known_family:
+        notes.append(f"no run on {a.chip.name} or its family was fitted: constants of all chips, band too narrow")
+    if a.release and prediction.release_key(a.model, a.release) not in releases:
+        notes.append(f"release {a.release!r} was not measured: the engine's mean")
+    return notes

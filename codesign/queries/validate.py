@@ -1,0 +1,94 @@
+"""How wrong are the predictions on these measured runs?"""
+
+import csv
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+
+from codesign import achieved, prediction
+from codesign.catalog import Catalog
+from codesign.errors import DataError
+from codesign.measured import Refused, Run, read_runs
+
+HEADER = ("split", "group", "rows", "predicted", "tpot_median", "tpot_mean", "tpot_p90", "tpot_bias", "ttft_median",
+          "ttft_mean", "ttft_p90", "ttft_bias", "in_band")  # fmt: skip
+SPLITS: dict[str, Callable[[Run], str]] = {
+    "all": lambda run: "all", "chip": lambda run: run.chip, "model": lambda run: run.model,
+    "engine": lambda run: run.engine, "phase": lambda run: run.phase, "mix": lambda run: run.mix,
+    "scenario": lambda run: run.scenario or "-",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """Errors of one group as fractions; bias is the median of predicted over measured, less one."""
+
+    split: str
+    group: str
+    rows: int
+    predicted: int
+    tpot: tuple[float, float, float, float]   # median, mean, 90th percentile, bias
+    ttft: tuple[float, float, float, float]
+    in_band: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Errors by group, each run with its predictions, and the rows that were not predicted."""
+
+    lines: tuple[Line, ...]
+    runs: tuple[Run, ...]
+    tpot_s: tuple[float, ...]
+    ttft_s: tuple[float, ...]
+    refused: tuple[Refused, ...]
+
+    def reasons(self) -> Counter[str]:
+        """How many rows were not predicted, by reason."""
+        return Counter(refused.reason for refused in self.refused)
+
+    def table(self) -> str:
+        """The errors as CSV."""
+        out = StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(HEADER)
+        for x in self.lines:
+            numbers = [f"{value:.4f}" for value in (*x.tpot, *x.ttft, x.in_band)]
+            writer.writerow([x.split, x.group, x.rows, x.predicted, *numbers])
+        return out.getvalue()
+
+
+def validate(catalog: Catalog, table: Path) -> Validation:
+    """Predict every run of a table by the catalogue's constants. Raises DataError for a bad table."""
+    constants, record = prediction.constants(catalog)
+    known = {kind: set(catalog.records[kind]) for kind in ("models", "chips")}
+    runs, refused = read_runs(table, known)
+    if not runs:
+        raise DataError(f"{table}: no row can be predicted: {dict(Counter(r.reason for r in refused))}")
+    data = prediction.measured_of(catalog, runs, record)
+    k = constants.gather(data.rows)
+    tpot, ttft = achieved.tpot_s(data.rows, k), achieved.ttft_s(data.rows, k)
+    bands = [prediction.band_of(record, run.engine, prediction.family_of(record, run.chip)) for run in runs]
+    inside = np.array([low <= m / t <= high for m, t, (low, high) in zip(data.tpot_s, tpot, bands, strict=True)])
+    step, first = tpot / data.tpot_s - 1, ttft / data.ttft_s - 1
+    lines = []
+    for split, group_of in SPLITS.items():
+        names = np.array([group_of(run) for run in runs])
+        for group in sorted(set(names.tolist())):
+            at = names == group
+            total = int(at.sum()) + (len(refused) if split == "all" else 0)
+            lines.append(Line(split, group, total, int(at.sum()), _errors(step[at]), _errors(first[at]),
+                              float(inside[at].mean())))  # fmt: skip
+    return Validation(tuple(lines), tuple(runs), tuple(tpot.tolist()), tuple(ttft.tolist()), tuple(refused))
+
+
+def _errors(relative: np.ndarray) -> tuple[float, float, float, float]:
+    known = relative[np.isfinite(relative)]
+    if len(known) == 0:
+        return (float("nan"),) * 4
+    absolute = np.abs(known)
+    return (float(np.median(absolute)), float(np.mean(absolute)), float(np.quantile(absolute, 0.9)),
+            float(np.median(known)))  # fmt: skip

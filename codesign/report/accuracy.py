@@ -1,0 +1,71 @@
+"""Predictions, their errors and fitted constants, on the terminal."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from codesign.queries.predict import Prediction
+from codesign.queries.validate import Line, Validation
+from codesign.records import AchievedRecord
+from codesign.units import show
+
+MOST_GROUPS = 14  # lines of a split on the terminal; the CSV has all
+
+
+def prediction(p: Prediction) -> RenderableType:
+    """One prediction with its breakdown and what is known of its error."""
+    table = Table.grid(padding=(0, 2))
+    low, high = p.band_s
+    errors = p.left_out_errors.get("mix", {})
+    traffic = f"{p.users:,.0f} users, {p.prompt:,.0f} tokens in, {p.output:,.0f} out"
+    band = f"80 % of runs like this lie in {show(low, 's')} .. {show(high, 's')}"
+    step, first = (f"{errors.get(name, float('nan')):.0%}" for name in ("tpot_median", "ttft_median"))
+    rows = [
+        ("deployment", f"{p.model} on {p.chips} x {p.chip}, {p.engine} {p.release}".rstrip()),
+        ("traffic", f"{traffic}; memory holds {p.users_held:,} users"),
+        ("time to first token", f"{show(p.ttft_s, 's')} (mean over requests of clients that start together)"),
+        ("time per output token", f"{show(p.tpot_s, 's')}; {band}"),
+        ("speed", f"{p.user_speed:,.1f} tokens/s a user, {p.chip_speed:,.1f} tokens/s a chip"),
+        ("of which", ", ".join(f"{name} {show(value, 's')}" for name, value in p.terms_s.items() if value > 0)),
+        ("known error", f"fitted to {p.runs_fitted:,} runs; median {step} of time per output token and {first} of time "
+                        "to first token on input/output mixes left out"),
+    ]  # fmt: skip
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), value)
+    return Group(table, *(Padding(f"note: {note}", (0, 0, 0, 2)) for note in p.notes))
+
+
+def _percent(value: float) -> str:
+    return "-" if value != value else f"{value:.0%}"
+
+
+def errors(v: Validation) -> RenderableType:
+    """Errors by split and group, and the rows that were not predicted."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    step, first = ("TPOT median", "mean", "p90", "bias"), ("TTFT median", "mean", "bias")
+    for head in ("split", "group", "rows", *step, *first, "in band"):
+        table.add_column(head, justify="left" if head in ("split", "group") else "right")
+    for split in dict.fromkeys(line.split for line in v.lines):
+        lines = sorted((line for line in v.lines if line.split == split), key=lambda line: -line.rows)
+        for line in lines[:MOST_GROUPS]:
+            table.add_row(*_row(line))
+    reasons = [f"{count:,} rows not predicted: {reason}" for reason, count in v.reasons().most_common()]
+    return Group(table, *reasons)
+
+
+def _row(x: Line) -> list[str]:
+    step, first = [_percent(value) for value in x.tpot], [_percent(value) for value in x.ttft]
+    return [x.split, x.group, f"{x.predicted:,}", *step, first[0], first[1], first[3], _percent(x.in_band)]
+
+
+def fitted(record: AchievedRecord) -> RenderableType:
+    """The constants that all chips share, and the errors on groups left out."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("left out, one at a time", "TPOT median", "TPOT mean", "TTFT median", "TTFT mean"):
+        table.add_column(head, justify="right" if head.startswith("T") else "left")
+    for split, each in record.fit.errors.items():
+        table.add_row(split, *(f"{each[key]:.1%}" for key in ("tpot_median", "tpot_mean", "ttft_median", "ttft_mean")))
+    common = ", ".join(f"{name} {value:.4g}" for name, value in record.common.items())
+    return Group(f"{record.fit.runs:,} runs fitted", table, f"constants: {common}")
