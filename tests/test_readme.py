@@ -12,6 +12,7 @@ import pytest
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"<!-- output: (?P<command>codesign [^\n]*?) -->\n```console\n(?P<shown>.*?)```", re.DOTALL)
 COMMAND = re.compile(r"`(codesign [^`]+)`")
+MENTIONED = ("codesign predict", "codesign validate", "codesign calibrate")  # without the arguments that they need
 OTHERWISE_TESTED = ("DIR", "QUERY.toml", "MEASURED.csv")  # placeholders
 
 
@@ -43,7 +44,8 @@ def test_output_is_what_is_shown(command: str) -> None:
 
 
 def commands() -> list[str]:
-    return sorted({c for c in COMMAND.findall(README.read_text()) if not any(word in c for word in OTHERWISE_TESTED)})
+    found = set(COMMAND.findall(README.read_text())) - set(MENTIONED)
+    return sorted(c for c in found if not any(word in c for word in OTHERWISE_TESTED))
 
 
 @pytest.mark.parametrize("command", commands())
