@@ -86,7 +86,7 @@ class _Gather:
             position = {"layer_s": 0, "user_s": 0, "prefill_rate": 0, "first_fixed_s": 0, "rate": 1, "overhead": 1,
                         "release": 2, "first_release": 2}.get(kind)  # fmt: skip
             keys = [(kind, "" if position is None else name[position]) for name in rows.names]
-            self.at[shown.get(kind, kind)] = np.array([index[key] for key in keys])
+            self.at[shown.get(kind, kind)] = np.array([index[key] for key in keys], dtype=int)
 
     def __call__(self, vector: Array) -> dict[str, Array]:
         values = np.exp(vector)
@@ -156,7 +156,7 @@ class LeftOut:
     def errors(self) -> dict[str, float]:
         """Median and mean absolute percentage errors, as fractions."""
         step, first = np.abs(1 / self.tpot_ratio - 1), np.abs(1 / self.ttft_ratio - 1)
-        first = first[np.isfinite(first)]
+        first = first[np.isfinite(first)] if np.isfinite(first).any() else np.array([np.nan])
         return {"tpot_median": float(np.median(step)), "tpot_mean": float(np.mean(step)),
                 "ttft_median": float(np.median(first)), "ttft_mean": float(np.mean(first))}  # fmt: skip
 

@@ -88,7 +88,7 @@ def read_runs(path: Path, known: Mapping[str, set[str]]) -> tuple[list[Run], lis
     Raises DataError naming file, line and column.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as lines:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
             absent = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
             if absent:
@@ -128,8 +128,8 @@ def _run(file: str, line: int, row: Mapping[str, str], known: Mapping[str, set[s
                            ("output_len", "no input or output length"), ("concurrency", "no concurrency")):  # fmt: skip
         if numbers[column] is None:
             return Refused(line, reason, False)
-    model = _matched(row["model"], MODELS)
-    chip = _matched(row["accelerator"], CHIPS)
+    model = _matched(row["model"] or "", MODELS)
+    chip = _matched(row["accelerator"] or "", CHIPS)
     pools = _pools(row["parallelism"] or "", numbers["n_accelerators"])
     if isinstance(pools, str):
         return Refused(line, pools, False)
@@ -174,11 +174,13 @@ def _pools(written: str, chips: float | None) -> tuple[Deployment, int, Deployme
     if chips is None:
         return "chip count unknown"
     if match := AGGREGATED.match(written.strip()):
-        return _aggregated(*(int(x) for x in match.groups())), 1, None, 0
+        degrees = [int(x) for x in match.groups()]
+        return (_aggregated(*degrees), 1, None, 0) if degrees[0] and degrees[1] else "parallel layout unknown"
     pools = POOL.findall(written)
     if len(pools) == 2 and all(count for count, *_ in pools):
         (count_p, *p), (count_d, *d) = [tuple(int(x) for x in pool) for pool in pools]
-        return _pool(*d), count_d, _pool(*p), count_p
+        if all((count_p, count_d, p[0], d[0])):
+            return _pool(*d), count_d, _pool(*p), count_p
     return "parallel layout unknown"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from codesign.achieved import Constants, Rows
 from codesign.calibration import Measured
 from codesign.catalog import Catalog
 from codesign.hardware import Chip
-from codesign.measured import Run
+from codesign.measured import Refused, Run, read_runs
 from codesign.records import AchievedRecord, ChipRecord, ModelRecord
 from codesign.serving import Deployment, Work
 from codesign.workload import Model
@@ -92,6 +93,19 @@ def rows_of(asked: Sequence[Asked], record: AchievedRecord) -> Rows:
     names = [(a.engine, family_of(record, a.chip.name), release_key(a.model, a.release)) for a in asked]
     return achieved.rows_of(works, prefill, [a.prompt for a in asked], [a.output for a in asked],
                             [a.users for a in asked], [a.pools for a in asked], names)  # fmt: skip
+
+
+def runs_of(catalog: Catalog, table: Path, record: AchievedRecord) -> tuple[list[Run], list[Refused]]:
+    """Runs of a table that can be predicted, and the other rows: also those whose chip lacks a number."""
+    things, able = Things(catalog), []
+    runs, refused = read_runs(table, {kind: set(catalog.records[kind]) for kind in ("models", "chips")})
+    for run in runs:
+        try:
+            rows_of([things.asked(run)], record)
+            able.append(run)
+        except ValueError as error:
+            refused.append(Refused(run.line, str(error), False))
+    return able, refused
 
 
 def measured_of(catalog: Catalog, runs: Sequence[Run], record: AchievedRecord) -> Measured:

@@ -35,7 +35,7 @@ SERVED = (  # model, precision, chip, chips, layout, engine: each run at every m
     ("Qwen3-235B-A22B", "FP8", "B200", 8, "tp8 pp1 attn_dp1 moe_tp8 moe_ep1", "sglang 0.5.6"),
 )  # fmt: skip
 MIXES = ((1024, 1024), (1024, 8192), (8192, 1024))
-CONCURRENCIES = (2, 8, 32, 128)
+CONCURRENCIES = (1, 4, 16, 64, 256)
 
 
 def known_constants() -> Constants:

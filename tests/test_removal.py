@@ -68,7 +68,7 @@ def same_with_removal_off(p: Prepared) -> Solved:
     return on
 
 
-@pytest.mark.parametrize("maximize", MAXIMIZE)
+@pytest.mark.parametrize("maximize", ["throughput-per-dollar", "cost"])
 def test_same_optimum_at_1600_columns(maximize: str) -> None:
     options = {"maximize": maximize} | ({"limits.users": "200"} if maximize == "cost" else {})
     p = prepare(built_in(), read_query(None, options, builtin_query("best")))
@@ -88,6 +88,7 @@ def test_same_optimum_at_1600_columns_with_experts(maximize: str) -> None:
     removed_columns_cannot_win(p, same_with_removal_off(p), p.columns.incumbent()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maximize", MAXIMIZE)
 def test_same_optimum_on_generated_queries(maximize: str) -> None:
     removed = []
@@ -105,6 +106,7 @@ def test_same_optimum_on_generated_queries(maximize: str) -> None:
     assert len(removed) >= 8 and max(removed) > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maximize", MAXIMIZE)
 @pytest.mark.parametrize("models", [DENSE, EXPERTS])
 def test_highs_and_cpsat_agree(maximize: str, models: tuple[str, ...]) -> None:

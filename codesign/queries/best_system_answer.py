@@ -19,7 +19,7 @@ from codesign.answer import (
     ProofPart,
     SystemPart,
 )
-from codesign.audit import Audited, Enumerated, System
+from codesign.audit import Audited, Enumerated, System, servers_for
 from codesign.catalog import split_path
 from codesign.columns import most_replicas
 from codesign.layouts import REASONS
@@ -173,12 +173,16 @@ def _money(p: Prepared, s: System, a: Audited) -> MoneyPart:
 
 
 def _limits(s: System, a: Audited) -> tuple[LimitPart, ...]:
-    """A shared limit binds where one more server would break it; speed and memory where one more user would."""
+    """A shared limit binds where the next replicas that fill whole servers would break it; speed and memory
+    where one more user of a stage would."""
+    holds = max(1, s.offer.bill.chips // s.layout.tensor)
+    period = holds // math.gcd(holds, s.layout.pipeline)
+    larger = servers_for(s.offer, s.layout, s.replicas + period) + a.servers_bought - a.servers
     parts = []
     for name, allowed in a.allowed.items():
         used = a.used[name]
         if name in ("budget", "hourly", "power", "chips", "racks"):
-            binding = used * (a.servers_bought + 1) / a.servers_bought > allowed
+            binding = used * larger / a.servers_bought > allowed
         elif name == "user_speed":
             binding = used < allowed * (1 + 1.0 / max(s.batch, 1)) and s.batch < a.room
         elif name == "users":

@@ -12,7 +12,7 @@ from codesign.calibration import LeftOut, Measured
 from codesign.catalog import Catalog
 from codesign.errors import DataError
 from codesign.exports.atomic import write_folder
-from codesign.measured import Run, read_runs
+from codesign.measured import Run
 from codesign.records import AchievedRecord
 
 LEAST = 3        # runs
@@ -26,8 +26,7 @@ def calibrate(catalog: Catalog, table: Path, out: Path, *, today: date | None = 
     Raises DataError for a bad table or one with fewer than three runs that can be predicted.
     """
     record = catalog.get(AchievedRecord, "default")
-    known = {kind: set(catalog.records[kind]) for kind in ("models", "chips")}
-    runs, _ = read_runs(table, known)
+    runs, _ = prediction.runs_of(catalog, table, record)
     if len(runs) < LEAST:
         raise DataError(f"{table}: {len(runs)} rows can be predicted, at least {LEAST} are needed")
     data = prediction.measured_of(catalog, runs, record)

@@ -1,5 +1,7 @@
 """How fast will this deployment be, with this engine, today?"""
 
+import math
+
 from pydantic import BaseModel, ConfigDict
 
 from codesign import achieved, prediction, serving
@@ -65,7 +67,7 @@ def predict(
 
 
 def _engine(name: str) -> str:
-    engine = ENGINES.get(name.split()[0].lower() if name else "")
+    engine = ENGINES.get(name.split()[0].lower() if name.strip() else "")
     if engine not in ("vllm", "sglang", "trtllm"):
         raise DataError(f"--engine = {name!r} is not known; known: vllm, sglang, trtllm")
     return engine
@@ -73,8 +75,12 @@ def _engine(name: str) -> str:
 
 def _check(a: Asked) -> None:
     d, experts = a.deployment, max(layer.experts for layer in a.model.layers)
-    if d.precision not in BYTES:
-        raise DataError(f"--precision = {d.precision!r} is not known; known: {', '.join(BYTES)}")
+    for option, precision in (("--precision", d.precision), ("--kv-precision", d.kv)):
+        if precision not in BYTES:
+            raise DataError(f"{option} = {precision!r} is not known; known: {', '.join(BYTES)}")
+    for option, number in (("--users", a.users), ("--input", a.prompt), ("--output", a.output)):
+        if not 1 <= number < math.inf:
+            raise DataError(f"{option} = {number:g} must be at least 1 and finite")
     if a.model.heads % d.tensor:
         raise DataError(f"--tensor = {d.tensor} does not divide the {a.model.heads} attention heads of {a.model.name}")
     if d.pipeline > len(a.model.layers):

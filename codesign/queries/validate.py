@@ -12,7 +12,7 @@ import numpy as np
 from codesign import achieved, prediction
 from codesign.catalog import Catalog
 from codesign.errors import DataError
-from codesign.measured import Refused, Run, read_runs
+from codesign.measured import Refused, Run
 
 HEADER = ("split", "group", "rows", "predicted", "tpot_median", "tpot_mean", "tpot_p90", "tpot_bias", "ttft_median",
           "ttft_mean", "ttft_p90", "ttft_bias", "in_band")  # fmt: skip
@@ -64,8 +64,7 @@ class Validation:
 def validate(catalog: Catalog, table: Path) -> Validation:
     """Predict every run of a table by the catalogue's constants. Raises DataError for a bad table."""
     constants, record = prediction.constants(catalog)
-    known = {kind: set(catalog.records[kind]) for kind in ("models", "chips")}
-    runs, refused = read_runs(table, known)
+    runs, refused = prediction.runs_of(catalog, table, record)
     if not runs:
         raise DataError(f"{table}: no row can be predicted: {dict(Counter(r.reason for r in refused))}")
     data = prediction.measured_of(catalog, runs, record)
