@@ -45,17 +45,27 @@ def servers_of(space: Space, offers: tuple[Offer, ...]) -> Servers:
     """The bills of the offers, and the fill of servers by each layout of the space."""
     bills = [offer.bill for offer in offers]
     chips = np.array([b.chips for b in bills], dtype=np.float64)
-    size = chips[space.chip]
-    spans = space.tensor > size
+    parcels, per_server = fill_of(space, chips)
     return Servers(
         dollars=np.array([np.nan if b.capital_usd is None else b.capital_usd for b in bills]),
         hourly=np.array([b.hourly_usd for b in bills]),
         watts=np.array([np.nan if b.power_w is None else b.power_w for b in bills]),
         chips=chips,
         racks=np.array([1.0 / o.chip.server.per_rack if o.chip.server else np.nan for o in offers]),
-        parcels=np.where(spans, space.pipeline * np.ceil(space.tensor / size), space.pipeline).astype(np.float64),
-        per_server=np.where(spans, 1.0, size // space.tensor),
+        parcels=parcels,
+        per_server=per_server,
     )
+
+
+def fill_of(space: Space, chips: Floats) -> tuple[Floats, Floats]:
+    """Parcels of a replica and parcels that a server holds, by layout; `chips` are those of a server, by chip.
+
+    A parcel is a tensor group, or a whole server where a group spans several.
+    """
+    size = chips[space.chip]
+    spans = space.tensor > size
+    parcels = np.where(spans, space.pipeline * np.ceil(space.tensor / size), space.pipeline).astype(np.float64)
+    return parcels, np.where(spans, 1.0, size // space.tensor)
 
 
 def limits_of(query: Query) -> dict[str, float]:

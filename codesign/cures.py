@@ -5,13 +5,13 @@ By closed form over the whole space, one limit lifted at a time and all others h
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from codesign.answer import CurePart
-from codesign.columns import Servers, best_batch, limits_of
+from codesign.columns import Servers, best_batch, fill_of, limits_of, most_replicas
 from codesign.layouts import Floats, Space
 from codesign.query import Query, option_name
 from codesign.units import show, si
@@ -82,25 +82,16 @@ def _lifted(query: Query, limit: str) -> Query:
     return query.model_copy(update={"limits": query.limits.model_copy(update={limit: None})})
 
 
-def _most_replicas(query: Query, space: Space, servers: Servers) -> Floats:
-    most = np.full(len(space), np.inf)
-    for name, limit in limits_of(query).items():
-        most = np.minimum(most, np.floor(limit * (1 + 1e-12) / getattr(servers, name)[space.chip]))
-    most = np.floor(np.maximum(most - query.spare_servers, 0) * servers.per_server / servers.parcels)
-    result: Floats = np.minimum(most, np.inf if query.limits.replicas is None else query.limits.replicas)
-    return result
-
-
 def _fewer_users(query: Query, space: Space, servers: Servers, n: Need) -> list[CurePart]:
     with np.errstate(invalid="ignore"):
-        users = _most_replicas(query, space, servers) * space.pipeline * n.batch
+        users = most_replicas(query, space, servers) * space.pipeline * n.batch
     most = np.nanmax(np.where(np.isnan(users), 0.0, users), initial=0.0)
     return [_part("limits.users", query.limits.users, float(most))] if most >= 1 else []
 
 
 def _slower_users(query: Query, space: Space, servers: Servers) -> list[CurePart]:
     """The fastest speed that any affordable layout gives at the smallest batch that serves the users."""
-    most = _most_replicas(query, space, servers)
+    most = most_replicas(query, space, servers)
     users = 1.0 if query.limits.users is None else float(query.limits.users)
     with np.errstate(divide="ignore", invalid="ignore"):
         batch = np.maximum(np.ceil(users / (most * space.pipeline)), 1.0)
@@ -142,11 +133,8 @@ def _shorter_context(
 
 def _filled(servers: Servers, space: Space) -> Servers:
     """The same servers, filled by another space of the same chips."""
-    size = servers.chips[space.chip]
-    spans = space.tensor > size
-    parcels = np.where(spans, space.pipeline * np.ceil(space.tensor / size), space.pipeline).astype(np.float64)
-    return Servers(servers.dollars, servers.hourly, servers.watts, servers.chips, servers.racks, parcels,
-                   np.where(spans, 1.0, size // space.tensor))  # fmt: skip
+    parcels, per_server = fill_of(space, servers.chips)
+    return replace(servers, parcels=parcels, per_server=per_server)
 
 
 def _part(key: str, asked: float | None, works: float) -> CurePart:
