@@ -133,6 +133,7 @@ def test_best_batch_inside_its_range_is_found_by_refinement(expert: int, pace_at
     only = np.flatnonzero(p.space.experts[p.columns.layout] == expert)
     arrays = {name: getattr(p.columns, name)[only] for name in ("layout", "true_batch", "true_value")}
     narrow = replace(p.columns, instance=p.columns.instance.only(only), **arrays)
+    assert narrow.true_batch[narrow.incumbent()[0]] == best_at, "the closed form does not see it"
     solved, every = solve(replace(p, columns=narrow)), reference.places(built_in(), asked)
     best = max(x.value(asked) or 0.0 for x in every if x.layout.expert == expert)
     assert spread.value(asked) == best and np.argmax(np.arange(1, pace_at + 1) / spread.step_s[:pace_at]) == best_at - 1

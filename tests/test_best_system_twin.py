@@ -58,6 +58,7 @@ def test_two_solvers_agree_where_lines_start_below_zero(data):
         assert abs(twin.value - best) <= error * best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_two_solvers_agree_on_300_columns(objective):
     agree(large(objective, 300))
@@ -94,6 +95,7 @@ def test_sums_stay_in_the_room_of_int64(objective):
     assert most < cpsat.ROOM
 
 
+@pytest.mark.slow
 @settings(REPEATED, max_examples=100)
 @given(instances())
 def test_feasible_on_the_grid_is_feasible(data):

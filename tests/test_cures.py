@@ -82,6 +82,7 @@ def check_generated(maximize: str, examples: int) -> list[set[str]]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maximize", ["throughput-per-dollar", "cost"])
 def test_cures_of_generated_queries(maximize: str) -> None:
     """At least 40 infeasible queries over the five objectives; most are cured by something."""
@@ -99,6 +100,7 @@ def test_cures_of_many_generated_queries(maximize: str) -> None:
 H100: dict[str, Any] = {
     "model": "llama-3.1-70b", "context": 8192, "hardware": "catalogue", "allow": {"chips": ["h100-sxm"]},
 }  # fmt: skip
+L4 = H100 | {"allow": {"chips": ["l4"]}}
 DEEPSEEK = H100 | {"model": "deepseek-v3"}
 CROWD = {"replicas": 1, "users": 10**8}  # more digits than people are shown of other numbers
 
@@ -115,6 +117,7 @@ CROWD = {"replicas": 1, "users": 10**8}  # more digits than people are shown of 
         (H100, {"replicas": 1, "users": 10**6}, {"replicas", "users", "context"}),
         (H100 | {"context": 128}, CROWD, {"replicas", "users", "context"}),
         (H100, {"user_speed": 1e5}, {"user_speed"}),
+        (L4, {"tensor": 2, "replicas": 1, "users": 64, "user_speed": 1e4}, {"user_speed"}),  # many stages
         (H100, {"tensor": 1, "user_speed": 60.0}, {"tensor", "user_speed"}),
         (H100 | {"context": 10**7}, {"replicas": 3}, {"context"}),
         (H100, {"budget": 1e5, "power": 1e3}, set()),

@@ -104,6 +104,7 @@ def test_optimum_is_that_of_enumeration(data):
         agrees(data, disaggregated.solve(data, removal=removal)[0], best)
 
 
+@pytest.mark.slow
 @settings(REPEATED, max_examples=80)
 @given(instances())
 def test_optimum_without_the_closed_form_of_most_replicas(data):
@@ -116,6 +117,7 @@ def test_optimum_without_the_closed_form_of_most_replicas(data):
         agrees(data, disaggregated.solve(data, removal=False)[0], best)
 
 
+@pytest.mark.slow
 @settings(REPEATED, max_examples=200)
 @given(instances())
 def test_sweep_bounds_every_column(data):

@@ -48,6 +48,7 @@ def commands() -> list[str]:
     return sorted(c for c in found if not any(word in c for word in OTHERWISE_TESTED))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_every_command_runs(command: str) -> None:
     assert output(command.replace("\\|", "|"))
