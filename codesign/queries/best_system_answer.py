@@ -271,12 +271,20 @@ def _assumptions(p: Prepared) -> tuple[str, ...]:
         f"prices: {q.basis}, {'as sold' if q.price_basis == 'sold' else 'at manufacturing cost'}; "
         + ("capital is chips, servers, network and facility" if q.basis == "buy" else "a chip-hour is all-in"),
         "power is provisioned IT power; whole servers are bought",
+        *([_repayment(p)] if q.basis == "buy" else []),
         f"dollars per million tokens at {p.supply.economics.utilisation:.0%} utilisation",
     ]
     said += [f"assumed by the user: {path} = {value}" for path, value in q.assumptions().items()]
     if q.spare_servers:
         said.append(f"{q.spare_servers} spare servers are bought and kept idle")
     return tuple(said)
+
+
+def _repayment(p: Prepared) -> str:
+    e = p.supply.economics
+    return (f"capital is repaid in {e.depreciation_years:g} years (facility {e.facility_years:g}) at "
+            f"{e.cost_of_money:.1%} a year, upkeep {e.upkeep:.1%} of it a year, electricity "
+            f"${e.electricity_usd_per_j * 3.6e6:g}/kWh at PUE {e.pue:g}")  # fmt: skip
 
 
 def amount(value: float, unit: str) -> str:

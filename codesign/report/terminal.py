@@ -16,6 +16,7 @@ DOLLARS = ("USD", "USD/h", "W", "B", "s", "tokens/s")
 
 def render(answer: Answer) -> Iterator[RenderableType]:
     """The parts of an answer in reading order."""
+    yield Text(_question(answer), style="dim")
     if answer.status == "infeasible":
         yield from _infeasible(answer)
         return
@@ -30,6 +31,23 @@ def render(answer: Answer) -> Iterator[RenderableType]:
     yield Text("\nBest of the other memory technologies (closed form, same limits)", style="bold")
     yield Padding(_others(answer), (0, 0, 0, 2))
     yield from _footnotes(answer)
+
+
+def _question(answer: Answer) -> str:
+    """What was asked, with every limit in force: a file's or the built-in query's too."""
+    q = answer.query
+    limits = [f"{name.replace('_', ' ')} {_written(value)}" for name, value in q.get("limits", {}).items()]
+    said = [f"{q['model']} in {', '.join(q['precision'])}", f"{q['context']:,} tokens of context",
+            f"maximise {q['maximize']}" if q["maximize"] != "cost" else "minimise cost"]  # fmt: skip
+    return "Asked: " + ", ".join(said) + "; limits: " + (", ".join(limits) or "none")
+
+
+def _written(value: str | int) -> str:
+    """A limit of the query for people: "150000.0 W" is 150 kW."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    number, _, unit = value.partition(" ")
+    return show(float(number), unit)
 
 
 def _headline(s: SystemPart, status: str) -> str:
