@@ -117,6 +117,7 @@ def test_optimum_where_lines_start_below_zero(data):
         assert sign * sweep.bound[j] >= sign * own - 1e-12 * own
 
 
+@pytest.mark.slow
 @settings(REPEATED, max_examples=500)
 @given(instances(most=4))
 def test_sweep_is_enumeration_of_every_column(data):

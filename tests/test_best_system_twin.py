@@ -47,6 +47,7 @@ def test_two_solvers_agree(data):
     agree(data)
 
 
+@pytest.mark.slow
 @settings(REPEATED, max_examples=60)
 @given(instances(intercept=-40))
 def test_two_solvers_agree_where_lines_start_below_zero(data):

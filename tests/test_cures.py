@@ -105,6 +105,7 @@ DEEPSEEK = H100 | {"model": "deepseek-v3"}
 CROWD = {"replicas": 1, "users": 10**8}  # more digits than people are shown of other numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "limits", "cured_by"),
     [
