@@ -36,7 +36,6 @@ Assume = Annotated[
     list[str] | None, typer.Option(metavar="PATH=VALUE", help="set a catalogue number: chips.NAME.price=20k$")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the answer as one JSON document")]
-Written = Annotated[str | None, typer.Option()]
 
 
 class Documents(StrEnum):

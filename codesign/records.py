@@ -25,7 +25,6 @@ Ratio = Annotated[Fact, In("1")]
 Share = Annotated[Fact, In("1", most=1.0)]
 ShareOrNone = Annotated[Fact, In("1", "nonnegative", most=1.0)]
 Whole = Annotated[Fact, In("1", whole=True)]
-WholeOrNone = Annotated[Fact, In("1", "nonnegative", whole=True)]
 
 
 class Record(Table):

@@ -98,7 +98,6 @@ class Work:
     latent_layers: int       # layers with latent attention
     users: float             # of the replica
     rank_users: float        # of one attention rank
-    outside: bool            # the stage's chips leave the scale-up domain
     memory_users: int        # most users that memory holds
 
 
@@ -127,12 +126,12 @@ def work(model: Model, chip: Chip, d: Deployment, users: float, prompt: float, o
     linear = 2 * (sharded + kv_sharded + replicated + chosen)
     attention = sum(x.attention_flop * _seen(x, context) for x in model.layers)
     prompt_attention = sum(x.attention_flop * _seen(x, prompt / 2) for x in model.layers)
-    width, outside = _width(chip, n)
+    width = _width(chip, n)
     carried = 4 * (n - 1) / n * len(model.layers) * model.hidden * ACTIVATION_BYTES / width if n > 1 else 0.0
     return Work(
         dense_s=dense / bandwidth,
         experts_s=experts_bytes / bandwidth,
-        kv_s=users / d.data / d.pipeline * d.pipeline * kv / bandwidth,
+        kv_s=users / d.data * kv / bandwidth,
         matrix_s=users * (linear + 2 * model.head) / n / peak,
         attention_s=users * attention / n / peak,
         prefill_s=prompt * (linear / peak + prompt_attention / chip.peak.get("bf16", peak)) / n,
@@ -140,7 +139,7 @@ def work(model: Model, chip: Chip, d: Deployment, users: float, prompt: float, o
         collectives=GATHER_PIPELINES * len(model.layers) if n > 1 else 0,
         layers=len(model.layers), expert_layers=expert_layers,
         latent_layers=len(model.layers) if model.kv_heads is None else 0,
-        users=users, rank_users=users / d.data, outside=outside,
+        users=users, rank_users=users / d.data,
         memory_users=memory_users(model, chip, d, prompt + output),
     )  # fmt: skip
 
@@ -155,11 +154,12 @@ def _experts_bytes(moe: Layer | None, d: Deployment, layers: int, users: float, 
     return layers * float(read) * moe.expert * groups / d.stage_chips * size
 
 
-def _width(chip: Chip, chips: int) -> tuple[float, bool]:
-    """Link bandwidth of a group of chips, and whether it leaves the scale-up domain."""
+def _width(chip: Chip, chips: int) -> float:
+    """Link bandwidth of a group of chips: the scale-out link's where it leaves the scale-up domain."""
+    if chips == 1:
+        return math.inf
     outside = chip.domain is not None and chips > chip.domain
-    name = "scale_out_bandwidth" if outside else "scale_up_bandwidth"
-    return (needed(chip, name) if chips > 1 else math.inf), outside
+    return needed(chip, "scale_out_bandwidth" if outside else "scale_up_bandwidth")
 
 
 def memory_users(

@@ -27,7 +27,6 @@ from codesign.performance import Layout
 from codesign.prepared import Prepared, Solved
 from codesign.query import Query
 from codesign.records import ModelRecord, numbers
-from codesign.units import show
 from formulations.outcome import Status
 
 LIMIT_UNITS = {
@@ -285,8 +284,3 @@ def _repayment(p: Prepared) -> str:
     return (f"capital is repaid in {e.depreciation_years:g} years (facility {e.facility_years:g}) at "
             f"{e.cost_of_money:.1%} a year, upkeep {e.upkeep:.1%} of it a year, electricity "
             f"${e.electricity_usd_per_j * 3.6e6:g}/kWh at PUE {e.pue:g}")  # fmt: skip
-
-
-def amount(value: float, unit: str) -> str:
-    """A quantity of the answer for people."""
-    return show(value, unit) if unit in ("USD", "USD/h", "W", "B", "s", "tokens/s") else f"{value:,.6g} {unit}"
