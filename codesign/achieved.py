@@ -20,16 +20,16 @@ A dozen and a half constants with physical meaning for all chips, models and eng
 release that was measured, drawn towards 1. Each is fitted by `calibration` and kept in `instances/achieved/`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from codesign.records import BY_ENGINE, BY_FAMILY, AchievedRecord
-from codesign.serving import Work
+from codesign.serving import Coefficients
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,43 @@ class Rows:
     concurrency: Array     # users asked for, on one replica
     apart: Array           # 1.0 where prefill has its own pool
     pools: Array           # prefill replicas for each decode replica, at least one
+    chunk: Array           # most prompt tokens of a step; NaN where the engine's own is not known
     names: list[tuple[str, str, str]]  # (engine, family, release key)
 
     def only(self, at: Any) -> "Rows":
         """The rows at positions (or under the mask) `at`."""
         chosen = np.arange(len(self.output))[at]
-        return Rows({k: v[chosen] for k, v in self.work.items()}, self.prompt[chosen], self.output[chosen],
-                    self.concurrency[chosen], self.apart[chosen], self.pools[chosen],
-                    [self.names[i] for i in chosen])  # fmt: skip
+        columns = {name: getattr(self, name)[chosen] for name in COLUMNS}
+        return Rows({k: v[chosen] for k, v in self.work.items()}, **columns, names=[self.names[i] for i in chosen])
 
 
-def rows_of(works: list[Work], prefill: list[Work | None], prompt: list[float], output: list[float],
-            concurrency: list[float], pools: list[float], names: list[tuple[str, str, str]]) -> Rows:  # fmt: skip
-    """Stack works; a prefill work (of its own pool) gives the prompt's times where there is one."""
-    fields = ("dense_s", "experts_s", "kv_s", "matrix_s", "attention_s", "prefill_s", "message_s", "prompt_message_s",
-              "collectives", "layers", "expert_layers", "latent_layers", "users", "rank_users")  # fmt: skip
-    columns = {name: np.array([float(getattr(w, name)) for w in works]) for name in fields}
-    for name in ("prefill_s", "prompt_message_s"):
-        columns[name] = np.array([getattr(p or w, name) for w, p in zip(works, prefill, strict=True)])
-    apart = np.array([0.0 if p is None else 1.0 for p in prefill])
-    return Rows(columns, np.array(prompt), np.array(output), np.array(concurrency), apart,
-                np.maximum(np.array(pools), 1.0), names)  # fmt: skip
+COLUMNS = ("prompt", "output", "concurrency", "apart", "pools", "chunk")
+
+
+def rows_at(
+    decode: Coefficients, users: Array, *, asked: Array | None = None, prompt: float, output: float,
+    name: tuple[str, str, str], prefill: Coefficients | None = None, pools: float = 1.0, chunk: float | None = None,
+) -> Rows:  # fmt: skip
+    """One deployment at several numbers of `users` in its steps, of `asked` for (all of whom are served if None).
+
+    A prefill deployment (of its own pool) gives the prompt's times where there is one.
+    """
+    work = decode.work(users)
+    for field in ("prefill_s", "prompt_message_s"):
+        work[field] = np.full_like(users, (prefill or decode).fixed[field])
+
+    def each(value: float) -> Array:
+        return np.full_like(users, value)
+
+    return Rows(work, each(prompt), each(output), users if asked is None else asked, each(float(prefill is not None)),
+                each(max(pools, 1.0)), each(np.nan if chunk is None else chunk), [name] * len(users))  # fmt: skip
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Several rows as one."""
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    work = {name: np.concatenate([part.work[name] for part in parts]) for name in parts[0].work}
+    return Rows(work, **columns, names=[name for part in parts for name in part.names])
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,7 @@ def terms(rows: Rows, k: dict[str, Array]) -> dict[str, Array]:
 
     The core is split between weights, cache and arithmetic in proportion to what each would take alone.
     """
-    w = rows.work
+    w, yielded = rows.work, rows.work["acceptance"]
     alone = {
         "weights": k["memory"] * w["dense_s"] + k["expert"] * w["experts_s"],
         "kv": k["memory"] * w["kv_s"],
@@ -125,6 +141,7 @@ def terms(rows: Rows, k: dict[str, Array]) -> dict[str, Array]:
     found = {name: core * part / total for name, part in alone.items()}
     found["overhead"] = overhead * k["family_overhead"] + w["rank_users"] * k["user_s"]
     found["collectives"] = w["collectives"] * k["collective_s"] + w["message_s"] * k["message"]
+    found = {name: value / yielded for name, value in found.items()}
     found["prompts"] = np.where(rows.apart > 0, 0.0, prompts)
     return {name: value * k["release"] for name, value in found.items()}
 
@@ -139,8 +156,8 @@ def ttft_s(rows: Rows, k: dict[str, Array]) -> Array:
     """Mean seconds to the first token."""
     split, prompt = terms(rows, k), prompt_s(rows, k)
     tpot: Array = np.sum(list(split.values()), axis=0)
-    chunks = 1.0 + rows.prompt / k["chunk_tokens"]
-    step = (tpot - split["prompts"]) * chunks
+    chunks = 1.0 + rows.prompt / np.where(np.isnan(rows.chunk), k["chunk_tokens"], rows.chunk)
+    step = (tpot - split["prompts"]) * rows.work["acceptance"] * chunks
     fixed = k["first_fixed_s"] * np.where(rows.apart > 0, k["pool_fixed"], 1.0)
     others = np.maximum(rows.concurrency - 1, 0.0) / rows.pools
     waiting = np.maximum(rows.concurrency - rows.work["users"], 0.0) / rows.concurrency

@@ -24,6 +24,7 @@ class SystemPart(Part):
     tensor: int
     pipeline: int
     expert: int
+    data: int = Field(default=1, description="attention data parallel degree; a stage has tensor x data chips")
     weights: str = Field(description="precision of the weights")
     kv: str = Field(description="precision of the KV cache")
     chips_per_replica: int
@@ -39,12 +40,17 @@ class SystemPart(Part):
 class PerformancePart(Part):
     """One decode step, SI."""
 
-    step_s: float
+    step_s: float = Field(description="mode achieved: mean time per output token")
+    step_band_s: tuple[float, float] | None = Field(
+        default=None, description="where 80 % of measured runs like this one would lie"
+    )
+    ttft_s: float | None = Field(default=None, description="mean time to first token, waits included")
     user_speed: float = Field(description="tokens/s of each user")
     users: int
     throughput: float = Field(description="tokens/s of the system")
     shares: dict[str, float] = Field(
-        description="share of the step for which bandwidth, compute (they overlap) and collectives are busy"
+        description="share of the step for which bandwidth, compute (they overlap) and collectives are busy; "
+        "mode achieved: of each of its terms, which add up to 1"
     )
     limiting: str = Field(description="the term with the largest share")
     batch_limited_by: str = Field(description="what keeps the batch from growing")

@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from codesign import performance
+from codesign import achieved, performance, prediction, serving
 from codesign.columns import Servers, limits_of
 from codesign.cost import dollars_per_mtok
 from codesign.errors import AuditError
-from codesign.layouts import Space
-from codesign.performance import Layout, StepTime
+from codesign.hardware import Chip
+from codesign.performance import Layout
+from codesign.prediction import Asked
 from codesign.query import Query
+from codesign.serving import Deployment
+from codesign.serving_space import cycle_s, room
+from codesign.spaces import AnySpace
 from codesign.supply import Offer, Supply
 from codesign.workload import Model
-from formulations.best_system_bounds import ROUNDING
 
 AGREE = 1e-6  # relative
 CHUNK = 50_000  # points of the enumeration held at once
@@ -28,21 +31,36 @@ CHUNK = 50_000  # points of the enumeration held at once
 
 @dataclass(frozen=True)
 class System:
-    """What one would buy and run."""
+    """What one would buy and run; `layout` is a Deployment in mode achieved."""
 
     offer: Offer
-    layout: Layout
+    layout: Layout | Deployment
     batch: int
     replicas: int
+
+
+@dataclass(frozen=True)
+class Times:
+    """What users of a replica get and what its chips hold: seconds and bytes.
+
+    `cycle_s` is the time in which each user gets a token with all waits shared out; `busy` are shares of a step.
+    """
+
+    step_s: float
+    cycle_s: float
+    ttft_s: float | None
+    busy: Mapping[str, float]
+    room: int
+    memory_bytes: float
+    memory_limit: float
+    band_s: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Audited:
     """Everything that follows from a system under a query, in SI; `used` and `allowed` by limit."""
 
-    time: StepTime
-    room: int
-    memory_bytes: float
+    time: Times
     servers: int
     servers_bought: int
     chips_bought: int
@@ -63,29 +81,27 @@ class Audited:
         return 1.0 / self.time.step_s
 
 
-def servers_for(offer: Offer, layout: Layout, replicas: int) -> int:
+def servers_for(offer: Offer, layout: Layout | Deployment, replicas: int) -> int:
     """Whole servers that hold the replicas; tensor groups are not split over servers where one holds them."""
     size = offer.bill.chips
-    if layout.tensor <= size:
-        return math.ceil(replicas * layout.pipeline / (size // layout.tensor))
-    return replicas * layout.pipeline * math.ceil(layout.tensor / size)
+    if layout.stage_chips <= size:
+        return math.ceil(replicas * layout.pipeline / (size // layout.stage_chips))
+    return replicas * layout.pipeline * math.ceil(layout.stage_chips / size)
 
 
 def recompute(query: Query, model: Model, supply: Supply, system: System) -> Audited:
     """Derive times, counts, money and the objective; raises AuditError naming the first limit that is broken."""
     offer, layout, batch = system.offer, system.layout, system.batch
-    time = performance.decode_step(model, offer.chip, layout, batch, query.context)
-    held = performance.weights_bytes(model, layout)
-    held += layout.pipeline * batch * performance.user_bytes(model, layout, query.context)
+    time = _limit_times(query, model, system) if isinstance(layout, Layout) else achieved_times(
+        query, model, supply, offer.chip, layout, batch)  # fmt: skip
     servers = servers_for(offer, layout, system.replicas)
     bought = servers + query.spare_servers
     bill, users = offer.bill, system.replicas * layout.pipeline * batch
-    throughput = users / time.step_s
+    throughput = users / time.cycle_s
     capital = None if bill.capital_usd is None else bought * bill.capital_usd
     per_rack = offer.chip.server.per_rack if offer.chip.server else 1
     audited = Audited(
-        time=time, room=performance.room(model, offer.chip, layout, query.context), memory_bytes=held,
-        servers=servers, servers_bought=bought, chips_bought=bought * bill.chips,
+        time=time, servers=servers, servers_bought=bought, chips_bought=bought * bill.chips,
         racks=math.ceil(bought / per_rack), users=users, throughput=throughput,
         capital_usd=capital, hourly_usd=bought * bill.hourly_usd,
         usd_per_mtok=dollars_per_mtok(bought * bill.hourly_usd, throughput, supply.economics.utilisation),
@@ -97,6 +113,39 @@ def recompute(query: Query, model: Model, supply: Supply, system: System) -> Aud
     result = Audited(**{**audited.__dict__, "value": value, "used": used, "allowed": allowed})
     _check(result)
     return result
+
+
+def _limit_times(query: Query, model: Model, system: System) -> Times:
+    chip, layout, batch = system.offer.chip, system.layout, system.batch
+    assert isinstance(layout, Layout)
+    time = performance.decode_step(model, chip, layout, batch, query.context)
+    held = performance.weights_bytes(model, layout)
+    held += layout.pipeline * batch * performance.user_bytes(model, layout, query.context)
+    room = performance.room(model, chip, layout, query.context)
+    return Times(time.step_s, time.step_s, None, time.shares(), room, held, performance.needed(chip, "usable_bytes"))
+
+
+def achieved_times(query: Query, model: Model, supply: Supply, chip: Chip, d: Deployment, batch: int) -> Times:
+    """As a prediction of this one deployment says, prompts computed where the query's phases say."""
+    record = supply.achieved
+    if record is None:
+        raise AuditError("mode achieved without constants")
+    engine, users = query.serving.engine or "vllm", batch * d.pipeline
+    asked = Asked(model, chip, d, users, query.input, query.output, engine, query.serving.release or "",
+                  None if query.phases == "aggregated" else d)  # fmt: skip
+    rows = prediction.row_of(asked, record)
+    k = achieved.constants_of(record).gather(rows)
+    step, terms = float(achieved.tpot_s(rows, k)[0]), achieved.terms(rows, k)
+    ttft = float(achieved.ttft_s(rows, k)[0]) if query.phases == "aggregated" else None
+    memory = serving.memory(model, chip, d, query.input + query.output)
+    held = memory.weights_bytes + memory.activation_bytes + memory.reserve_bytes
+    held += math.ceil(users / d.data) * memory.kv_bytes_per_user
+    low, high = prediction.band_of(record, engine, record.family_of(chip.name))
+    return Times(
+        step, step if ttft is None else cycle_s(step, ttft, query.output), ttft,
+        {name: float(value[0]) / step for name, value in terms.items()}, room(memory, d), held, memory.usable_bytes,
+        (step * low, step * high),
+    )  # fmt: skip
 
 
 def objective(query: Query, a: Audited) -> float:
@@ -120,7 +169,7 @@ def _limits(query: Query, system: System, a: Audited) -> tuple[dict[str, float],
         "power": (a.power_w, limits.power), "chips": (a.chips_bought, limits.chips), "racks": (a.racks, limits.racks),
         "replicas": (system.replicas, limits.replicas), "tensor": (system.layout.tensor, limits.tensor),
         "user_speed": (a.user_speed, limits.user_speed), "users": (a.users, limits.users),
-        "memory": (a.memory_bytes, system.offer.chip.usable_bytes),
+        "memory": (a.time.memory_bytes, a.time.memory_limit), "ttft": (a.time.ttft_s, limits.ttft),
     }  # fmt: skip
     used, allowed = {}, {}
     for name, (amount, limit) in taken.items():
@@ -153,7 +202,7 @@ class Enumerated:
     points: int
 
 
-def enumerate_all(query: Query, space: Space, servers: Servers) -> Enumerated:
+def enumerate_all(query: Query, space: AnySpace, servers: Servers) -> Enumerated:
     """Complete enumeration: every layout that fits, every batch up to its room, every affordable count."""
     up = query.maximize not in ("user-speed", "cost")
     most = _affordable(query, space, servers)
@@ -180,7 +229,7 @@ def enumerate_all(query: Query, space: Space, servers: Servers) -> Enumerated:
     return Enumerated(best, points)
 
 
-def _affordable(query: Query, space: Space, servers: Servers) -> Any:
+def _affordable(query: Query, space: AnySpace, servers: Servers) -> Any:
     """Most replicas within every limit by whole servers; without a limit, one full period beyond the users."""
     most = np.full(len(space), np.inf)
     for name, limit in limits_of(query).items():
@@ -192,7 +241,7 @@ def _affordable(query: Query, space: Space, servers: Servers) -> Any:
     return np.where(np.isinf(most), np.ceil(users / space.pipeline) + servers.per_server, most)
 
 
-def _fills(query: Query, space: Space, servers: Servers, position: int, most: int) -> Any:
+def _fills(query: Query, space: AnySpace, servers: Servers, position: int, most: int) -> Any:
     """For r = 1 .. the most that any batch needs: the best that r or more replicas (cost: exactly r) do for it.
 
     Beyond that need only counts within two periods of the most are looked at: a smaller count with the same
@@ -219,19 +268,17 @@ def _money(query: Query, servers: Servers) -> Any:
     return servers.dollars if query.dollars == "capital" else servers.hourly
 
 
-def _values(query: Query, space: Space, at: Any, batch: Any, offsets: Any, sizes: Any, flat: Any) -> Any:
+def _values(query: Query, space: AnySpace, at: Any, batch: Any, offsets: Any, sizes: Any, flat: Any) -> Any:
     """Objective of each point (NaN: infeasible); for user-speed the step."""
-    step = space.step_s(batch, at)
     users = space.pipeline[at] * batch
     need = np.ones(len(at)) if query.limits.users is None else np.ceil(query.limits.users / users)
     fits = need <= sizes
-    if query.limits.user_speed is not None:
-        fits &= step * query.limits.user_speed <= 1 + ROUNDING
+    fits &= space.within(batch, query.limits, at)
     fill = flat[offsets + np.where(fits, need, 1).astype(np.int64) - 1]
     if query.maximize == "cost":
         value = fill
     elif query.maximize == "user-speed":
-        value = step
+        value = space.step_s(batch, at)
     else:
-        value = fill * users / step
+        value = fill * users / space.cycle_s(batch, at)
     return np.where(fits, value, np.nan)

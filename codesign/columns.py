@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from codesign.errors import UnboundedError
-from codesign.experts import line_below, lines_below, rises
-from codesign.layouts import Floats, Ints, Space
-from codesign.query import Query
+from codesign.layouts import Floats, Ints
+from codesign.query import Limits, Query
+from codesign.spaces import AnySpace
 from codesign.supply import Offer
 from formulations import best_system
-from formulations import best_system_bounds as bounds
 
 MS, KILO = 1e3, 1e-3  # s -> ms; USD -> k$ and W -> kW
 SMALLEST = 1.0        # batch
@@ -41,7 +40,7 @@ class Servers:
         return result
 
 
-def servers_of(space: Space, offers: tuple[Offer, ...]) -> Servers:
+def servers_of(space: AnySpace, offers: tuple[Offer, ...]) -> Servers:
     """The bills of the offers, and the fill of servers by each layout of the space."""
     bills = [offer.bill for offer in offers]
     chips = np.array([b.chips for b in bills], dtype=np.float64)
@@ -57,15 +56,15 @@ def servers_of(space: Space, offers: tuple[Offer, ...]) -> Servers:
     )
 
 
-def fill_of(space: Space, chips: Floats) -> tuple[Floats, Floats]:
+def fill_of(space: AnySpace, chips: Floats) -> tuple[Floats, Floats]:
     """Parcels of a replica and parcels that a server holds, by layout; `chips` are those of a server, by chip.
 
-    A parcel is a tensor group, or a whole server where a group spans several.
+    A parcel is the chips of a stage, or a whole server where they span several.
     """
     size = chips[space.chip]
-    spans = space.tensor > size
-    parcels = np.where(spans, space.pipeline * np.ceil(space.tensor / size), space.pipeline).astype(np.float64)
-    return parcels, np.where(spans, 1.0, size // space.tensor)
+    spans = space.group > size
+    parcels = np.where(spans, space.pipeline * np.ceil(space.group / size), space.pipeline).astype(np.float64)
+    return parcels, np.where(spans, 1.0, size // space.group)
 
 
 def limits_of(query: Query) -> dict[str, float]:
@@ -76,7 +75,7 @@ def limits_of(query: Query) -> dict[str, float]:
     return {name: float(value) for name, value in named.items() if value is not None}
 
 
-def most_replicas(query: Query, space: Space, servers: Servers) -> Floats:
+def most_replicas(query: Query, space: AnySpace, servers: Servers) -> Floats:
     """Replicas of each layout that the tightest limit allows; infinite without a limit."""
     most = np.full(len(servers.chips), np.inf)
     for name, limit in limits_of(query).items():
@@ -86,18 +85,18 @@ def most_replicas(query: Query, space: Space, servers: Servers) -> Floats:
     return np.minimum(fill, np.inf if query.limits.replicas is None else float(query.limits.replicas))
 
 
-def best_batch(space: Space, slowest_s: float | None) -> Ints:
-    """Largest whole batch of each layout within its room and the users' pace; 0 where there is none."""
-    low, high = np.zeros(len(space), dtype=np.int64), np.where(space.reason == 0, space.room, 0)
-    if slowest_s is None:
+def best_batch(space: AnySpace, limits: Limits) -> Ints:
+    """Largest whole batch of each layout within its room and what users must get; 0 where there is none."""
+    high = np.where(space.reason == 0, space.room, 0)
+    if limits.user_speed is None and limits.ttft is None:
         return high
-    slowest_s *= 1 + bounds.ROUNDING
-    alive = np.flatnonzero((high > 0) & (space.step_s(SMALLEST) <= slowest_s))
+    possible = np.flatnonzero(high > 0)
+    alive = possible[space.within(SMALLEST, limits, possible)]
     result = np.zeros(len(space), dtype=np.int64)
     low, high = np.ones(len(alive), dtype=np.int64), high[alive]
     while (low < high).any():
         middle = (low + high + 1) // 2
-        fits = space.step_s(middle, alive) <= slowest_s
+        fits = space.within(middle, limits, alive)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
     result[alive] = low
     return result
@@ -129,11 +128,12 @@ def objective_of(query: Query) -> best_system.Objective:
     return {"user-speed": "speed", "cost": "cost"}.get(query.maximize, "ratio")  # type: ignore[return-value]
 
 
-def columns_of(query: Query, space: Space, servers: Servers) -> Columns:
+def columns_of(query: Query, space: AnySpace, servers: Servers) -> Columns:
     """All columns of a query. Raises UnboundedError where no limit bounds the objective."""
     limit = query.limits
-    slowest_s = None if limit.user_speed is None else 1.0 / limit.user_speed
-    most, batch = most_replicas(query, space, servers), best_batch(space, slowest_s)
+    steps = query.mode == "limit"  # only there is the program's step what users wait for
+    slowest_s = None if limit.user_speed is None or not steps else 1.0 / limit.user_speed
+    most, batch = most_replicas(query, space, servers), best_batch(space, limit)
     alive = np.flatnonzero((batch > 0) & (most >= 1))
     _demand_limits(query, most[alive])
     objective = objective_of(query)
@@ -144,7 +144,7 @@ def columns_of(query: Query, space: Space, servers: Servers) -> Columns:
         least = np.maximum(np.ceil(limit.users / (space.pipeline[at] * replicas)), 1.0)
     if objective == "cost":
         least = batches
-    read_fixed, read_slope = _lines(space, at, least, batches, objective)
+    lines = [line * MS for line in space.lines(at, least, batches, objective)]
     chip = space.chip[at]
     money = servers.dollars if query.dollars == "capital" else servers.hourly
     total = servers.count(replicas, at) + query.spare_servers
@@ -155,8 +155,7 @@ def columns_of(query: Query, space: Space, servers: Servers) -> Columns:
     instance = best_system.Instance(
         columns=np.arange(len(at)),
         stages=users,
-        read_fixed=read_fixed * MS, read_slope=read_slope * MS,
-        compute_fixed=space.compute_fixed[at] * MS, compute_slope=space.compute_slope[at] * MS,
+        read_fixed=lines[0], read_slope=lines[1], compute_fixed=lines[2], compute_slope=lines[3],
         least_batch=least,
         most_batch=(batches if space.curved or objective == "cost" else space.room[at].astype(np.float64)),
         least_replicas=np.ones(len(at)) if objective == "cost" else replicas,
@@ -192,7 +191,7 @@ def _demand_limits(query: Query, most: Floats) -> None:
         raise UnboundedError(f"spare servers weigh less in ever larger systems; give one of {names}")
 
 
-def _replica_options(query: Query, space: Space, servers: Servers, alive: Ints, most: Floats) -> tuple[Ints, Floats]:
+def _replica_options(query: Query, space: AnySpace, servers: Servers, alive: Ints, most: Floats) -> tuple[Ints, Floats]:
     """Layout and replica count of every column.
 
     Speed, throughput and cost need only the most replicas. A ratio is best at the most replicas or
@@ -223,80 +222,56 @@ def _replica_options(query: Query, space: Space, servers: Servers, alive: Ints, 
     return np.concatenate(at), np.concatenate(counts)
 
 
-def _lines(space: Space, at: Ints, least: Floats, most: Floats, objective: str) -> tuple[Floats, Floats]:
-    """Intercept and slope (s) of the memory time on least .. most: itself, or a line below its curve."""
-    fixed, slope = space.read_fixed[at], space.read_slope[at]
-    moe = next((layer for layer in space.model.layers if layer.experts), None)
-    if moe is None or len(at) == 0:
-        return fixed, slope
-    if objective == "speed":  # the curve never falls: its value at the least batch is a line below
-        return fixed + space.expert[at] * space.busiest(least, at), slope
-    lines = np.zeros((2, len(at)))
-    degrees = space.experts[at]
-    for degree in np.unique(degrees):
-        here = degrees == degree
-        lines[:, here] = lines_below(moe.experts, moe.top_k, int(degree), most[here].astype(np.int64))
-    single = least == most
-    lines[0, single] += lines[1, single] * most[single]
-    lines[1, single] = 0.0
-    return fixed + space.expert[at] * lines[0], slope + space.expert[at] * lines[1]
-
-
-def true_value(instance: best_system.Instance, space: Space, layout: Ints, at: Ints, batch: Floats) -> Floats:
+def true_value(instance: best_system.Instance, space: AnySpace, layout: Ints, at: Ints, batch: Floats) -> Floats:
     """Objective of columns `at` (their layouts in `layout`) at whole batches, from the true step time."""
-    step_ms = space.step_s(batch, layout) * MS
     if instance.objective == "speed":
-        return step_ms
+        return space.step_s(batch, layout) * MS
     if instance.objective == "cost":
         users = 0.0 if instance.users is None else instance.users
         replicas = np.maximum(np.ceil(users / instance.served[at]), 1.0)
         servers = np.ceil(instance.parcels[at] * replicas / instance.per_server[at] - 1e-9)
         fits = replicas <= instance.most_replicas[at]
         return np.where(fits, instance.price[at] * (servers + instance.spares), np.nan)
-    result: Floats = instance.gain[at] * batch / (instance.rate[at] * step_ms)
+    result: Floats = instance.gain[at] * batch / (instance.rate[at] * space.cycle_s(batch, layout) * MS)
     if instance.users is not None:
         result = np.where(instance.served[at] * batch < instance.users, np.nan, result)
     return result
 
 
-def _with_truth(columns: Columns, space: Space) -> Columns:
+def _with_truth(columns: Columns, space: AnySpace) -> Columns:
     """Fill in the closed-form best of every column: largest batch, smallest for speed, or just before a rise."""
     data, every = columns.instance, np.arange(len(columns.layout))
     batch = data.least_batch if data.objective == "speed" else columns.true_batch
     fits = batch <= columns.true_batch
     batch = np.where(fits, batch, columns.true_batch)
     value = np.where(fits, true_value(data, space, columns.layout, every, batch), np.nan)
-    moe = next((layer for layer in space.model.layers if layer.experts), None)
-    if moe is not None and data.objective == "ratio":
-        degrees = space.experts[columns.layout]
-        for degree in np.unique(degrees):
-            for peak in rises(moe.experts, moe.top_k, int(degree)):
-                here = np.flatnonzero((degrees == degree) & (columns.true_batch > peak))
-                there = true_value(data, space, columns.layout[here], here, np.full(len(here), float(peak)))
-                better = ~(there <= value[here]) & ~np.isnan(there)
-                value[here[better]], batch[here[better]] = there[better], peak
+    if data.objective == "ratio":
+        needed = np.ones(len(every)) if data.users is None else np.maximum(np.ceil(data.users / data.served), 1.0)
+        for here, peak in space.peaks(columns.layout, needed, columns.true_batch):
+            there = true_value(data, space, columns.layout[here], here, peak)
+            better = ~(there <= value[here]) & ~np.isnan(there)
+            value[here[better]], batch[here[better]] = there[better], peak[better]
     return replace(columns, true_batch=batch, true_value=value)
 
 
-def split(columns: Columns, space: Space, label: int, batch: int) -> Columns:
+def split(columns: Columns, space: AnySpace, label: int, batch: int) -> Columns:
     """Cut one column at `batch` into the batches below, the batch itself (exact), and the batches above."""
     data = columns.instance
     position = int(np.flatnonzero(data.columns == label)[0])
-    moe = next(layer for layer in space.model.layers if layer.experts)
-    at, low, high = columns.layout[position], int(data.least_batch[position]), int(data.most_batch[position])
+    at, low, high = int(columns.layout[position]), int(data.least_batch[position]), int(data.most_batch[position])
     ranges = [(b, e) for b, e in ((low, batch - 1), (batch, batch), (batch + 1, high)) if b <= e]
     keep = np.concatenate([np.arange(len(data.columns)), np.full(len(ranges) - 1, position)])
     spots = [position, *range(len(data.columns), len(keep))]
     wider = data.only(keep)
-    changed = ("columns", "least_batch", "most_batch", "read_fixed", "read_slope")
+    lines = ("read_fixed", "read_slope", "compute_fixed", "compute_slope")
+    changed = ("columns", "least_batch", "most_batch", *lines)
     fresh = {name: getattr(wider, name).copy() for name in changed}
     anchor = "low" if data.objective == "speed" else "high"
     for spot, (begin, end) in zip(spots, ranges, strict=True):
-        line = line_below(moe.experts, moe.top_k, int(space.experts[at]), begin, end, anchor=anchor)
         fresh["columns"][spot] = label if spot == position else int(data.columns.max()) + 1 + spot - len(data.columns)
         fresh["least_batch"][spot], fresh["most_batch"][spot] = begin, end
-        fresh["read_fixed"][spot] = (space.read_fixed[at] + space.expert[at] * line[0]) * MS
-        fresh["read_slope"][spot] = (space.read_slope[at] + space.expert[at] * line[1]) * MS
+        for name, value in zip(lines, space.line(at, begin, end, anchor), strict=True):
+            fresh[name][spot] = value * MS
     return Columns(replace(wider, **fresh), columns.layout[keep], columns.true_batch[keep], columns.true_value[keep])
 
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from codesign.answer import CurePart
 from codesign.columns import Servers, best_batch, fill_of, limits_of, most_replicas
-from codesign.layouts import Floats, Space
+from codesign.layouts import Floats
 from codesign.query import Query, option_name
+from codesign.spaces import AnySpace
 from codesign.units import show, si
 
 UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "chips": "1", "racks": "1", "replicas": "1",
-         "users": "1", "user_speed": "tokens/s", "tensor": "1", "context": "tokens"}  # fmt: skip
+         "users": "1", "user_speed": "tokens/s", "ttft": "s", "tensor": "1", "context": "tokens"}  # fmt: skip
 SHARED = {"budget": "dollars", "hourly": "hourly", "power": "watts", "chips": "chips", "racks": "racks"}
 
 
@@ -30,16 +31,16 @@ class Need:
     servers: Floats  # with spares
 
 
-def need(query: Query, space: Space, servers: Servers, *, slowest_s: float | None) -> Need:
+def need(query: Query, space: AnySpace, servers: Servers) -> Need:
     """What each layout needs at least; NaN where it cannot run at that pace at all."""
-    batch = best_batch(space, slowest_s).astype(np.float64)
+    batch = best_batch(space, query.limits).astype(np.float64)
     batch[batch == 0] = np.nan
     users = 1.0 if query.limits.users is None else float(query.limits.users)
     replicas = np.ceil(users / (space.pipeline * batch))
     return Need(batch, replicas, servers.count(replicas) + query.spare_servers)
 
 
-def _fits(query: Query, space: Space, servers: Servers, n: Need, *, without: str = "") -> Any:
+def _fits(query: Query, space: AnySpace, servers: Servers, n: Need, *, without: str = "") -> Any:
     fits = ~np.isnan(n.servers)
     for name, limit in limits_of(query).items():
         if SHARED.get(without) != name:
@@ -49,11 +50,10 @@ def _fits(query: Query, space: Space, servers: Servers, n: Need, *, without: str
     return fits
 
 
-def cures(query: Query, space: Space, servers: Servers, respace: Callable[[Query], Space]) -> list[CurePart]:
+def cures(query: Query, space: AnySpace, servers: Servers, respace: Callable[[Query], AnySpace]) -> list[CurePart]:
     """Every single limit whose change alone makes the query feasible, with the value from which it does."""
     limits = query.limits
-    slowest_s = None if limits.user_speed is None else 1.0 / limits.user_speed
-    n = need(query, space, servers, slowest_s=slowest_s)
+    n = need(query, space, servers)
     found = []
     for limit, array in SHARED.items():
         asked = getattr(limits, limit)
@@ -62,7 +62,7 @@ def cures(query: Query, space: Space, servers: Servers, respace: Callable[[Query
         # a replica of more chips than the limit is no layout of `space`
         wide = respace(_lifted(query, "chips")) if limit == "chips" else space
         filled = _filled(servers, wide) if limit == "chips" else servers
-        needed = need(query, wide, filled, slowest_s=slowest_s) if limit == "chips" else n
+        needed = need(query, wide, filled) if limit == "chips" else n
         fits = _fits(query, wide, filled, needed, without=limit)
         if fits.any():
             least = float(np.min((needed.servers * getattr(servers, array)[wide.chip])[fits]))
@@ -71,67 +71,71 @@ def cures(query: Query, space: Space, servers: Servers, respace: Callable[[Query
         found.append(_part("limits.replicas", limits.replicas, float(np.min(n.replicas[fits]))))
     if limits.users is not None:
         found += _fewer_users(query, space, servers, n)
-    if limits.user_speed is not None:
-        found += _slower_users(query, space, servers)
+    for name in ("user_speed", "ttft"):
+        if getattr(limits, name) is not None:
+            found += _slower_users(query, space, servers, name)
     if limits.tensor is not None:
-        found += _larger_groups(query, respace, servers, slowest_s)
-    return found + _shorter_context(query, respace, servers, slowest_s)
+        found += _larger_groups(query, respace, servers)
+    return found + _shorter_context(query, respace, servers)
 
 
 def _lifted(query: Query, limit: str) -> Query:
     return query.model_copy(update={"limits": query.limits.model_copy(update={limit: None})})
 
 
-def _fewer_users(query: Query, space: Space, servers: Servers, n: Need) -> list[CurePart]:
+def _fewer_users(query: Query, space: AnySpace, servers: Servers, n: Need) -> list[CurePart]:
     with np.errstate(invalid="ignore"):
         users = most_replicas(query, space, servers) * space.pipeline * n.batch
     most = np.nanmax(np.where(np.isnan(users), 0.0, users), initial=0.0)
     return [_part("limits.users", query.limits.users, float(most))] if most >= 1 else []
 
 
-def _slower_users(query: Query, space: Space, servers: Servers) -> list[CurePart]:
-    """The fastest speed that any affordable layout gives at the smallest batch that serves the users."""
+def _slower_users(query: Query, space: AnySpace, servers: Servers, name: str) -> list[CurePart]:
+    """The best user speed (or time to first token) of any affordable layout at the smallest batch that serves."""
     most = most_replicas(query, space, servers)
     users = 1.0 if query.limits.users is None else float(query.limits.users)
     with np.errstate(divide="ignore", invalid="ignore"):
         batch = np.maximum(np.ceil(users / (most * space.pipeline)), 1.0)
     able = np.flatnonzero((space.reason == 0) & (most >= 1) & (batch <= space.room))
+    able = able[space.within(batch[able], _lifted(query, name).limits, able)]
     if len(able) == 0:
         return []
-    fastest = float(np.min(space.step_s(batch[able], able)))
-    return [_part("limits.user_speed", query.limits.user_speed, 1.0 / fastest)]
+    asked = getattr(query.limits, name)
+    if name == "ttft":
+        return [_part("limits.ttft", asked, float(np.min(space.ttft_s(batch[able], able))))]
+    return [_part("limits.user_speed", asked, 1.0 / float(np.min(space.step_s(batch[able], able))))]
 
 
 def _larger_groups(
-    query: Query, respace: Callable[[Query], Space], servers: Servers, slowest_s: float | None
+    query: Query, respace: Callable[[Query], AnySpace], servers: Servers
 ) -> list[CurePart]:
     space = respace(_lifted(query, "tensor"))
     wider = _filled(servers, space)
-    fits = _fits(query, space, wider, need(query, space, wider, slowest_s=slowest_s))
+    fits = _fits(query, space, wider, need(query, space, wider))
     return [_part("limits.tensor", query.limits.tensor, float(np.min(space.tensor[fits])))] if fits.any() else []
 
 
 def _shorter_context(
-    query: Query, respace: Callable[[Query], Space], servers: Servers, slowest_s: float | None
+    query: Query, respace: Callable[[Query], AnySpace], servers: Servers
 ) -> list[CurePart]:
     """The longest context that works, by bisection: time and memory never fall as it grows."""
 
     def works(context: int) -> bool:
-        space = respace(query.model_copy(update={"context": context}))
+        shorter = query.at_context(context)
+        space = respace(shorter)
         filled = _filled(servers, space)
-        return bool(_fits(query, space, filled, need(query, space, filled, slowest_s=slowest_s)).any())
+        return bool(_fits(shorter, space, filled, need(shorter, space, filled)).any())
 
-    low, high = 0, query.context - 1
-    if high < 1 or not works(1):
+    low, high = 1 if query.mode == "limit" else 2, query.context - 1
+    if high < low or not works(low):
         return []
-    low = 1
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if works(middle) else (low, middle - 1)
     return [_part("context", query.context, float(low))]
 
 
-def _filled(servers: Servers, space: Space) -> Servers:
+def _filled(servers: Servers, space: AnySpace) -> Servers:
     """The same servers, filled by another space of the same chips."""
     parcels, per_server = fill_of(space, servers.chips)
     return replace(servers, parcels=parcels, per_server=per_server)

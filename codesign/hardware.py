@@ -5,12 +5,29 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Collective:
+    """Seconds of one collective over `group` chips at some message sizes, measured or fitted.
+
+    `bandwidth` is what the measured chips' link carries (B/s, one direction); None where it was
+    measured on the chips asked about. `basis` says where the numbers are from.
+    """
+
+    op: str
+    group: int
+    nbytes: tuple[float, ...]              # rising
+    seconds: tuple[float, ...]             # never falling
+    bandwidth: float | None
+    basis: str
+
+
+@dataclass(frozen=True)
 class Link:
-    """A fabric in mode limit: (largest group, seconds of one collective), rising in group."""
+    """A fabric: (largest group, seconds of one collective) in mode limit, rising in group; measured collectives."""
 
     name: str
     limit: tuple[tuple[int, float], ...]
     hop_s: float
+    collectives: tuple[Collective, ...] = ()
 
     def latency_s(self, group: int) -> float | None:
         """Seconds of one collective over `group` chips, tiny message; None where no number is known."""

@@ -4,16 +4,18 @@ The same closed forms as `performance`, over all layouts at once; a test holds t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from codesign.experts import busiest
+from codesign.experts import busiest, line_below, lines_below, rises
 from codesign.hardware import Chip
 from codesign.performance import ACTIVATION_BYTES, BYTES, COLLECTIVES, Layout, largest_stage
-from codesign.workload import Model
+from codesign.query import Limits
+from codesign.workload import Layer, Model
+from formulations.best_system_bounds import ROUNDING
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -52,9 +54,76 @@ class Space:
         return len(self.chip)
 
     @property
+    def group(self) -> Ints:
+        """Chips of one stage, which a server holds together where it can."""
+        return self.tensor
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What the codes in `reason` mean."""
+        return REASONS
+
+    @property
     def curved(self) -> bool:
         """Whether any layout's memory time is not a straight line in the batch."""
         return any(layer.experts for layer in self.model.layers)
+
+    @property
+    def _moe(self) -> Layer | None:
+        return next((layer for layer in self.model.layers if layer.experts), None)
+
+    def within(self, batch: Any, limits: Limits, at: Any = slice(None)) -> Any:
+        """Whether users of the layouts `at` get what they must, with `batch` users in a stage."""
+        if limits.user_speed is None:
+            return np.ones(np.broadcast_shapes(np.shape(batch), np.shape(self.chip[at])), dtype=bool)
+        return self.step_s(batch, at) * limits.user_speed <= 1 + ROUNDING
+
+    def ttft_s(self, batch: Any, at: Any = slice(None)) -> Floats:
+        """No first token is timed in mode limit: ValueError."""
+        raise ValueError("mode limit has no time to first token")
+
+    def cycle_s(self, batch: Any, at: Any = slice(None)) -> Floats:
+        """Seconds in which each user gets one token, all waits shared out; here a step."""
+        return self.step_s(batch, at)
+
+    def lines(self, at: Ints, least: Floats, most: Floats, objective: str) -> tuple[Floats, Floats, Floats, Floats]:
+        """Two lines (s) under each cycle on least .. most: intercept and slope of memory, then of compute.
+
+        Itself where it is straight; under experts a line that is exact at the most, for speed at the least.
+        """
+        fixed, slope, moe = self.read_fixed[at], self.read_slope[at], self._moe
+        compute = self.compute_fixed[at], self.compute_slope[at]
+        if moe is None or len(at) == 0:
+            return fixed, slope, *compute
+        if objective == "speed":  # the curve never falls: its value at the least batch is a line below
+            return fixed + self.expert[at] * self.busiest(least, at), slope, *compute
+        lines = np.zeros((2, len(at)))
+        degrees = self.experts[at]
+        for degree in np.unique(degrees):
+            here = degrees == degree
+            lines[:, here] = lines_below(moe.experts, moe.top_k, int(degree), most[here].astype(np.int64))
+        single = least == most
+        lines[0, single] += lines[1, single] * most[single]
+        lines[1, single] = 0.0
+        return fixed + self.expert[at] * lines[0], slope + self.expert[at] * lines[1], *compute
+
+    def line(self, at: int, least: int, most: int, anchor: str) -> tuple[float, float, float, float]:
+        """As `lines` for one layout, exact at the end that `anchor` names."""
+        line = (0.0, 0.0) if self._moe is None else line_below(
+            self._moe.experts, self._moe.top_k, int(self.experts[at]), least, most, anchor=anchor)  # fmt: skip
+        return (float(self.read_fixed[at] + self.expert[at] * line[0]),
+                float(self.read_slope[at] + self.expert[at] * line[1]),
+                float(self.compute_fixed[at]), float(self.compute_slope[at]))  # fmt: skip
+
+    def peaks(self, at: Ints, least: Floats, most: Floats) -> Iterator[tuple[Ints, Floats]]:
+        """Where users per cycle may be best before the most: positions in `at`, and a batch for each."""
+        if self._moe is None:
+            return
+        degrees = self.experts[at]
+        for degree in np.unique(degrees):
+            for peak in rises(self._moe.experts, self._moe.top_k, int(degree)):
+                here = np.flatnonzero((degrees == degree) & (most > peak) & (least <= peak))
+                yield here, np.full(len(here), float(peak))
 
     def step_s(self, batch: Any, at: Any = slice(None)) -> Floats:
         """Seconds of a step at whole `batch`, of the layouts `at`."""
@@ -212,18 +281,19 @@ class _Columns:
         hops, hops_slope = self.hops()
         size = self.weight_bytes / bandwidth
         dense = (s["sharded"] / t + s["kv_sharded"] * self.share + s["replicated"]) * size
-        kv = s["kv"] * self.share * self.kv_bytes
+        state = s["state"] / t
+        held = s["kv"] * self.share * self.kv_bytes + state
         chosen = 0.0 if self.moe is None else s["expert_layers"] * self.moe.top_k * self.moe.expert
         work = 2 * ((s["sharded"] + chosen) / t + s["kv_sharded"] * self.share + s["replicated"]) + s["attention"] / t
         per_expert = 0.0 if self.moe is None else s["expert_layers"] * self.moe.expert * self.e / t * size
         free = self.of_chip([c.usable_bytes for c in self.chips]) - self.resident()
-        users = np.maximum(np.floor(free / (p * kv)), 0.0)
+        users = np.maximum(np.floor(free / (p * held)), 0.0)
         fixed, slope = p * exposed + hops, p * exposed_slope + hops_slope
         return Space(
             self.model, self.chips, self.precisions, self.at, self.precision, t, p, self.e,
             self.reasons(exposed + exposed_slope, hops + hops_slope, free, users, most_chips), users.astype(np.int64),
             read_fixed=p * dense + fixed,
-            read_slope=p * (self.model.hidden / t * size + kv / bandwidth) + slope,
+            read_slope=p * (self.model.hidden / t * size + (held + state) / bandwidth) + slope,
             expert=p * per_expert + np.zeros(len(t)),
             compute_fixed=fixed,
             compute_slope=p * (work / peak + s["vector"] / t / vector) + slope,

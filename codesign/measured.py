@@ -8,7 +8,7 @@ time that is not positive, an engine nobody knows) is an error; a run that canno
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ MODELS = {
     "llama-3.1-70b": "llama-3.1-70b", "llama-3.1-405b": "llama-3.1-405b", "llama-3.3-70b": "llama-3.1-70b",
     "llama2-70b": "llama-2-70b", "llama-2-70b": "llama-2-70b", "qwen3-32b": "qwen3-32b", "qwen3-8b": "qwen3-8b",
     "qwen3-235b": "qwen3-235b-a22b", "qwen3-30b": "qwen3-30b-a3b", "qwen3-coder-480b": "qwen3-coder-480b",
+    "qwen3.5-397b": "qwen3.5-397b-a17b",
     "gpt-oss-120b": "gpt-oss-120b", "gpt-oss-20b": "gpt-oss-20b", "glm-5": "glm-5", "glm-4.5": "glm-4.5",
     "mixtral-8x7b": "mixtral-8x7b", "mixtral-8x22b": "mixtral-8x22b", "kimi-k2": "kimi-k2",
     "minimax-m2": "minimax-m2.5", "llama-4-scout": "llama-4-scout", "llama-4-maverick": "llama-4-maverick",
@@ -82,8 +83,8 @@ class Refused:
     counts: bool
 
 
-def read_runs(path: Path, known: Mapping[str, set[str]]) -> tuple[list[Run], list[Refused]]:
-    """Runs of a table; `known` holds the catalogue's names under "models" and "chips".
+def read_runs(path: Path, models: Mapping[str, str], chips: Collection[str]) -> tuple[list[Run], list[Refused]]:
+    """Runs of a table; `models` holds the precision of the published weights by the catalogue's names.
 
     Raises DataError naming file, line and column.
     """
@@ -98,7 +99,7 @@ def read_runs(path: Path, known: Mapping[str, set[str]]) -> tuple[list[Run], lis
         raise DataError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
-    found = [_run(str(path), line, row, known) for line, row in rows]
+    found = [_run(str(path), line, row, models, chips) for line, row in rows]
     return [x for x in found if isinstance(x, Run)], [x for x in found if isinstance(x, Refused)]
 
 
@@ -116,7 +117,9 @@ def _number(where: str, row: Mapping[str, str], column: str) -> float | None:
     return value or None
 
 
-def _run(file: str, line: int, row: Mapping[str, str], known: Mapping[str, set[str]]) -> Run | Refused:
+def _run(
+    file: str, line: int, row: Mapping[str, str], models: Mapping[str, str], chips: Collection[str]
+) -> Run | Refused:
     where = f"{file}: line {line}"
     numbers = {name: _number(where, row, name) for name in
                ("n_accelerators", "concurrency", "input_len", "output_len", "ttft_ms", "tpot_ms")}  # fmt: skip
@@ -133,11 +136,11 @@ def _run(file: str, line: int, row: Mapping[str, str], known: Mapping[str, set[s
     pools = _pools(row["parallelism"] or "", numbers["n_accelerators"])
     if isinstance(pools, str):
         return Refused(line, pools, False)
-    if model is None or model not in known["models"]:
+    if model is None or model not in models:
         return Refused(line, f"model {row['model']} is not in the catalogue", False)
-    if chip is None or chip not in known["chips"]:
+    if chip is None or chip not in chips:
         return Refused(line, f"chip {row['accelerator']} is not in the catalogue", False)
-    precision = _precision(row["precision"] or "", model)
+    precision = _precision((row["precision"] or "").strip(), models[model])
     decode, replicas, prefill, prefill_replicas = pools
     ttft = numbers["ttft_ms"]
     return Run(
@@ -155,12 +158,10 @@ def _matched(written: str, names: Mapping[str, str]) -> str | None:
     return names[max(fits, key=len)] if fits else None
 
 
-def _precision(written: str, model: str) -> str:
-    """Weights' precision; a blank one is fp8, what most published runs use (bf16 is written out)."""
-    low = written.lower()
-    if "fp4" in low:
-        return "fp4"
-    if model.startswith("gpt-oss"):
+def _precision(written: str, native: str) -> str:
+    """Weights' precision; where none is written, the weights are as the model's maker gives them."""
+    low = written.lower() or native
+    if "fp4" in low or native == "mxfp4":
         return "fp4"
     return "bf16" if low.startswith(("bf16", "fp16")) else "fp8"
 

@@ -7,7 +7,8 @@ spread over `expert` groups inside a tensor group. With B users in each stage (a
     step_s  = pipeline * stage_s + hops_s          users = pipeline * B, user speed = 1 / step_s
 
 memory_s   weights once (of the input embedding B rows only), the experts that the busiest group
-           touches, every user's KV cache, over the chip's bandwidth
+           touches, every user's KV cache, every user's linear-attention state in and out, over the
+           chip's bandwidth
 compute_s  tensor FLOP over the tensor peak plus vector FLOP over the vector peak
 exposed_s  the study's 3 collectives a layer, 4 where experts are spread (dispatch and combine in
            place of one), each a latency; two of them carry activations over the link
@@ -45,6 +46,11 @@ class Layout:
     kv: str
 
     @property
+    def stage_chips(self) -> int:
+        """Chips of one stage."""
+        return self.tensor
+
+    @property
     def chips(self) -> int:
         """Chips of one replica."""
         return self.tensor * self.pipeline
@@ -56,7 +62,7 @@ class Stage:
 
     Weights in elements: `sharded` (head included) and `kv_sharded` and `replicated` are read each
     step, `resident` adds the input embedding to `sharded`. `kv` is elements of one user's cache at
-    the context, `attention` and `vector` FLOP of one user at the context.
+    the context, `state` bytes of its linear attention, `attention` and `vector` its FLOP at the context.
     """
 
     layers: int
@@ -66,6 +72,7 @@ class Stage:
     kv_sharded: int
     replicated: int
     kv: int
+    state: int
     attention: int
     vector: int
 
@@ -85,6 +92,7 @@ def largest_stage(model: Model, pipeline: int, context: int) -> Stage:
             sum(x.kv_sharded for x in part),
             sum(x.replicated for x in part) + (model.final_norm if head else 0),
             sum(x.kv_elements * x.seen(context) for x in part),
+            sum(x.state_bytes for x in part),
             sum(x.attention_flop * x.seen(context) for x in part),
             sum(x.vector_flop + x.vector_flop_per_context * x.seen(context) for x in part),
         ))  # fmt: skip
@@ -111,7 +119,7 @@ class StepTime:
 
     @property
     def memory_s(self) -> float:
-        """Weights and KV cache over the bandwidth."""
+        """Weights, KV cache and state over the bandwidth."""
         return self.weights_s + self.kv_s
 
     @property
@@ -156,7 +164,7 @@ def decode_step(model: Model, chip: Chip, layout: Layout, batch: int, context: i
     return StepTime(
         pipeline=layout.pipeline,
         weights_s=read * size / bandwidth,
-        kv_s=batch * stage.kv * share * BYTES[layout.kv] / bandwidth,
+        kv_s=batch * (stage.kv * share * BYTES[layout.kv] + 2 * stage.state / t) / bandwidth,
         tensor_s=batch * (work + stage.attention / t) / peak,
         vector_s=batch * stage.vector / t / needed(chip, "vector"),
         exposed_s=_exposed_s(model, chip, layout, stage, batch),
@@ -228,13 +236,13 @@ def weights_bytes(model: Model, layout: Layout) -> float:
 
 
 def user_bytes(model: Model, layout: Layout, context: int) -> float:
-    """KV cache of one user on each chip of the largest stage."""
+    """KV cache and linear-attention state of one user on each chip of the largest stage."""
     stage = largest_stage(model, layout.pipeline, context)
-    return stage.kv * kv_share(model, layout.tensor) * BYTES[layout.kv]
+    return stage.kv * kv_share(model, layout.tensor) * BYTES[layout.kv] + stage.state / layout.tensor
 
 
 def room(model: Model, chip: Chip, layout: Layout, context: int) -> int:
-    """Most users per stage whose caches fit beside the weights; every stage holds all pipeline * B users."""
+    """Most users per stage whose caches and states fit beside the weights; every stage holds all pipeline * B users."""
     free = needed(chip, "usable_bytes") - weights_bytes(model, layout)
     per_batch = layout.pipeline * user_bytes(model, layout, context)
     return max(0, math.floor(free / per_batch))

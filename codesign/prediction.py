@@ -13,7 +13,7 @@ from codesign.catalog import Catalog
 from codesign.hardware import Chip
 from codesign.measured import Refused, Run, read_runs
 from codesign.records import AchievedRecord, ChipRecord, ModelRecord
-from codesign.serving import Deployment, Work
+from codesign.serving import Deployment
 from codesign.workload import Model
 
 
@@ -70,35 +70,37 @@ def release_key(model: Model, release: str) -> str:
 
 
 def family_of(record: AchievedRecord, chip: str) -> str:
-    """The family of a chip; a chip of none is its own, with no constants of its own."""
-    return next((family for family, chips in record.families.items() if chip in chips), chip)
+    """The family of a chip, or of the die of a composed one; a chip of none is its own, with no constants."""
+    return record.family_of(chip)
 
 
-def work_of(a: Asked) -> Work:
-    """The work of a decode step with as many users as memory holds.
+def row_of(a: Asked, record: AchievedRecord) -> Rows:
+    """What is asked as arrays of one, with as many users in a step as memory holds.
 
-    Where our account of memory leaves no room at all, all users count: a run that was measured did fit.
+    Where our account of memory leaves no room at all, all users count: a run that was measured did fit. Raises
+    ValueError where the chip lacks a number.
     """
-    held = serving.memory_users(a.model, a.chip, a.deployment, a.prompt + a.output)
-    users = a.users if held < 1 else min(a.users, held)
-    return serving.work(a.model, a.chip, a.deployment, users, a.prompt, a.output)
+    decode = serving.coefficients(a.model, a.chip, a.deployment, a.prompt, a.output)
+    users = a.users if decode.memory.users < 1 else min(a.users, decode.memory.users)
+    return achieved.rows_at(
+        decode, np.array([float(users)]), asked=np.array([float(a.users)]), prompt=a.prompt, output=a.output,
+        name=(a.engine, family_of(record, a.chip.name), release_key(a.model, a.release)),
+        prefill=None if a.prefill is None else serving.coefficients(a.model, a.chip, a.prefill, a.prompt, a.output),
+        pools=a.pools,
+        chunk=(a.prefill or a.deployment).chunk,
+    )  # fmt: skip
 
 
 def rows_of(asked: Sequence[Asked], record: AchievedRecord) -> Rows:
     """Everything asked as arrays. Raises ValueError where a chip lacks a number."""
-    works = [work_of(a) for a in asked]
-    prefill = [
-        None if a.prefill is None else serving.work(a.model, a.chip, a.prefill, 1.0, a.prompt, a.output) for a in asked
-    ]
-    names = [(a.engine, family_of(record, a.chip.name), release_key(a.model, a.release)) for a in asked]
-    return achieved.rows_of(works, prefill, [a.prompt for a in asked], [a.output for a in asked],
-                            [a.users for a in asked], [a.pools for a in asked], names)  # fmt: skip
+    return achieved.joined([row_of(a, record) for a in asked])
 
 
 def runs_of(catalog: Catalog, table: Path, record: AchievedRecord) -> tuple[list[Run], list[Refused]]:
     """Runs of a table that can be predicted, and the other rows: also those whose chip lacks a number."""
     things, able = Things(catalog), []
-    runs, refused = read_runs(table, {kind: set(catalog.records[kind]) for kind in ("models", "chips")})
+    native = {model.name: str(model.native) for model in catalog.all(ModelRecord)}
+    runs, refused = read_runs(table, native, catalog.records["chips"])
     for run in runs:
         try:
             rows_of([things.asked(run)], record)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from codesign.catalog import Catalog
 from codesign.columns import Columns, Servers
-from codesign.layouts import Space
 from codesign.query import Query
+from codesign.spaces import AnySpace
 from codesign.supply import Supply
 from formulations import best_system
 from formulations.outcome import Outcome
@@ -18,7 +18,7 @@ class Prepared:
     query: Query
     catalog: Catalog
     supply: Supply
-    space: Space
+    space: AnySpace
     servers: Servers
     columns: Columns
 

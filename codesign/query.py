@@ -6,6 +6,7 @@ names the place that said it. `as_toml` writes a query that gives the same answe
 
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -17,7 +18,10 @@ from codesign.facts import Table, Written
 from codesign.units import si
 
 Maximize = Literal["throughput-per-dollar", "throughput", "throughput-per-watt", "user-speed", "cost"]
-Precision = Literal["bf16", "fp8", "int8", "fp4"]
+Precision = Literal["bf16", "fp8", "int8", "fp4", "native"]
+Stored = Literal["bf16", "fp8", "int8", "fp4"]
+Engine = Literal["vllm", "sglang", "trtllm"]
+Phases = Literal["decode", "aggregated", "disaggregated"]
 
 
 def _read(unit: str) -> BeforeValidator:
@@ -72,6 +76,28 @@ class Limits(Table):
     users: Count | None = None             # concurrent users to hold at once
     replicas: Count | None = None
     tensor: Count | None = None            # largest tensor degree
+    ttft: Seconds | None = None            # mode achieved: longest mean time to first token
+
+
+class Serving(Table):
+    """Mode achieved: what is served, and by which engine. Absent keys take the defaults said here."""
+
+    input: Tokens | None = None            # of a prompt; absent: what `context` leaves beside the output
+    output: Tokens | None = None           # absent: an eighth of `context`
+    engine: Engine | None = None           # vllm
+    release: str | None = None             # as measured, "vllm 0.12.0"; absent: the mean of the engine's
+    phases: Phases | None = None           # aggregated
+    prior: Literal["none", "family", "all"] | None = None  # none: chips without measured runs are left out
+    draft: Annotated[int, _read("1"), Field(ge=0)] | None = None  # tokens drafted in a step; 0
+    acceptance: Annotated[float, Field(ge=1)] | None = None       # mean tokens that a step yields; 1
+    chunk: Tokens | None = None            # of a prompt in one step; absent: as fitted
+
+    @model_validator(mode="after")
+    def _drafted(self) -> "Serving":
+        if (self.acceptance or 1.0) > (self.draft or 0) + 1:
+            raise ValueError(f"acceptance = {self.acceptance:g}: {self.draft or 0} drafted tokens yield at most "
+                             f"{(self.draft or 0) + 1} a step")  # fmt: skip
+        return self
 
 
 class Choice(Table):
@@ -83,14 +109,14 @@ class Choice(Table):
 
 
 class Query(Table):
-    """The built-in defaults are those of a plain capital query in mode limit."""
+    """A question; without a mode, `queries.mode` chooses one and says why."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     model: str
-    context: Tokens
-    precision: Precisions = ("fp8",)
-    kv_precision: Precision | None = None  # None: fp8 beside 8 and 4 bit weights, bf16 beside bf16
-    mode: Literal["limit"] = "limit"
+    context: Tokens                        # in the cache of every user (mode achieved: input and output)
+    precision: Precisions = ("fp8",)       # of weights; native: as the model ships
+    kv_precision: Stored | None = None     # None: fp8 beside 8 and 4 bit weights, bf16 beside bf16
+    mode: Literal["limit", "achieved"] | None = None
     maximize: Maximize = "throughput-per-dollar"
     dollars: Literal["capital", "per-hour"] = "capital"
     basis: Literal["buy", "hyperscaler", "rent"] = "buy"
@@ -102,11 +128,23 @@ class Query(Table):
     limits: Limits = Limits()
     allow: Choice = Choice()
     forbid: Choice = Choice()
+    serving: Serving = Serving()
     cost: dict[str, Written] = Field(default_factory=dict)    # prices/default.toml, this query only
     assume: dict[str, Written] = Field(default_factory=dict)  # any other number of the catalogue
 
+    @model_validator(mode="before")
+    @classmethod
+    def _long(cls, raw: Any) -> Any:
+        """Input and output together are the context; a length that cannot be read is told by its own field."""
+        lengths = raw.get("serving") if isinstance(raw, dict) else None
+        if isinstance(lengths, dict) and lengths.get("input") is not None and lengths.get("output") is not None:
+            with suppress(DataError):
+                return {**raw, "context": si(lengths["input"], "tokens") + si(lengths["output"], "tokens")}
+        return raw
+
     @model_validator(mode="after")
     def _consistent(self) -> "Query":
+        self._serving_consistent()
         if self.maximize == "cost" and self.limits.users is None:
             raise ValueError("limits.users is missing: cost asks for the cheapest system that serves them")
         if self.basis != "buy" and self.limits.budget is not None:
@@ -117,6 +155,42 @@ class Query(Table):
         if self.basis != "buy" and self.dollars == "capital" and self.maximize in ("throughput-per-dollar", "cost"):
             raise ValueError(f"dollars = 'capital' with basis {self.basis!r}; use dollars = 'per-hour'")
         return self
+
+    def _serving_consistent(self) -> None:
+        asked = [key for key, value in self.serving if value is not None and key not in ("input", "output")]
+        asked += ["ttft"] if self.limits.ttft is not None else []
+        if self.mode == "limit" and asked:
+            raise ValueError(f"{', '.join(asked)}: known in mode achieved only (mode = 'limit')")
+        if self.limits.ttft is not None and self.serving.phases == "decode":
+            raise ValueError("limits.ttft: phases 'decode' has no first token; use aggregated or disaggregated")
+        for key in ("input", "output"):
+            if (value := getattr(self.serving, key)) is not None and value >= self.context:
+                raise ValueError(f"serving.{key} = {value}: must leave tokens of context = {self.context}; "
+                                 "give both input and output instead")  # fmt: skip
+
+    @property
+    def output(self) -> int:
+        """Tokens out: as asked, or what the input leaves of the context, or an eighth of it."""
+        if self.serving.output is not None:
+            return self.serving.output
+        return max(1, self.context // 8) if self.serving.input is None else self.context - self.serving.input
+
+    @property
+    def input(self) -> int:
+        """Tokens in."""
+        return self.context - self.output if self.serving.input is None else self.serving.input
+
+    @property
+    def phases(self) -> Phases:
+        """decode: prompts are computed elsewhere; aggregated: in the same steps; disaggregated: in a pool apart."""
+        return self.serving.phases or "aggregated"
+
+    def at_context(self, context: int) -> "Query":
+        """The same question at another context; input and output keep their proportion."""
+        output = max(1, min(context - 1, round(context * self.output / self.context)))
+        both = {} if self.serving.input is None and self.serving.output is None else {
+            "input": context - output, "output": output}  # fmt: skip
+        return self.model_copy(update={"context": context, "serving": self.serving.model_copy(update=both)})
 
     def kv(self, weights: str) -> str:
         """Precision of the KV cache beside weights of a precision."""

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from codesign.collective_record import CollectiveRecord, GroupLatency, StandIn, check_collectives
 from codesign.facts import Confidence, Fact, In, Table
+from codesign.model_shapes import ExpertShape, LinearShape, MlaShape, PublishedCount
 
 Bytes = Annotated[Fact, In("B")]
 BytesPerSecond = Annotated[Fact, In("B/s")]
@@ -138,26 +140,22 @@ class PackageRecord(Record):
     most_stacks: Whole
 
 
-class GroupLatency(Table):
-    """Latency of one collective over a group of at most `group` chips, for a tiny message."""
-
-    group: int = Field(ge=2)
-    latency: Seconds
-
-
 class LinkRecord(Record):
-    """A fabric: ideal collective latencies (mode limit) and measured ones."""
+    """A fabric: ideal collective latencies (mode limit), and fitted times of measured collectives."""
 
     kind: Literal["scale-up", "scale-out"]
     limit: tuple[GroupLatency, ...]          # rising in group; larger groups have no number
     hop: Seconds                             # one send between neighbours, mode limit
-    measured: tuple[GroupLatency, ...] = ()
+    measured_bandwidth: BytesPerSecond | None = None  # of a chip on which the collectives were measured, one direction
+    collectives: tuple[CollectiveRecord, ...] = ()
+    like: StandIn | None = None
 
     @model_validator(mode="after")
     def _rising(self) -> "LinkRecord":
         groups = [entry.group for entry in self.limit]
         if not groups or groups != sorted(set(groups)):
             raise ValueError(f"limit: groups {groups} must be given and rise")
+        check_collectives(self.collectives, measured_at=self.measured_bandwidth is not None)
         return self
 
 
@@ -185,36 +183,6 @@ class EconomicsRecord(Record):
     utilisation: Share                       # share of hours at the stated load, for $ per token
 
 
-class MlaShape(Table):
-    """Multi-head latent attention."""
-
-    q_rank: int = Field(gt=0)
-    kv_rank: int = Field(gt=0)
-    nope_dim: int = Field(gt=0)
-    rope_dim: int = Field(gt=0)
-    v_dim: int = Field(gt=0)
-
-
-class ExpertShape(Table):
-    """The mixture-of-experts layers of a model."""
-
-    experts: int = Field(gt=1)
-    top_k: int = Field(gt=0)
-    ffn: int = Field(gt=0)
-    shared_ffn: int = Field(ge=0)            # width of all shared experts together
-    first_dense: int = Field(ge=0)           # layers before the first with experts
-    every: int = Field(ge=1)                 # 2: every second layer has experts
-
-
-class PublishedCount(Table):
-    """A parameter count as its publisher prints it, and why ours may differ."""
-
-    total: str                               # "405B", "30.5B": compared to its own digits
-    active: str | None = None
-    source: str
-    difference: str = ""                     # cause, where the printed digits differ from ours
-
-
 class ModelRecord(Record):
     """The exact shape of a transformer, from its published configuration."""
 
@@ -229,8 +197,10 @@ class ModelRecord(Record):
     kv_heads: int | None = Field(default=None, gt=0)
     head_dim: int | None = Field(default=None, gt=0)
     mla: MlaShape | None = None
+    linear: LinearShape | None = None        # of the layers without full attention
     qkv_bias: bool = False
     output_bias: bool = False
+    output_gate: bool = False                # the output of full attention times a sigmoid, its input as wide as Q
     qk_norm: Literal["none", "head", "full"] = "none"  # a norm of head_dim, or over all heads
     norms: int = Field(default=2, gt=0)      # norms of `hidden` in one layer
     dense_ffn: int | None = Field(default=None, gt=0)
@@ -238,9 +208,10 @@ class ModelRecord(Record):
     experts: ExpertShape | None = None
     router_bias: bool = False
     expert_bias: bool = False
+    shared_gate: bool = False                # the shared experts' output times a sigmoid of one number
     sinks: bool = False                      # one learned sink per head
     window: int | None = Field(default=None, gt=0)
-    full_attention_every: int | None = Field(default=None, gt=0)  # the others see `window` tokens
+    full_attention_every: int | None = Field(default=None, gt=0)  # the others: `window` or `linear`
     context: int = Field(gt=0)
     native: Literal["bf16", "fp8", "mxfp4"]
     published: PublishedCount
@@ -251,8 +222,8 @@ class ModelRecord(Record):
             raise ValueError("give either mla, or kv_heads and head_dim")
         if self.experts is None and self.dense_ffn is None:
             raise ValueError("a model without experts needs dense_ffn")
-        if (self.window is None) != (self.full_attention_every is None):
-            raise ValueError("window and full_attention_every go together")
+        if (self.window is not None) + (self.linear is not None) != (self.full_attention_every is not None):
+            raise ValueError("full_attention_every goes together with either window or linear")
         return self
 
 
@@ -301,6 +272,7 @@ class FitRecord(Table):
 
     date: str = Field(pattern=r"^\d{4}(-\d{2}){0,2}$")
     runs: int = Field(ge=1)
+    chips: dict[str, int]                    # runs by chip
     table: str                               # what was fitted to
     sha256: str                              # of the table
     errors: dict[str, dict[str, float]]      # split -> {tpot_median, tpot_mean, ttft_median, ttft_mean}
@@ -320,6 +292,11 @@ class AchievedRecord(Record):
     first_token_release: dict[str, float]
     band: dict[str, tuple[float, float]]     # group -> 10th and 90th percentile of measured over predicted
     fit: FitRecord
+
+    def family_of(self, chip: str) -> str:
+        """The family of a chip, or of the die of a composed one; a chip of none is its own, with no constants."""
+        base = chip.partition("+")[0]
+        return next((family for family, chips in self.families.items() if base in chips), base)
 
     @model_validator(mode="after")
     def _complete(self) -> "AchievedRecord":

@@ -1,20 +1,38 @@
 """Work of serving one replica at peak rates: a decode step, and the prefill that each output token carries.
 
 The same weights, caches and FLOP as mode limit (`performance`), with what a serving engine adds: attention
-data parallelism, a precision for each kind of weight, prefill of prompts, and several users' steps in one
-batch. All times are at peak rates, in seconds; `achieved` turns them into what one will see.
+data parallelism, a precision for each kind of weight, prefill of prompts, drafted tokens, and several users'
+steps in one batch. All times are at peak rates, in seconds; `achieved` turns them into what one will see.
+
+For one deployment every part of the work is constant or proportional to users, but for the experts read, which
+follow `experts.busiest`: `coefficients` finds these once, `Coefficients.work` evaluates them for any users.
+
+With `draft` tokens drafted a step, 1 + draft tokens of each user run through the matrices and are routed to
+experts, while weights and caches are read once; drafting each costs one mean layer and the head (an approximation
+of multi-token heads and of small draft models). `acceptance` is the mean number of tokens that a step yields.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
-from codesign.experts import busiest, touched
+import numpy as np
+
+from codesign.experts import busiest
 from codesign.hardware import Chip
 from codesign.performance import ACTIVATION_BYTES, BYTES, kv_share, needed
 from codesign.workload import Layer, Model
 
-MXFP4_BYTES = 0.53125  # 4 bits and one 8-bit scale for 32 elements
-GATHER_PIPELINES = 2   # all-reduces of a layer
+MXFP4_BYTES = 0.53125   # 4 bits and one 8-bit scale for 32 elements
+ALL_REDUCES = 2         # of a layer: behind attention, and behind the feed-forward network
+USABLE = 0.9            # share of the memory that engines take: default of vLLM, SGLang and TensorRT-LLM
+RESERVE_BYTES = 2e9     # driver context, captured graphs, communication buffers (derived: engines report 1 to 3 GB)
+BLOCK = 16              # tokens of a KV block: default of vLLM; the last block of a user is partly empty
+CHUNK = 8192            # tokens in flight while prompts are computed, where `chunk` is not given: default of vLLM
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +40,8 @@ class Deployment:
     """One replica of a model as an engine runs it.
 
     `tensor` x `data` chips share each layer (attention: `data` groups of `tensor`), `pipeline` stages follow
-    each other, routed experts lie on `expert` groups of all chips of a stage.
+    each other, routed experts lie on `expert` groups of all chips of a stage. `chunk` is the most prompt tokens
+    of one step; None where the engine's own is not known.
     """
 
     tensor: int
@@ -31,6 +50,17 @@ class Deployment:
     expert: int = 1
     precision: str = "fp8"
     kv: str = "fp8"
+    draft: int = 0
+    acceptance: float = 1.0
+    chunk: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.draft < 0:
+            raise ValueError(f"draft = {self.draft!r} must be at least 0")
+        if not 1 <= self.acceptance <= self.draft + 1:
+            raise ValueError(f"acceptance = {self.acceptance!r} must be from 1 to draft + 1 = {self.draft + 1}")
+        if self.chunk is not None and not 1 <= self.chunk < math.inf:
+            raise ValueError(f"chunk = {self.chunk!r} must be at least 1 token and finite")
 
     @property
     def stage_chips(self) -> int:
@@ -78,8 +108,20 @@ def matrix_peak(chip: Chip, precision: str) -> float:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What lies in the memory of each chip of the fullest stage, and how many users' caches fit in the replica."""
+
+    usable_bytes: float       # what the engine takes: USABLE of the chip's
+    weights_bytes: float
+    activation_bytes: float   # of the tokens in flight
+    reserve_bytes: float
+    kv_bytes_per_user: float  # of one user whose attention this chip serves
+    users: int                # 0 where even one does not fit
+
+
+@dataclass(frozen=True)
 class Work:
-    """Peak seconds of one decode step of a stage, times `pipeline`, and counts that carry overheads.
+    """Peak seconds of one decode step, over all stages, and counts that carry overheads.
 
     `prefill_s` is the prefill of one prompt over the replica's chips.
     """
@@ -92,93 +134,148 @@ class Work:
     prefill_s: float
     message_s: float         # activations of one decode step over the links
     prompt_message_s: float  # of one prompt
-    collectives: int
-    layers: int
-    expert_layers: int
-    latent_layers: int       # layers with latent attention
+    collectives: float
+    layers: float            # drafting a token adds one
+    expert_layers: float
+    latent_layers: float     # layers with latent attention
     users: float             # of the replica
     rank_users: float        # of one attention rank
-    memory_users: int        # most users that memory holds
+    acceptance: float        # tokens that a step yields for each user
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """The work of one deployment as a function of its users, by the names of `Work`."""
+
+    fixed: dict[str, float]
+    per_user: dict[str, float]
+    expert_s: float                # to read one expert of every layer, on the chips of the group that holds it
+    experts: tuple[int, int, int]  # (experts, top_k, groups) of `experts.busiest`; experts 0 in a dense model
+    tokens: float                  # that one user adds to a stage's step
+    memory: Memory
+
+    def work(self, users: Any) -> dict[str, Array]:
+        """Every field of `Work` at these numbers of users."""
+        several = np.asarray(users, dtype=np.float64)
+        found = {name: np.full_like(several, value) for name, value in self.fixed.items()}
+        found |= {name: several * value for name, value in self.per_user.items()}
+        found["experts_s"] = np.zeros_like(several)
+        if self.experts[0]:
+            routed = np.maximum(1, np.rint(several * self.tokens)).astype(np.int64)
+            found["experts_s"] = self.expert_s * busiest(*self.experts, routed)
+        return found
+
+
+def coefficients(model: Model, chip: Chip, d: Deployment, prompt: float, output: float) -> Coefficients:
+    """The work of a deployment with `prompt` tokens in and `output` tokens out, a step timed mid-output.
+
+    Raises ValueError for a number that the chip lacks.
+    """
+    n, size, layers = d.stage_chips, stored(model, d.precision), len(model.layers)
+    context, drafted = prompt + output / 2, d.draft / layers   # drafted: in layers of the model
+    bandwidth, peak = needed(chip, "bandwidth"), matrix_peak(chip, d.precision)
+    experts, top_k, expert, expert_layers, groups = _routing(model, d)
+    dense = _layer_bytes(model.layers, model, d, size)[0]
+    head = model.head / d.tensor * size.head
+    kv = sum(x.kv_elements * _seen(x, context) for x in model.layers) * kv_share(model, d.tensor) * BYTES[d.kv]
+    kv += 2 * model.state_bytes / d.tensor  # a linear layer's state is read and written
+    linear = 2 * sum(x.weights(x.top_k if x.experts else 0) for x in model.layers)
+    attention = sum(x.attention_flop * _seen(x, context) for x in model.layers)
+    prompt_attention = sum(x.attention_flop * _seen(x, prompt / 2) for x in model.layers)
+    tokens = 1 + d.draft + drafted
+    carried = 0.0
+    if n > 1:
+        carried = 4 * (n - 1) / n * layers * model.hidden * ACTIVATION_BYTES / _width(chip, n)
+    return Coefficients(
+        fixed={
+            "dense_s": (dense * (1 + drafted) + head * (1 + d.draft)) / bandwidth,
+            "prefill_s": prompt * (linear / peak + prompt_attention / chip.peak.get("bf16", peak)) / n,
+            "prompt_message_s": prompt * carried,
+            "collectives": ALL_REDUCES * (layers + d.draft) if n > 1 else 0.0,
+            "layers": float(layers + d.draft),
+            "expert_layers": expert_layers * (1 + drafted),
+            "latent_layers": float(layers + d.draft) if model.kv_heads is None else 0.0,
+            "acceptance": d.acceptance,
+        },
+        per_user={
+            "kv_s": kv * (1 + drafted) / d.data / bandwidth,
+            "matrix_s": (tokens * linear + (1 + 2 * d.draft) * 2 * model.head) / n / peak,
+            "attention_s": tokens * attention / n / peak,
+            "message_s": tokens * carried,
+            "users": 1.0,
+            "rank_users": 1 / d.data,
+        },
+        expert_s=expert_layers * (1 + drafted) * expert * groups / n * size.expert / bandwidth,
+        experts=(experts, top_k, groups), tokens=(1 + d.draft) / d.pipeline,
+        memory=memory(model, chip, d, prompt + output),
+    )  # fmt: skip
+
+
+def work(model: Model, chip: Chip, d: Deployment, users: float, prompt: float, output: float) -> Work:
+    """The work with `users` in the replica. Raises ValueError for a number that the chip lacks."""
+    found = coefficients(model, chip, d, prompt, output).work(users)
+    return Work(**{name: float(value) for name, value in found.items()})
+
+
+def memory(model: Model, chip: Chip, d: Deployment, context: float) -> Memory:
+    """What weights, activations and caches of `context` tokens take on a chip, each in its fullest stage.
+
+    Caches come in whole blocks. Tokens in flight keep what the matrices of one layer give out, and what went in.
+    """
+    size, share = stored(model, d.precision), kv_share(model, d.tensor)
+    stages = _stages(model.layers, d.pipeline)
+    weights = []
+    for i, part in enumerate(stages):
+        ends = model.head if i == len(stages) - 1 else 0
+        ends += model.embedding if i == 0 and not (model.tied_embedding and ends) else 0
+        weights.append(sum(_layer_bytes(part, model, d, size)) + ends / d.tensor * size.head)
+    blocks = math.ceil(context / BLOCK) * BLOCK
+    kv = max(
+        sum(x.kv_elements * _seen(x, blocks) for x in part) * share * BYTES[d.kv]
+        + sum(x.state_bytes for x in part) / d.tensor
+        for part in stages
+    )
+    widest = max(x.weights(x.top_k if x.experts else 0) for x in model.layers) / model.hidden / d.tensor
+    active = (d.chunk or CHUNK) * (2 * model.hidden + widest) * ACTIVATION_BYTES
+    usable = needed(chip, "usable_bytes") * USABLE
+    free = usable - max(weights) - active - RESERVE_BYTES
+    return Memory(usable, max(weights), active, RESERVE_BYTES, kv, max(0, math.floor(free / kv)) * d.data)
+
+
+def memory_users(model: Model, chip: Chip, d: Deployment, context: float) -> int:
+    """Most users of a replica whose caches fit."""
+    return memory(model, chip, d, context).users
 
 
 def _seen(layer: Layer, context: float) -> float:
     return context if layer.window is None else min(context, layer.window)
 
 
-def work(model: Model, chip: Chip, d: Deployment, users: float, prompt: float, output: float) -> Work:
-    """Peak times with `users` in the replica, `prompt` tokens in and `output` tokens out.
+def _stages(layers: Sequence[Layer], pipeline: int) -> list[Sequence[Layer]]:
+    """Layers split evenly, the longer stages first; no stage without a layer."""
+    count = min(pipeline, len(layers))
+    short, longer = divmod(len(layers), count)
+    ends = [short * i + min(i, longer) for i in range(count + 1)]
+    return [layers[a:b] for a, b in pairwise(ends)]
 
-    A decode step is timed in the middle of the output. Raises ValueError for a number that the chip lacks.
-    """
-    n, size = d.stage_chips, stored(model, d.precision)
-    stage_users = users / d.pipeline
-    context, share = prompt + output / 2, kv_share(model, d.tensor)
-    bandwidth = needed(chip, "bandwidth")
-    sharded = sum(x.sharded for x in model.layers)
-    kv_sharded, replicated = sum(x.kv_sharded for x in model.layers), sum(x.replicated for x in model.layers)
-    dense = (sharded / d.tensor + kv_sharded * share + replicated) * size.dense + model.head / d.tensor * size.head
+
+def _layer_bytes(layers: Sequence[Layer], model: Model, d: Deployment, size: Stored) -> tuple[float, float]:
+    """Weights of layers on one chip: (all but routed experts, routed experts)."""
+    share = kv_share(model, d.tensor)
+    dense = sum(x.sharded / d.tensor + x.kv_sharded * share + x.replicated for x in layers)
+    return dense * size.dense, sum(x.experts * x.expert for x in layers) / d.stage_chips * size.expert
+
+
+def _routing(model: Model, d: Deployment) -> tuple[int, int, int, int, int]:
+    """(experts, top_k, weights of one, layers with experts, groups that they lie on)."""
     moe = next((x for x in model.layers if x.experts), None)
-    expert_layers = sum(x.experts > 0 for x in model.layers)
-    experts_bytes = _experts_bytes(moe, d, expert_layers, stage_users, size.expert)
-    kv = sum(x.kv_elements * _seen(x, context) for x in model.layers) * share * BYTES[d.kv]
-    chosen = 0 if moe is None else expert_layers * moe.top_k * moe.expert
-    peak = matrix_peak(chip, d.precision)
-    linear = 2 * (sharded + kv_sharded + replicated + chosen)
-    attention = sum(x.attention_flop * _seen(x, context) for x in model.layers)
-    prompt_attention = sum(x.attention_flop * _seen(x, prompt / 2) for x in model.layers)
-    width = _width(chip, n)
-    carried = 4 * (n - 1) / n * len(model.layers) * model.hidden * ACTIVATION_BYTES / width if n > 1 else 0.0
-    return Work(
-        dense_s=dense / bandwidth,
-        experts_s=experts_bytes / bandwidth,
-        kv_s=users / d.data * kv / bandwidth,
-        matrix_s=users * (linear + 2 * model.head) / n / peak,
-        attention_s=users * attention / n / peak,
-        prefill_s=prompt * (linear / peak + prompt_attention / chip.peak.get("bf16", peak)) / n,
-        message_s=users * carried, prompt_message_s=prompt * carried,
-        collectives=GATHER_PIPELINES * len(model.layers) if n > 1 else 0,
-        layers=len(model.layers), expert_layers=expert_layers,
-        latent_layers=len(model.layers) if model.kv_heads is None else 0,
-        users=users, rank_users=users / d.data,
-        memory_users=memory_users(model, chip, d, prompt + output),
-    )  # fmt: skip
-
-
-def _experts_bytes(moe: Layer | None, d: Deployment, layers: int, users: float, size: float) -> float:
-    """Routed experts that the busiest group of a stage reads, on one of its chips."""
     if moe is None:
-        return 0.0
+        return 0, 0, 0, 0, 1
     groups = d.expert if moe.experts % d.expert == 0 else 1
-    whole = max(1, round(users))
-    read = busiest(moe.experts, moe.top_k, groups, whole) if groups > 1 else touched(moe.experts, moe.top_k, whole)
-    return layers * float(read) * moe.expert * groups / d.stage_chips * size
+    return moe.experts, moe.top_k, moe.expert, sum(x.experts > 0 for x in model.layers), groups
 
 
 def _width(chip: Chip, chips: int) -> float:
     """Link bandwidth of a group of chips: the scale-out link's where it leaves the scale-up domain."""
-    if chips == 1:
-        return math.inf
     outside = chip.domain is not None and chips > chip.domain
     return needed(chip, "scale_out_bandwidth" if outside else "scale_up_bandwidth")
-
-
-def memory_users(
-    model: Model, chip: Chip, d: Deployment, context: float, usable: float = 0.9, reserve: float = 2e9
-) -> int:
-    """Users whose caches fit: a `usable` share of the memory, less weights, activations and runtime `reserve`.
-
-    0.9 is the default memory share of common engines; the reserve covers activations and runtime (derived:
-    engines report 1 to 3 GB for both).
-    """
-    size, share = stored(model, d.precision), kv_share(model, d.tensor)
-    moe = next((x for x in model.layers if x.experts), None)
-    layers = len(model.layers)
-    sharded, kv_sharded = sum(x.sharded for x in model.layers), sum(x.kv_sharded for x in model.layers)
-    replicated = sum(x.replicated for x in model.layers)
-    weights = (sharded / d.tensor + kv_sharded * share + replicated) * size.dense
-    weights += (model.head / d.tensor + (0 if model.tied_embedding else model.embedding / d.tensor)) * size.head
-    if moe is not None:
-        weights += sum(x.experts * x.expert for x in model.layers) / d.stage_chips * size.expert
-    free = needed(chip, "usable_bytes") * usable - reserve - weights / min(d.pipeline, layers)
-    each = sum(x.kv_elements * _seen(x, context) for x in model.layers) * share * BYTES[d.kv] / d.pipeline
-    return max(0, math.floor(free / each)) * d.data

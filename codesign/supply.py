@@ -3,16 +3,17 @@
 A chip that lacks a number which the query needs is left out with that reason. Nothing is filled in.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codesign import cost, hardware
 from codesign.catalog import Catalog, unknown
 from codesign.errors import DataError
 from codesign.facts import Fact
-from codesign.hardware import Chip, Die, Link, MemoryTechnology, Package, Process, Server
+from codesign.hardware import Chip, Collective, Die, Link, MemoryTechnology, Package, Process, Server
 from codesign.query import Choice, Query, option_name
 from codesign.records import (
+    AchievedRecord,
     ChipRecord,
     Connections,
     DieRecord,
@@ -49,6 +50,7 @@ class Supply:
     offers: tuple[Offer, ...]
     left_out: tuple[LeftOut, ...]
     economics: cost.Economics
+    achieved: AchievedRecord | None = None  # mode achieved
 
 
 def _si(fact: Fact | None) -> float | None:
@@ -59,9 +61,28 @@ def _whole(fact: Fact | None) -> int | None:
     return None if fact is None else int(fact.si)
 
 
-def link(record: LinkRecord) -> Link:
-    """The link in SI."""
-    return Link(record.name, tuple((x.group, x.latency.si) for x in record.limit), record.hop.si)
+def link(record: LinkRecord, stand_ins: Iterable[LinkRecord] = ()) -> Link:
+    """The link in SI; collectives that it lacks are those of the first of `stand_ins` that has them."""
+    found: dict[tuple[str, int], Collective] = {}
+    for one in (record, *stand_ins):
+        for c in one.collectives:
+            derived = "" if one is record else f"derived: {record.name} is taken to be like {one.name}; "
+            basis = (f"{derived}{c.confidence}, {one.name}, {c.source} {c.date}, "
+                     f"fit error {c.median_error:.1%} median, {c.largest_error:.1%} largest")  # fmt: skip
+            found.setdefault((c.op, c.group), Collective(c.op, c.group, c.bytes, c.seconds,
+                                                         _si(one.measured_bandwidth), basis))  # fmt: skip
+    return Link(record.name, tuple((x.group, x.latency.si) for x in record.limit), record.hop.si,
+                tuple(found[key] for key in sorted(found)))  # fmt: skip
+
+
+def stand_ins(catalog: Catalog, record: LinkRecord) -> list[LinkRecord]:
+    """The links that stand in for one, nearest first; DataError for an unknown link or a circle."""
+    found = [record]
+    while (like := found[-1].like) is not None:
+        if like.link in {one.name for one in found}:
+            raise DataError(f"links/{found[-1].name}.toml: like.link = {like.link!r} leads back to {record.name}.toml")
+        found.append(catalog.get(LinkRecord, like.link))
+    return found[1:]
 
 
 def server(record: ServerRecord) -> Server:
@@ -102,8 +123,10 @@ class _Joined:
 
 def _joined(catalog: Catalog, c: Connections) -> _Joined:
     """A chip without a scale-up link is a domain of its own."""
-    up = None if c.scale_up is None else link(catalog.get(LinkRecord, c.scale_up))
-    out = None if c.scale_out is None else link(catalog.get(LinkRecord, c.scale_out))
+    up, out = (
+        None if name is None else link(catalog.get(LinkRecord, name), stand_ins(catalog, catalog.get(LinkRecord, name)))
+        for name in (c.scale_up, c.scale_out)
+    )
     domain = 1 if up is None and c.domain is None else _whole(c.domain)
     return _Joined(up, _si(c.scale_up_bandwidth), domain, out, _si(c.scale_out_bandwidth))
 
@@ -178,10 +201,10 @@ def allowed(query: Query, one: Chip) -> bool:
 
 def lacking(query: Query, one: Chip) -> tuple[str, ...]:
     """The numbers that this query needs and the chip does not have, as catalogue names."""
-    needed: dict[str, float | None] = {
-        "usable_memory": one.usable_bytes, "bandwidth": one.bandwidth, "peak.vector": one.vector,
-    }  # fmt: skip
-    if not any(p in one.peak for p in query.precision):
+    needed: dict[str, float | None] = {"usable_memory": one.usable_bytes, "bandwidth": one.bandwidth}
+    if query.mode == "limit":
+        needed["peak.vector"] = one.vector
+    if not any(p in one.peak for p in query.precision) and not (query.mode == "achieved" and "bf16" in one.peak):
         needed["peak." + "|".join(query.precision)] = None
     if one.scale_up is not None:
         needed |= {"connections.scale_up_bandwidth": one.scale_up_bandwidth, "connections.domain": one.domain}
@@ -192,6 +215,19 @@ def lacking(query: Query, one: Chip) -> tuple[str, ...]:
         needed["available"] = one.available
     names = [name for name, value in needed.items() if value is None]
     return tuple(dict.fromkeys(names + list(cost.missing(one, query.basis, query.price_basis))))
+
+
+def unmeasured(catalog: Catalog, query: Query, one: Chip) -> str:
+    """Why mode achieved has no constants for a chip under the query's prior; empty where it has."""
+    record, prior = catalog.get(AchievedRecord, "default"), query.serving.prior or "none"
+    family = record.family_of(one.name)
+    if one.name in record.fit.chips or prior == "all" or (prior == "family" and family in record.family):
+        return ""
+    if prior == "family":
+        return "no measured runs of its family; --prior all takes the mean of all chips"
+    if family in record.family:
+        return "no measured runs; --prior family takes what its family reaches"
+    return "no measured runs, nor of its family; --prior all takes the mean of all chips"
 
 
 def supply(catalog: Catalog, query: Query) -> Supply:
@@ -206,11 +242,14 @@ def supply(catalog: Catalog, query: Query) -> Supply:
         shown = one.name if one.die is None else f"{one.die}+{one.memory}"
         if one.status == "internal" and query.basis == "buy" and one.name not in query.allow.chips:
             left_out[shown] = "its maker does not sell it; name it with --chip, or use --basis rent"
+        elif query.mode == "achieved" and (reason := unmeasured(catalog, query, one)):
+            left_out[shown] = reason
         elif absent := lacking(query, one):
             left_out[shown] = "no " + ", ".join(absent)
         else:
             offers.append(Offer(one, cost.server_bill(one, money, basis=query.basis, price_basis=query.price_basis)))
-    return Supply(tuple(offers), tuple(LeftOut(*item) for item in left_out.items()), money)
+    constants = catalog.get(AchievedRecord, "default") if query.mode == "achieved" else None
+    return Supply(tuple(offers), tuple(LeftOut(*item) for item in left_out.items()), money, constants)
 
 
 def _check_names(query: Query, chips: list[Chip], catalog: Catalog) -> None:

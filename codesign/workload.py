@@ -5,6 +5,12 @@ generated token: tensor FLOP count a multiplication and an addition as two; vect
 own count, of order 1 for each element that a norm, rotation, gate or softmax touches, and leave
 out the softmax over experts and the combination of their outputs.
 
+A layer of linear attention (gated delta rule, arXiv 2412.06464) keeps no cache but a state of fixed
+size for each user, which a step reads and writes. It counts in bytes, since its precision is the
+model's own and does not follow that of the cache: the state as the record says, the last inputs of
+the convolution in bf16 as any activation. The columns of a state need nothing of each other, so it
+splits evenly over a tensor group; its update is a product of vectors, counted as vector FLOP.
+
 Left out, with their weights: multi-token prediction layers, vision towers, the indexer of sparse
 attention (a model that has one is taken with full attention). Chunked attention is taken as a
 sliding window: a chunk holds at most that many tokens. Every head is taken as fully rotated,
@@ -14,27 +20,34 @@ also where a model rotates a part of it or skips the rotation in some layers.
 from dataclasses import dataclass
 from typing import Literal
 
-from codesign.records import ExpertShape, MlaShape, ModelRecord
+from codesign.model_shapes import ExpertShape, LinearShape, MlaShape
+from codesign.records import ModelRecord
 
 # Vector FLOP per element, our own count.
 NORM_FLOP = 4  # square, sum, product with the root mean square, product with the weight
 RESIDUAL_FLOP = 1  # one sum, at each of the layer's two residual connections
-GATE_FLOP = 5  # SiLU (exponential, sum, division, product), then the product with `up`
+SILU_FLOP = 4  # exponential, sum, division, product
+GATE_FLOP = 5  # SiLU, then the product with `up`
 ROPE_FLOP = 6  # from above: two products, a sum, and the swap, negation and cast around them
 SOFTMAX_FLOP = 5  # scale, maximum, exponential, sum, division
+STATE_FLOP = 7  # decay, then two each: product with the key, update by the outer product, product with the query
+
+STATE_BYTES = {"fp32": 4, "bf16": 2}  # of one element of a state
+INPUT_BYTES = 2  # of one remembered input of the convolution
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One transformer layer in numbers of weights, cache elements and FLOP."""
+    """One transformer layer in numbers of weights, cache elements, state bytes and FLOP."""
 
-    sharded: int  # weights that split evenly: Q, output, dense FFN, shared expert, MLA up-projections
+    sharded: int  # weights that split evenly: Q, output, dense FFN, shared expert, MLA up-projections, linear
     kv_sharded: int  # K and V projections, which split at most kv_heads ways
-    replicated: int  # norms, qk norms, router, MLA down-projections, output bias, sinks
+    replicated: int  # norms, qk norms, router, shared gate, MLA down-projections, output bias, sinks
     experts: int  # 0 in a dense layer
     top_k: int
     expert: int  # weights of one routed expert
     kv_elements: int  # cache elements for each token of context
+    state_bytes: int  # of one user whatever the context, read and written each step: linear attention
     window: int | None  # tokens that the layer sees at most
     attention_flop: int  # tensor FLOP per generated token and token of context seen
     vector_flop: int  # per generated token, whatever the context
@@ -98,6 +111,11 @@ class Model:
         return sum(layer.kv_elements for layer in self.layers)
 
     @property
+    def state_bytes(self) -> int:
+        """State of one user in all layers of linear attention."""
+        return sum(layer.state_bytes for layer in self.layers)
+
+    @property
     def _outside(self) -> int:
         return self.embedding + (0 if self.tied_embedding else self.head) + self.final_norm
 
@@ -122,9 +140,11 @@ class _Attention:
     sharded: int
     kv_sharded: int
     replicated: int
-    kv_elements: int
-    flop: int
     vector_flop: int
+    kv_elements: int = 0
+    state_bytes: int = 0
+    flop: int = 0
+    vector_flop_per_context: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,7 +174,7 @@ def model(record: ModelRecord) -> Model:
 
 
 def _layer(record: ModelRecord, index: int) -> Layer:
-    attention = _gqa(record) if record.mla is None else _mla(record, record.mla)
+    attention = _attention(record, index)
     feed = _feed_forward(record, index)
     outer_flop = (record.norms * NORM_FLOP + 2 * RESIDUAL_FLOP) * record.hidden
     return Layer(
@@ -165,16 +185,48 @@ def _layer(record: ModelRecord, index: int) -> Layer:
         top_k=feed.top_k,
         expert=feed.expert,
         kv_elements=attention.kv_elements,
+        state_bytes=attention.state_bytes,
         window=_window(record, index),
         attention_flop=attention.flop,
         vector_flop=attention.vector_flop + feed.vector_flop + outer_flop,
-        vector_flop_per_context=SOFTMAX_FLOP * record.heads,
+        vector_flop_per_context=attention.vector_flop_per_context,
     )
 
 
-def _window(record: ModelRecord, index: int) -> int | None:
+def _is_full(record: ModelRecord, index: int) -> bool:
     every = record.full_attention_every
-    return None if every is None or (index + 1) % every == 0 else record.window
+    return every is None or (index + 1) % every == 0
+
+
+def _window(record: ModelRecord, index: int) -> int | None:
+    return None if _is_full(record, index) else record.window
+
+
+def _attention(record: ModelRecord, index: int) -> _Attention:
+    if record.linear is not None and not _is_full(record, index):
+        return _linear(record, record.linear)
+    return _gqa(record) if record.mla is None else _mla(record, record.mla)
+
+
+def _linear(record: ModelRecord, shape: LinearShape) -> _Attention:
+    """Gated delta rule: no bias, no rotation; the convolution's products are counted with its weights.
+
+    Projections of keys and queries split evenly, also over more chips than key heads, where engines copy them.
+    """
+    if shape.value_heads % shape.key_heads:
+        raise ValueError(f"{record.name}: linear.value_heads must be a multiple of linear.key_heads")
+    keys, values = shape.key_heads * shape.key_dim, shape.value_heads * shape.value_dim
+    mixed = 2 * keys + values  # queries, keys and values: through the convolution, then each normalised
+    scalars = 2 * shape.value_heads  # learning rate and decay of each head
+    state = values * shape.key_dim
+    return _Attention(
+        sharded=(record.hidden * (mixed + values + scalars)  # `values` again: the gate of the output
+                 + mixed * shape.kernel + scalars + values * record.hidden),
+        kv_sharded=0,
+        replicated=shape.value_dim,  # norm of each head's output
+        vector_flop=STATE_FLOP * state + (SILU_FLOP + NORM_FLOP) * mixed + GATE_FLOP * (values + scalars),
+        state_bytes=state * STATE_BYTES[shape.state] + mixed * (shape.kernel - 1) * INPUT_BYTES,
+    )  # fmt: skip
 
 
 def _gqa(record: ModelRecord) -> _Attention:
@@ -184,20 +236,22 @@ def _gqa(record: ModelRecord) -> _Attention:
     bias = 1 if record.qkv_bias else 0
     norm_weights = {"none": 0, "head": 2 * record.head_dim, "full": query + key}[record.qk_norm]
     normalised = 0 if record.qk_norm == "none" else query + key
+    gated = query if record.output_gate else 0
     return _Attention(
-        sharded=(record.hidden + bias) * query + query * record.hidden,
+        sharded=(record.hidden + bias) * (query + gated) + query * record.hidden,
         kv_sharded=2 * (record.hidden + bias) * key,
         replicated=norm_weights + _attention_extras(record),
+        vector_flop=ROPE_FLOP * (query + key) + NORM_FLOP * normalised + GATE_FLOP * gated,
         kv_elements=2 * key,
         flop=4 * query,
-        vector_flop=ROPE_FLOP * (query + key) + NORM_FLOP * normalised,
+        vector_flop_per_context=SOFTMAX_FLOP * record.heads,
     )
 
 
 def _mla(record: ModelRecord, shape: MlaShape) -> _Attention:
     """Latent attention, decoded in the latent space: K and V up-projections act on Q and output."""
-    if record.qkv_bias or record.qk_norm != "none":
-        raise ValueError(f"{record.name}: qkv_bias and qk_norm have no meaning with mla")
+    if record.qkv_bias or record.qk_norm != "none" or record.output_gate:
+        raise ValueError(f"{record.name}: qkv_bias and qk_norm have no meaning with mla, nor has output_gate")
     cached = shape.kv_rank + shape.rope_dim
     q_up = shape.q_rank * record.heads * (shape.nope_dim + shape.rope_dim)
     kv_up = shape.kv_rank * record.heads * (shape.nope_dim + shape.v_dim)
@@ -208,9 +262,10 @@ def _mla(record: ModelRecord, shape: MlaShape) -> _Attention:
         sharded=q_up + kv_up + output,
         kv_sharded=0,
         replicated=record.hidden * (shape.q_rank + cached) + inner_norms + _attention_extras(record),
+        vector_flop=ROPE_FLOP * rotated + NORM_FLOP * inner_norms,
         kv_elements=cached,
         flop=2 * record.heads * (cached + shape.kv_rank),
-        vector_flop=ROPE_FLOP * rotated + NORM_FLOP * inner_norms,
+        vector_flop_per_context=SOFTMAX_FLOP * record.heads,
     )
 
 
@@ -237,11 +292,14 @@ def _has_experts(shape: ExpertShape, index: int) -> bool:
 
 
 def _expert_layer(record: ModelRecord, shape: ExpertShape) -> _FeedForward:
+    if record.shared_gate and not shape.shared_ffn:
+        raise ValueError(f"{record.name}: shared_gate has no meaning without experts.shared_ffn")
     into = record.ffn_matrices - 1  # matrices from hidden to ffn: gate and up, or up alone
     expert_bias = into * shape.ffn + record.hidden if record.expert_bias else 0
     return _FeedForward(
         sharded=record.ffn_matrices * record.hidden * shape.shared_ffn,
-        replicated=(record.hidden + (1 if record.router_bias else 0)) * shape.experts,
+        replicated=(record.hidden + (1 if record.router_bias else 0)) * shape.experts
+        + (record.hidden if record.shared_gate else 0),
         vector_flop=GATE_FLOP * (shape.top_k * shape.ffn + shape.shared_ffn),
         experts=shape.experts,
         top_k=shape.top_k,

@@ -24,7 +24,7 @@ CHIPS = {
 DIES = (("gh100", "hbm3"), ("ad102", "gddr7"), ("ga100", "hbm2e"), ("gb202", "gddr7"))
 SHARED = ("budget", "hourly", "power", "chips", "racks", "replicas")
 WHOLE = ("chips", "racks", "replicas", "users", "tensor")
-UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "user_speed": "tokens/s"}
+UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "user_speed": "tokens/s", "ttft": "s"}
 SOME = {"budget": 3e6, "hourly": 300.0, "power": 2e5, "chips": 64, "racks": 8, "replicas": 8, "users": 100,
         "user_speed": 30.0, "tensor": 8}  # fmt: skip
 JUST = 1e-6  # relative: how far a limit is from what a system takes
@@ -40,7 +40,7 @@ def query(**fields: Any) -> Query:
     """A query of SI numbers; limits get their units."""
     given = fields.get("limits", {}).items()
     limits = {name: f"{amount!r} {UNITS[name]}" if name in UNITS else amount for name, amount in given}
-    return Query.model_validate({"schema": 1} | fields | {"limits": limits})
+    return Query.model_validate({"mode": "limit", "schema": 1} | fields | {"limits": limits})
 
 
 @st.composite

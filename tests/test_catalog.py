@@ -126,6 +126,45 @@ def test_latencies_rise(ours: Catalog) -> None:
         assert times == sorted(times), link.name
 
 
+def test_every_collective_has_a_source_and_every_stand_in_exists(ours: Catalog) -> None:
+    for link in ours.all(LinkRecord):
+        for one in link.collectives:
+            assert one.source in ours.sources, (link.name, one.op, one.group)
+        assert link.like is None or link.like.link in ours.records["links"], link.name
+
+
+FIRST = "bytes = [1024, 16384, 16777216, 268435456]\nseconds = [2.4e-6, 2.71e-6, 5.85e-5, 0.000933]"
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    (FIRST, "bytes = [1024, 16384]\nseconds = [2e-6]", "2 bytes and 1 seconds"),
+    (FIRST, "bytes = [1024]\nseconds = [2e-6]", "at least 2"),
+    (FIRST, "bytes = [1024, 1024]\nseconds = [2e-6, 3e-6]", "bytes must rise"),
+    (FIRST, "bytes = [1024, 2048]\nseconds = [3e-6, 2e-6]", "seconds must not fall"),
+    (FIRST, "bytes = [0, 2048]\nseconds = [2e-6, 3e-6]", "positive and finite"),
+    (FIRST, "bytes = [1024, 2048]\nseconds = [0.0, 3e-6]", "positive and finite"),
+    (FIRST, "bytes = [1024, inf]\nseconds = [2e-6, 3e-6]", "positive and finite"),
+    (FIRST, "bytes = [1024, 2048]\nseconds = [2e-6, nan]", "positive and finite"),
+    (FIRST, "bytes = [true, 2048]\nseconds = [2e-6, 3e-6]", "plain numbers"),
+    (FIRST, 'bytes = ["1 KB", 2048]\nseconds = [2e-6, 3e-6]', "plain numbers"),
+    ('op = "all_reduce"\ngroup = 2', 'op = "broadcast"\ngroup = 2', "'all_reduce', 'all_gather'"),
+    ('op = "all_reduce"\ngroup = 2', 'op = "all_reduce"\ngroup = 1', "greater than or equal to 2"),
+    ('op = "all_reduce"\ngroup = 2', 'op = "all_reduce"\ngroup = 4', "all_reduce over 4 chips is given 2 times"),
+    ('op = "all_reduce"\ngroup = 2', 'op = "all_reduce"\nsize = 2', "collectives.0.size"),
+    ("median_error = 0.042", "median_error = -0.1", "greater than or equal to 0"),
+    ("measured_bandwidth", "# measured_bandwidth", "collectives need measured_bandwidth"),
+    ("[[collectives]]", 'like = { link = "nvlink5" }\n\n[[collectives]]', "like.note"),
+])  # fmt: skip
+def test_collectives_that_cannot_be_right(old: str, new: str, words: str, tmp_path: Path) -> None:
+    text = entry("links", "nvlink4")
+    assert old in text
+    own = put(tmp_path, {"links/nvlink4.toml": text.replace(old, new, 1)})
+    with pytest.raises(DataError) as error:
+        load(own)
+    assert "links/nvlink4.toml" in str(error.value)
+    assert words in str(error.value)
+
+
 # looking at it
 
 
@@ -190,7 +229,8 @@ def own_chip(folder: Path, name: str, price: str, *, like: str = "h100-sxm") -> 
 
 def test_own_folder_adds_a_chip(tmp_path: Path) -> None:
     own = own_chip(tmp_path, "my-chip", "100 USD", like="mi300x")
-    answer = run("best", "--hardware", "catalogue", "--memory", "hbm3", "--catalog", own, "--json").json
+    asked = ("--mode", "limit", "--hardware", "catalogue", "--memory", "hbm3")
+    answer = run("best", *asked, "--catalog", own, "--json").json
     assert answer["system"]["chip"] == "my-chip"
     (price,) = [line for line in answer["inputs"] if line["path"] == "chips.my-chip.price"]
     assert (price["si"], price["source"], price["date"]) == (100.0, "mine", "2026-11")

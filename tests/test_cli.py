@@ -24,7 +24,7 @@ from formulations import highs
 from tests.command import best, known, put, run
 
 GOLDEN = Path(__file__).parent / "golden" / "best.json"
-H100 = ("--chip", "h100-sxm")
+H100 = ("--mode", "limit", "--chip", "h100-sxm")
 LARGE = (*H100, "--budget", "$30M", "--power", "2 MW")
 
 
@@ -225,6 +225,16 @@ OPTIONS = [
     (("--price-basis", "cost"), "price_basis", "cost"),
     (("--spare-servers", "1"), "spare_servers", 1),
     (("--time-limit", "10 min"), "time_limit", "600.0 s"),
+    (("--mode", "achieved"), "mode", "achieved"),
+    (("--input", "4k", "--chip", "b200-sxm"), "serving.input", 4096),
+    (("--output", "100", "--chip", "b200-sxm"), "serving.output", 100),
+    (("--ttft", "5 s"), "limits.ttft", "5.0 s"),
+    (("--engine", "trtllm"), "serving.engine", "trtllm"),
+    (("--release", "trtllm 1.0.0rc3", "--chip", "b200-sxm"), "serving.release", "trtllm 1.0.0rc3"),
+    (("--phases", "decode"), "serving.phases", "decode"),
+    (("--prior", "family"), "serving.prior", "family"),
+    (("--draft", "3", "--acceptance", "2.5"), "serving.acceptance", 2.5),
+    (("--chunk", "2k"), "serving.chunk", 2048),
     (("--cost", "pue=1.3"), "cost.pue", "1.3"),
     (("--assume", "chips.h100-sxm.price=20k$"), "assume", {"chips.h100-sxm.price": "20k$"}),
 ]

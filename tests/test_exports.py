@@ -19,7 +19,7 @@ from formulations import highs
 from tests.command import INSTANCES, entry, put, run
 
 FILES = ["answer.json", "candidates.csv", "model.lp", "model.mps", "query.toml"]
-H100 = ("--chip", "h100-sxm,h200-sxm")
+H100 = ("--mode", "limit", "--chip", "h100-sxm,h200-sxm")
 QUERIES = {
     "built-in": (),
     "full program": (*H100, "--no-removal"),
@@ -31,7 +31,7 @@ QUERIES = {
     "spares": ("--spare-servers", "1", "--cost", "pue=1.1", "--assume", "chips.h100-sxm.price=20k$"),
     "rent": ("--basis", "rent", "--budget", "$900/h", "--dollars", "per-hour", "--vendor", "AMD"),
     "experts": ("--model", "deepseek-v3", *H100),
-    "experts, full program": ("--model", "mixtral-8x22b", "--chip", "h100-sxm", "--no-removal"),
+    "experts, full program": ("--mode", "limit", "--model", "mixtral-8x22b", "--chip", "h100-sxm", "--no-removal"),
     "several precisions": (*H100, "--precision", "fp8,bf16", "--kv-precision", "bf16", "--context", "4k"),
 }
 

@@ -165,3 +165,21 @@ def test_latencies_of_a_fabric_rise_with_its_groups(record):
     assert list(limit) == sorted(limit)
     assert [seconds for _, seconds in limit] == sorted(seconds for _, seconds in limit)
     assert len({group for group, _ in limit}) == len(limit)
+
+
+@pytest.mark.parametrize("record", catalogue().all(LinkRecord), ids=lambda record: record.name)
+def test_a_link_carries_its_own_collectives_and_those_of_its_stand_ins(record):
+    """Its own stand first; each knows the bandwidth at which it was measured and where it is from."""
+    alone = supply.link(record)
+    whole = supply.link(record, supply.stand_ins(catalogue(), record))
+    assert {(one.op, one.group) for one in alone.collectives} == {(one.op, one.group) for one in record.collectives}
+    assert set(alone.collectives) <= set(whole.collectives)
+    for one in whole.collectives:
+        assert one.bandwidth > 0
+        assert (one in alone.collectives) == (not one.basis.startswith("derived"))
+
+
+def test_a_chip_carries_the_stand_ins_of_its_links():
+    assert sold("mi300x").scale_up.collectives
+    assert {one.group for one in sold("gb200-nvl72").scale_up.collectives if one.op == "all_reduce"} == {2, 4, 8}
+    assert sold("h100-sxm").scale_up.collectives == composed()["gh100+5xhbm3"].scale_up.collectives

@@ -20,6 +20,7 @@ from tests.small_models import CHIP, LAYER, small
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=150)
 NOISE = 1 + 1e-12
+LINEAR = replace(LAYER, kv_sharded=0, kv_elements=0, state_bytes=600, attention_flop=0, vector_flop_per_context=0)
 KINDS = {                                              # what a layer is, and the KV heads of its model
     "dense": ([LAYER], 8),
     "gqa": ([LAYER], 2),
@@ -27,6 +28,8 @@ KINDS = {                                              # what a layer is, and th
     "moe-one-choice": ([replace(LAYER, experts=16, top_k=1, expert=3000)], 8),
     "mla": ([replace(LAYER, kv_sharded=0), replace(LAYER, kv_sharded=0, experts=32, top_k=4, expert=500)], None),
     "window": ([LAYER, replace(LAYER, window=128)], 2),
+    "linear": ([LAYER, LINEAR], 2),
+    "moe-linear": ([replace(kind, experts=8, top_k=2, expert=30) for kind in (LAYER, LINEAR)], None),
     "moe-window": ([replace(LAYER, experts=8, top_k=2, expert=30, window=seen) for seen in (None, 9)], 4),
 }  # fmt: skip
 rates = st.floats(1e-3, 1e9)
@@ -55,7 +58,8 @@ def cases(draw):
 
 
 def _scaled(layer: Layer, scale: int) -> Layer:
-    return replace(layer, sharded=layer.sharded * scale, kv_elements=layer.kv_elements * scale)
+    return replace(layer, sharded=layer.sharded * scale, kv_elements=layer.kv_elements * scale,
+                   state_bytes=layer.state_bytes * scale)  # fmt: skip
 
 
 def seconds(case, **changes) -> float:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from codesign.experts import busiest
+from codesign.layouts import enumerate_space
 from codesign.performance import (
     Layout,
     decode_step,
@@ -148,8 +149,50 @@ def test_sliding_window_stops_growing():
     assert at[0].step_s < at[1].step_s == at[2].step_s == at[3].step_s
 
 
+LINEAR = replace(LAYER, kv_sharded=0, kv_elements=0, state_bytes=600, attention_flop=0, vector_flop_per_context=0)
+HYBRID = small(LINEAR, LINEAR, LAYER)
+
+
+def test_state_is_read_and_written_and_stays():
+    """2 linear layers and a full one on one stage of 2 chips: 2 * 600 bytes of state, 8 cache elements a token."""
+    layout = Layout(2, 1, 1, "fp8", "fp8")
+    assert user_bytes(HYBRID, layout, 5) == (8 * 5 + 1200) / 2
+    t = decode_step(HYBRID, CHIP, layout, batch=3, context=5)
+    assert t.kv_s == pytest.approx(3 * (8 * 5 + 2 * 1200) / 2 / 1000)
+    alone = [decode_step(small(LINEAR), CHIP, replace(layout, tensor=1), 3, context) for context in (1, 10_000)]
+    assert alone[0] == alone[1]
+
+
+def test_state_keeps_its_precision_and_is_split_beyond_the_kv_heads():
+    model = small(LINEAR, kv_heads=1)
+    assert [user_bytes(model, Layout(t, 1, 1, "fp8", kv), 5) for t in (1, 4) for kv in ("fp8", "bf16")] == [
+        600, 600, 150, 150]  # fmt: skip
+
+
+def test_the_stage_with_most_state_counts():
+    stage = largest_stage(small(LINEAR, LAYER, LINEAR, LINEAR), 2, context=5)
+    assert (stage.state, stage.kv) == (1200, 40)
+    assert largest_stage(DENSE, 2, context=5).state == 0
+
+
+LINEAR_EXPERTS = replace(LINEAR, experts=16, top_k=2, expert=30)
+
+
+@pytest.mark.parametrize("model", [HYBRID, small(LINEAR), small(LINEAR_EXPERTS, EXPERTS)])
+@pytest.mark.parametrize("kv", ["fp8", "bf16"])
+def test_states_in_the_arrays_are_those_of_the_closed_form(model, kv):
+    chip = replace(CHIP, usable_bytes=1e6)
+    space = enumerate_space(model, [chip], [("fp8", kv)], 1000, most_tensor=4)
+    for position in range(len(space)):
+        layout = space.layout(position)
+        assert int(space.room[position]) == room(model, chip, layout, 1000)
+        for batch in (1, 7, 1000):
+            exactly = decode_step(model, chip, layout, batch, 1000).step_s
+            assert float(space.step_s(batch, position)) == pytest.approx(exactly, rel=1e-12)
+
+
 @pytest.mark.parametrize("users", [1, 7, 100])
-@pytest.mark.parametrize("model", [DENSE, small(EXPERTS, EXPERTS, EXPERTS), small(LAYER, kv_heads=None)])
+@pytest.mark.parametrize("model", [DENSE, small(EXPERTS, EXPERTS, EXPERTS), small(LAYER, kv_heads=None), HYBRID])
 @pytest.mark.parametrize("pipeline", [1, 2])
 def test_room_to_the_byte(model, users, pipeline):
     """Weights and `users` users a stage fit exactly; in one byte less, one user less a stage."""

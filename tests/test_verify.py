@@ -10,7 +10,7 @@ import pytest
 
 from tests.command import INSTANCES, Done, entry, known, line_of, put, run
 
-FEW = ("--chip", "mi300x,mi325x,h100-sxm", "--user-speed", "none")
+FEW = ("--mode", "limit", "--chip", "mi300x,mi325x,h100-sxm", "--user-speed", "none")
 CHEAPER = "mi300x"  # the rival that wins at a lower price: mi325x in the same server is chosen
 
 
@@ -41,7 +41,7 @@ def changed(path: Path, change: Callable[[Any], object]) -> Path:
 
 @pytest.mark.parametrize("args", [
     (), FEW, (*FEW, "--budget", "$1k"), (*FEW, "--maximize", "cost", "--users", "200"),
-    (*FEW, "--maximize", "user-speed"), ("--chip", "h100-sxm", "--model", "mixtral-8x22b"),
+    (*FEW, "--maximize", "user-speed"), ("--mode", "limit", "--chip", "h100-sxm", "--model", "mixtral-8x22b"),
     ("--no-removal", "--time-limit", "1 us"), ("--spare-servers", "1"),
     ("--basis", "rent", "--budget", "$900/h", "--dollars", "per-hour"),
     ("--cost", "pue=1.2", "--assume", "chips.h100-sxm.price=1k$"),
@@ -123,7 +123,7 @@ def test_a_chip_that_is_gone(tmp_path: Path) -> None:
     old = line_of(INSTANCES / "chips" / "mi300x.toml", "price")
     new = 'price = { value = "100 USD", source = "user", date = "2026-11", confidence = "assumed" }'
     own = put(tmp_path / "own", {"chips/mine.toml": entry("chips", "mi300x", (old, new), called="mine")})
-    path = saved(tmp_path, "--memory", "hbm3", "--hardware", "catalogue", "--catalog", str(own))
+    path = saved(tmp_path, "--memory", "hbm3", "--mode", "limit", "--hardware", "catalogue", "--catalog", str(own))
     assert chosen(path) == "mine"
     assert run("verify", path, "--catalog", own).code == 0
     done = run("verify", path)

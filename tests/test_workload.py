@@ -45,6 +45,7 @@ KV_ELEMENTS = {
     "deepseek-v3": 35_136,
     "gpt-oss-120b": 36_864,
     "qwen3-235b-a22b": 96_256,
+    "qwen3.5-397b-a17b": 15_360,
 }
 WITHOUT_INPUT_EMBEDDING = ("deepseek-v3", "gpt-oss-20b", "gpt-oss-120b", "kimi-k2", "glm-5", "minimax-m2.5")
 
@@ -71,7 +72,7 @@ def checkpoint_tensors(r: ModelRecord) -> Iterator[tuple[int, ...]]:
     yield from [(r.vocab, r.hidden)] * (1 if r.tied_embedding else 2) + [(r.hidden,)]
     for index in range(r.layers):
         yield from [(r.hidden,)] * r.norms
-        yield from attention_tensors(r)
+        yield from linear_tensors(r) if index in linear_layers(r) else attention_tensors(r)
         yield from feed_forward_tensors(r, index)
 
 
@@ -89,11 +90,23 @@ def attention_tensors(r: ModelRecord) -> Iterator[tuple[int, ...]]:
         yield (heads, r.head_dim, r.hidden)
         if r.qkv_bias:
             yield (heads, r.head_dim)
-    yield (r.hidden, r.heads, r.head_dim)
+    yield from [(r.hidden, r.heads, r.head_dim)]
+    if r.output_gate:
+        yield from [(r.heads, r.head_dim, r.hidden)] + [(r.heads, r.head_dim)] * r.qkv_bias
     if r.qk_norm == "head":
         yield from [(r.head_dim,), (r.head_dim,)]
     if r.qk_norm == "full":
         yield from [(r.heads, r.head_dim), (r.kv_heads, r.head_dim)]
+
+
+def linear_tensors(r: ModelRecord) -> Iterator[tuple[int, ...]]:
+    """in_proj_qkv, in_proj_z, in_proj_b, in_proj_a, conv1d, A_log, dt_bias, norm, out_proj."""
+    assert r.linear
+    s = r.linear
+    queries_keys_values = 2 * s.key_heads * s.key_dim + s.value_heads * s.value_dim
+    yield from [(queries_keys_values, r.hidden), (s.value_heads, s.value_dim, r.hidden)]
+    yield from [(s.value_heads, r.hidden), (s.value_heads, r.hidden), (queries_keys_values, 1, s.kernel)]
+    yield from [(s.value_heads,), (s.value_heads,), (s.value_dim,), (r.hidden, s.value_heads, s.value_dim)]
 
 
 def feed_forward_tensors(r: ModelRecord, index: int) -> Iterator[tuple[int, ...]]:
@@ -103,10 +116,17 @@ def feed_forward_tensors(r: ModelRecord, index: int) -> Iterator[tuple[int, ...]
         return
     assert r.experts
     e = r.experts
-    yield from [(e.experts, r.hidden)] + [(e.experts,)] * r.router_bias
+    yield from [(e.experts, r.hidden)] + [(e.experts,)] * r.router_bias + [(1, r.hidden)] * r.shared_gate
     yield from [(r.ffn_matrices, e.shared_ffn, r.hidden), (e.experts, r.ffn_matrices, e.ffn, r.hidden)]
     if r.expert_bias:
         yield from [(e.experts, r.ffn_matrices - 1, e.ffn), (e.experts, r.hidden)]
+
+
+def linear_layers(r: ModelRecord) -> set[int]:
+    if r.linear is None:
+        return set()
+    assert r.full_attention_every
+    return set(range(r.layers)) - set(range(r.full_attention_every - 1, r.layers, r.full_attention_every))
 
 
 def expert_layers(r: ModelRecord) -> range:
@@ -116,8 +136,16 @@ def expert_layers(r: ModelRecord) -> range:
 
 
 @st.composite
+def linear_shapes(draw: st.DrawFn) -> dict[str, object]:
+    size, heads = st.integers(1, 64), draw(st.integers(1, 16))
+    shape: dict[str, object] = {key: draw(size) for key in ("key_dim", "value_dim", "kernel")}
+    shape |= {"key_heads": heads, "value_heads": heads * draw(st.integers(1, 4))}
+    return shape | {"state": draw(st.sampled_from(["fp32", "bf16"]))}
+
+
+@st.composite
 def records(draw: st.DrawFn) -> ModelRecord:
-    """Any shape, small: GQA or MLA, dense or with experts, with and without windows and biases."""
+    """Any shape, small: GQA or MLA, dense or with experts, with and without windows, linear layers and biases."""
     size, flag = st.integers(1, 64), st.booleans()
     shape: dict[str, object] = {key: draw(size) for key in ("hidden", "vocab", "heads", "dense_ffn")}
     shape |= {key: draw(flag) for key in ("tied_embedding", "output_bias", "router_bias")}
@@ -125,15 +153,18 @@ def records(draw: st.DrawFn) -> ModelRecord:
     if draw(flag):
         shape["mla"] = {key: draw(size) for key in ("q_rank", "kv_rank", "nope_dim", "rope_dim", "v_dim")}
     else:
-        shape |= {"kv_heads": draw(size), "head_dim": draw(size), "qkv_bias": draw(flag)}
+        shape |= {"kv_heads": draw(size), "head_dim": draw(size), "qkv_bias": draw(flag), "output_gate": draw(flag)}
         shape["qk_norm"] = draw(st.sampled_from(["none", "head", "full"]))
     if draw(flag):
         experts = draw(st.integers(2, 64))
         mixture = {"experts": experts, "top_k": draw(st.integers(1, experts)), "ffn": draw(size)}
         mixture |= {"shared_ffn": draw(st.integers(0, 64)), "every": draw(st.integers(1, 4))}
         shape["experts"] = mixture | {"first_dense": draw(st.integers(0, 4))}
-    if draw(flag):
-        shape |= {"window": draw(size), "full_attention_every": draw(st.integers(1, 6))}
+        shape["shared_gate"] = mixture["shared_ffn"] > 0 and draw(flag)
+    others = draw(st.sampled_from(["full", "window", "linear"]))
+    if others != "full":
+        shape |= {others: draw(size if others == "window" else linear_shapes())}
+        shape["full_attention_every"] = draw(st.integers(1, 6))
     shape |= {"layers": draw(st.integers(1, 12)), "norms": draw(st.integers(2, 4)), "context": 8, "schema": 1}
     shape |= {"ffn_matrices": draw(st.sampled_from([2, 3])), "native": "bf16", "name": "any", "title": "any"}
     shape |= {"source": "none", "date": "2026", "confidence": "assumed"}
@@ -168,6 +199,18 @@ def test_glm_5_with_its_indexer_has_the_printed_total() -> None:
     glm = catalogue("glm-5")
     indexer = 2048 * 32 * 128 + glm.hidden * 128 + 2 * 128 + glm.hidden * 32
     assert rounded(glm.total_params + len(glm.layers) * indexer, "744B") == "744B"
+
+
+def test_qwen_with_its_vision_tower_and_prediction_layer_is_the_released_checkpoint() -> None:
+    """The hub shows 403.4B; the tower has 27 blocks of 1152, FFN 4304, patches of 3 x 2 x 16 x 16, 2304 positions."""
+    qwen = catalogue("qwen3.5-397b-a17b")
+    block = 4 * (1152 + 1) * 1152 + (2 * 1152 * 4304 + 4304 + 1152) + 4 * 1152
+    merger = 2 * 1152 + (4608 + 1) * 4608 + (4608 + 1) * qwen.hidden
+    tower = 27 * block + (3 * 2 * 16 * 16 + 1) * 1152 + 2304 * 1152 + merger
+    prediction = qwen.layers[3].weights(512) + 2 * qwen.hidden**2 + 3 * qwen.hidden
+    assert rounded(qwen.total_params, "396.35B") == "396.35B"
+    assert rounded(qwen.total_params + tower, "397B") == "397B"
+    assert rounded(qwen.total_params + tower + prediction, "403.4B") == "403.4B"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -239,6 +282,52 @@ def test_windowed_layers(name: str, full: range, window: int | None) -> None:
         assert layer.window == (None if index in full else window)
 
 
+def test_linear_layers_keep_a_state_and_no_cache() -> None:
+    for index, layer in enumerate(catalogue("qwen3.5-397b-a17b").layers):
+        full = index % 4 == 3
+        assert (layer.kv_elements, layer.state_bytes > 0) == (2 * 2 * 256 if full else 0, not full)
+        assert (layer.attention_flop > 0, layer.vector_flop_per_context > 0, layer.window) == (full, full, None)
+
+
+@pytest.mark.parametrize(("state", "page"), [("fp32", 4.27e6), ("bf16", 2.17e6)])
+def test_state_of_a_layer_is_the_page_that_an_engine_allots(state: str, page: float) -> None:
+    """MB of a page that vllm-project/tpu-inference pull request 2482 prints for this model."""
+    qwen = record("qwen3.5-397b-a17b")
+    assert qwen.linear
+    shape = qwen.linear.model_copy(update={"state": state})
+    layer = model(qwen.model_copy(update={"linear": shape})).layers[0]
+    assert layer.state_bytes == pytest.approx(page, rel=0.002)
+    assert layer.state_bytes == 64 * 128 * 128 * (4 if state == "fp32" else 2) + 3 * (2 * 16 + 64) * 128 * 2
+
+
+@repeatable
+@given(records())
+def test_only_linear_layers_have_a_state(any_record: ModelRecord) -> None:
+    built = model(any_record)
+    assert {i for i, layer in enumerate(built.layers) if layer.state_bytes} == linear_layers(any_record)
+    assert {i for i, layer in enumerate(built.layers) if not layer.kv_elements} == linear_layers(any_record)
+    assert built.state_bytes == sum(layer.state_bytes for layer in built.layers)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"experts": {"shared_ffn": 0}}, "shared_gate has no meaning without"),
+    ({"linear": {"value_heads": 40}}, "value_heads must be a multiple of"),
+])  # fmt: skip
+def test_a_linear_model_ignores_no_option(changes: dict[str, dict[str, object]], message: str) -> None:
+    shape = record("qwen3.5-397b-a17b").model_dump(by_alias=True, exclude_none=True)
+    for table, keys in changes.items():
+        shape[table] |= keys
+    with pytest.raises(ValueError, match=f"qwen3.5-397b-a17b: .*{message}"):
+        model(ModelRecord.model_validate(shape))
+
+
+@pytest.mark.parametrize("changes", [{"window": 8}, {"linear": None}, {"full_attention_every": None}])
+def test_layers_without_full_attention_are_of_one_kind(changes: dict[str, object]) -> None:
+    shape = record("qwen3.5-397b-a17b").model_dump(by_alias=True, exclude_none=True)
+    with pytest.raises(ValueError, match="full_attention_every goes together with either window or linear"):
+        ModelRecord.model_validate(shape | changes)
+
+
 def test_window_bounds_what_a_layer_sees() -> None:
     local, whole = catalogue("gpt-oss-20b").layers[:2]
     assert [local.seen(tokens) for tokens in (127, 128, 129)] == [127, 128, 128]
@@ -258,6 +347,16 @@ def test_work_of_a_latent_attention_layer() -> None:
     assert layer.attention_flop == 2 * 128 * 576 + 2 * 128 * 512
     assert layer.vector_flop == 10 * 7168 + 5 * (8 * 2048 + 2048) + 6 * rotated + 4 * inner_norms
     assert layer.kv_sharded == 0
+
+
+def test_work_of_a_linear_layer() -> None:
+    linear, full = catalogue("qwen3.5-397b-a17b").layers[2:4]
+    queries_and_keys, values = 2 * 16 * 128, 64 * 128
+    outside = 10 * 4096 + 5 * (10 * 1024 + 1024)
+    state = 7 * 64 * 128 * 128
+    assert linear.vector_flop == outside + state + 8 * (queries_and_keys + values) + 5 * values + 5 * 2 * 64
+    assert full.vector_flop == outside + (6 + 4) * (32 + 2) * 256 + 5 * 32 * 256
+    assert full.attention_flop == 4 * 32 * 256
 
 
 def test_a_tied_embedding_is_stored_once_and_read_as_head() -> None:
@@ -297,7 +396,7 @@ def test_a_dense_layer_needs_its_width() -> None:
         model(record("deepseek-v3").model_copy(update={"dense_ffn": None}))
 
 
-@pytest.mark.parametrize("option", [{"qkv_bias": True}, {"qk_norm": "head"}])
+@pytest.mark.parametrize("option", [{"qkv_bias": True}, {"qk_norm": "head"}, {"output_gate": True}])
 def test_latent_attention_ignores_no_option(option: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="deepseek-v3: qkv_bias and qk_norm"):
         model(record("deepseek-v3").model_copy(update=option))

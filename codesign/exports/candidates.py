@@ -10,11 +10,11 @@ from io import StringIO
 import numpy as np
 
 from codesign.prepared import Prepared
-from codesign.queries.best_system_answer import objective_si, objective_unit
+from codesign.queries.best_system_answer import objective_si, objective_unit, weights
 from formulations import best_system_bounds
 
-HEADER = ("column", "chip", "memory", "stacks", "tensor", "pipeline", "expert", "weights", "kv", "replicas", "batch",
-          "users", "value", "bound", "unit", "removed")  # fmt: skip
+HEADER = ("column", "chip", "memory", "stacks", "tensor", "data", "pipeline", "expert", "weights", "kv", "replicas",
+          "batch", "users", "value", "bound", "unit", "removed")  # fmt: skip
 
 
 def candidates(p: Prepared, *, removal: bool = True) -> str:
@@ -33,9 +33,9 @@ def candidates(p: Prepared, *, removal: bool = True) -> str:
         batch, bound = int(data.true_batch[i]), objective_si(p.query, float(sweep.bound[i]))
         reason = "" if i in kept or best is None else f"bound cannot beat {objective_si(p.query, best[1])!r}"
         writer.writerow((
-            int(data.instance.columns[i]), chip.name, chip.memory, chip.stacks or "", layout.tensor, layout.pipeline,
-            layout.expert, layout.weights, layout.kv, int(data.instance.most_replicas[i]), batch,
-            batch * layout.pipeline, repr(objective_si(p.query, float(data.true_value[i]))), repr(bound),
+            int(data.instance.columns[i]), chip.name, chip.memory, chip.stacks or "", layout.tensor,
+            getattr(layout, "data", 1), layout.pipeline, layout.expert, weights(layout), layout.kv,
+            int(data.instance.most_replicas[i]), batch, batch * layout.pipeline, repr(objective_si(p.query, float(data.true_value[i]))), repr(bound),
             objective_unit(p.query), reason,
         ))  # fmt: skip
     return out.getvalue()

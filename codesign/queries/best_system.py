@@ -9,11 +9,14 @@ from codesign.answer import Answer
 from codesign.audit import Enumerated, System
 from codesign.catalog import Catalog, unknown
 from codesign.errors import AuditError, DataError, SolverError
-from codesign.layouts import MOST_TENSOR, Space, enumerate_space
+from codesign.layouts import MOST_TENSOR, enumerate_space
+from codesign.mode import settled
 from codesign.prepared import Prepared, Solved
 from codesign.queries import best_system_answer as words
 from codesign.query import Query
 from codesign.records import ModelRecord
+from codesign.serving_space import enumerate_serving
+from codesign.spaces import AnySpace
 from codesign.supply import Supply
 from formulations import best_system, highs
 from formulations.outcome import Outcome, Status
@@ -25,21 +28,23 @@ def prepare(catalog: Catalog, query: Query) -> Prepared:
     """Domain -> numbers. Raises DataError for names that do not exist, UnboundedError without a limit."""
     if query.model not in catalog.records["models"]:
         raise DataError(unknown("--model (model)", query.model, list(catalog.records["models"])))
+    query = settled(catalog, query)
     offered = supply.supply(catalog, query)
     space = _space(catalog, query, offered)
     servers = columns.servers_of(space, offered.offers)
     return Prepared(query, catalog, offered, space, servers, columns.columns_of(query, space, servers))
 
 
-def _space(catalog: Catalog, query: Query, offered: Supply) -> Space:
+def _space(catalog: Catalog, query: Query, offered: Supply) -> AnySpace:
+    model = workload.model(catalog.get(ModelRecord, query.model))
+    chips = [offer.chip for offer in offered.offers]
+    most_chips = float(query.limits.chips or float("inf"))
+    if offered.achieved is not None:
+        return enumerate_serving(model, chips, query, offered.achieved, most_chips=most_chips)
     return enumerate_space(
-        workload.model(catalog.get(ModelRecord, query.model)),
-        [offer.chip for offer in offered.offers],
-        [(weights, query.kv(weights)) for weights in query.precision],
-        query.context,
-        most_tensor=min(query.limits.tensor or MOST_TENSOR, MOST_TENSOR),
-        most_chips=float(query.limits.chips or float("inf")),
-    )
+        model, chips, [(weights, query.kv(weights)) for weights in query.precision], query.context,
+        most_tensor=min(query.limits.tensor or MOST_TENSOR, MOST_TENSOR), most_chips=most_chips,
+    )  # fmt: skip
 
 
 def solve(p: Prepared, *, removal: bool = True, clock: Callable[[], float] = time.perf_counter) -> Solved:
@@ -93,7 +98,7 @@ def prepare_and_solve(catalog: Catalog, query: Query, *, removal: bool = True, e
     if solved.outcome.status is Status.INFEASIBLE or best is None:
         return Result(_without(p, solved, seconds), p, solved)
     system, audited = _audited(p, best[0])
-    every = audit.enumerate_all(query, p.space, p.servers) if enumerate_all else None
+    every = audit.enumerate_all(p.query, p.space, p.servers) if enumerate_all else None
     _agreed(p, solved, audited.value, every)
     seconds["audit"] = time.perf_counter() - ended
     return Result(words.answer(p, solved, system, audited, every, seconds), p, solved)

@@ -22,16 +22,17 @@ from codesign.answer import (
 from codesign.audit import Audited, Enumerated, System, servers_for
 from codesign.catalog import split_path
 from codesign.columns import most_replicas
-from codesign.layouts import REASONS
 from codesign.performance import Layout
 from codesign.prepared import Prepared, Solved
 from codesign.query import Query
-from codesign.records import ModelRecord, numbers
+from codesign.records import AchievedRecord, ModelRecord, numbers
+from codesign.serving import BLOCK, Deployment
+from codesign.serving_space import MOST_RUNNING
 from formulations.outcome import Status
 
 LIMIT_UNITS = {
     "budget": "USD", "hourly": "USD/h", "power": "W", "chips": "chips", "racks": "racks", "replicas": "replicas",
-    "tensor": "chips", "user_speed": "tokens/s", "users": "users", "memory": "B",
+    "tensor": "chips", "user_speed": "tokens/s", "users": "users", "memory": "B", "ttft": "s",
 }  # fmt: skip
 DOUBTFUL = ("unverified", "assumed", "announced")
 
@@ -68,10 +69,15 @@ def objective_unit(query: Query) -> str:
     }[query.maximize]  # fmt: skip
 
 
-def layout_name(layout: Layout) -> str:
+def layout_name(layout: Layout | Deployment) -> str:
     """ "TP8 PP2 EP1 fp8": how people write a layout."""
+    data = f" DP{layout.data}" if isinstance(layout, Deployment) and layout.data > 1 else ""
     expert = f" EP{layout.expert}" if layout.expert > 1 else ""
-    return f"TP{layout.tensor} PP{layout.pipeline}{expert} {layout.weights}"
+    return f"TP{layout.tensor}{data} PP{layout.pipeline}{expert} {weights(layout)}"
+
+
+def weights(layout: Layout | Deployment) -> str:
+    return layout.precision if isinstance(layout, Deployment) else layout.weights
 
 
 def answer(
@@ -84,7 +90,7 @@ def answer(
         status = "feasible"
     inputs = _inputs(p, system)
     return Answer(
-        status=status, mode=p.query.mode, query=_query(p.query), system=_system(system, a),
+        status=status, mode=p.query.mode or "", query=_query(p.query), system=_system(system, a),
         performance=_performance(p.query, system, a), money=_money(p, system, a), limits=_limits(system, a),
         proof=proof, others=_others(p, a.value), left_out=_left_out(p), inputs=inputs,
         unverified=tuple(f"{i.path} = {i.value} ({i.confidence})" for i in inputs if i.confidence in DOUBTFUL),
@@ -101,7 +107,7 @@ def infeasible(p: Prepared, cures: list[CurePart], seconds: dict[str, float]) ->
     else:
         way = "no single limit: at least two of them must give"
     return Answer(
-        status="infeasible", mode=p.query.mode, query=_query(p.query), left_out=_left_out(p), in_the_way=way,
+        status="infeasible", mode=p.query.mode or "", query=_query(p.query), left_out=_left_out(p), in_the_way=way,
         cures=tuple(cures), assumptions=_assumptions(p), **_provenance(p, None),
     )  # fmt: skip
 
@@ -115,7 +121,8 @@ def _left_out(p: Prepared) -> dict[str, str]:
 
 
 def _provenance(p: Prepared, system: System | None) -> dict[str, Any]:
-    paths = [f"models.{p.query.model}", "prices.default", *(system.offer.chip.paths if system else ())]
+    fitted = [] if p.supply.achieved is None else ["achieved.default"]
+    paths = [f"models.{p.query.model}", "prices.default", *fitted, *(system.offer.chip.paths if system else ())]
     return {
         "catalogue": p.catalog.digest(),
         "hashes": {path: p.catalog.hashes[path] for path in paths},
@@ -135,27 +142,31 @@ def _system(s: System, a: Audited) -> SystemPart:
     return SystemPart(
         chip=chip.name, title=chip.title, vendor=chip.vendor, composed=chip.die is not None, memory=chip.memory,
         memory_family=chip.family, stacks=chip.stacks, tensor=layout.tensor, pipeline=layout.pipeline,
-        expert=layout.expert, weights=layout.weights, kv=layout.kv, chips_per_replica=layout.chips,
+        expert=layout.expert, data=getattr(layout, "data", 1), weights=weights(layout), kv=layout.kv,
+        chips_per_replica=layout.chips,
         replicas=s.replicas, batch=s.batch, users_per_replica=layout.pipeline * s.batch, servers=a.servers,
         servers_bought=a.servers_bought, chips_bought=a.chips_bought, racks=a.racks,
     )  # fmt: skip
 
 
 def _performance(query: Query, s: System, a: Audited) -> PerformancePart:
-    shares = a.time.shares()
+    shares = dict(a.time.busy)
     return PerformancePart(
-        step_s=a.time.step_s, user_speed=a.user_speed, users=a.users, throughput=a.throughput, shares=shares,
-        limiting=max(shares, key=lambda name: shares[name]), batch_limited_by=_batch_limit(query, s, a),
-        memory_bytes=a.memory_bytes, usable_bytes=float(s.offer.chip.usable_bytes or 0.0), room=a.room,
+        step_s=a.time.step_s, step_band_s=a.time.band_s, ttft_s=a.time.ttft_s, user_speed=a.user_speed, users=a.users,
+        throughput=a.throughput, shares=shares, limiting=max(shares, key=lambda name: shares[name]),
+        batch_limited_by=_batch_limit(query, s, a), memory_bytes=a.time.memory_bytes,
+        usable_bytes=a.time.memory_limit, room=a.time.room,
     )  # fmt: skip
 
 
 def _batch_limit(query: Query, s: System, a: Audited) -> str:
     if query.maximize in ("user-speed", "cost"):
         return "users asked for" if query.limits.users else "one user is fastest"
-    if s.batch >= a.room:
-        return "memory capacity"
-    return "user speed" if query.limits.user_speed is not None else "the objective"
+    if s.batch >= a.time.room:
+        full = a.time.memory_bytes * (1 + 1 / max(s.batch, 1)) < a.time.memory_limit
+        return "users that an engine runs at once" if full and query.mode == "achieved" else "memory capacity"
+    return " or ".join(name for name, limit in (("user speed", query.limits.user_speed), ("time to first token",
+                       query.limits.ttft)) if limit is not None) or "the objective"  # fmt: skip
 
 
 def _money(p: Prepared, s: System, a: Audited) -> MoneyPart:
@@ -174,7 +185,7 @@ def _money(p: Prepared, s: System, a: Audited) -> MoneyPart:
 def _limits(s: System, a: Audited) -> tuple[LimitPart, ...]:
     """A shared limit binds where the next replicas that fill whole servers would break it; speed and memory
     where one more user of a stage would."""
-    holds = max(1, s.offer.bill.chips // s.layout.tensor)
+    holds = max(1, s.offer.bill.chips // s.layout.stage_chips)
     period = holds // math.gcd(holds, s.layout.pipeline)
     larger = servers_for(s.offer, s.layout, s.replicas + period) + a.servers_bought - a.servers
     parts = []
@@ -183,11 +194,11 @@ def _limits(s: System, a: Audited) -> tuple[LimitPart, ...]:
         if name in ("budget", "hourly", "power", "chips", "racks"):
             binding = used * larger / a.servers_bought > allowed
         elif name == "user_speed":
-            binding = used < allowed * (1 + 1.0 / max(s.batch, 1)) and s.batch < a.room
+            binding = used < allowed * (1 + 1.0 / max(s.batch, 1)) and s.batch < a.time.room
         elif name == "users":
             binding = used - s.layout.pipeline * s.replicas < allowed
-        elif name == "memory":
-            binding = s.batch >= a.room
+        elif name in ("memory", "ttft"):
+            binding = s.batch >= a.time.room if name == "memory" else used * (1 + 1.0 / max(s.batch, 1)) > allowed
         else:
             binding = used >= allowed
         parts.append(LimitPart(name=name, used=used, allowed=allowed, unit=LIMIT_UNITS[name], binding=binding))
@@ -210,8 +221,8 @@ def _proof(p: Prepared, solved: Solved, a: Audited, every: Enumerated | None, se
 
 
 def _impossible(p: Prepared, feasible: int) -> dict[str, int]:
-    by_code = np.bincount(p.space.reason, minlength=len(REASONS))
-    counts = Counter({REASONS[code]: int(n) for code, n in enumerate(by_code) if code})
+    by_code = np.bincount(p.space.reason, minlength=len(p.space.reasons))
+    counts = Counter({p.space.reasons[code]: int(n) for code, n in enumerate(by_code) if code})
     can_run = p.space.reason == 0
     poor = can_run & (most_replicas(p.query, p.space, p.servers) < 1)
     counts["one replica exceeds a limit"] = int(poor.sum())
@@ -264,9 +275,7 @@ def _inputs(p: Prepared, s: System) -> tuple[InputPart, ...]:
 def _assumptions(p: Prepared) -> tuple[str, ...]:
     q = p.query
     said = [
-        "mode limit: peak rates, ideal overlap, the study's collective latencies (arXiv 2507.14397): "
-        "no system does better",
-        "decode only, every user at the full context; prefill, activations and runtime memory are not counted",
+        *(_limit_said() if p.supply.achieved is None else achieved_said(q, p.supply.achieved)),
         f"prices: {q.basis}, {'as sold' if q.price_basis == 'sold' else 'at manufacturing cost'}; "
         + ("capital is chips, servers, network and facility" if q.basis == "buy" else "a chip-hour is all-in"),
         "power is provisioned IT power; whole servers are bought",
@@ -277,6 +286,36 @@ def _assumptions(p: Prepared) -> tuple[str, ...]:
     if q.spare_servers:
         said.append(f"{q.spare_servers} spare servers are bought and kept idle")
     return tuple(said)
+
+
+def _limit_said() -> list[str]:
+    return [
+        "mode limit: peak rates, ideal overlap, the study's collective latencies (arXiv 2507.14397): "
+        "no system does better",
+        "decode only, every user at the full context; prefill, activations and runtime memory are not counted",
+    ]
+
+
+def achieved_said(q: Query, record: AchievedRecord) -> list[str]:
+    """What mode achieved takes for granted."""
+    wrong = record.fit.errors.get("chip") or next(iter(record.fit.errors.values()), None)
+    error = "" if wrong is None else f", {wrong['tpot_median']:.0%} median error on a chip left out"
+    where = {
+        "aggregated": "prompts are computed in the same steps; a user asks again when an answer has ended",
+        "decode": "prompts are computed elsewhere, at no cost here",
+        "disaggregated": "prompts are computed in a pool of their own",
+    }[q.phases]
+    said = [
+        f"mode achieved: {q.serving.engine or 'vllm'}, constants fitted to {record.fit.runs:,} measured runs{error}",
+        f"{q.input:,} tokens in, {q.output:,} out; {where}",
+        "memory: 90 % of the chip's, less weights, activations and 2 GB for the runtime; caches in blocks of "
+        f"{BLOCK} tokens at full length; at most {MOST_RUNNING:,} users at once in an attention group",
+    ]
+    if q.phases == "aggregated":
+        said.append("time to first token is the mean over requests of users that ask again at once, waits included")
+    if q.serving.draft:
+        said.append(f"{q.serving.draft} tokens drafted a step, {q.serving.acceptance or 1.0:g} kept on average")
+    return said
 
 
 def _repayment(p: Prepared) -> str:

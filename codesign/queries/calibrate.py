@@ -1,6 +1,7 @@
 """Which achieved-rate constants explain these measured runs, and how wrong are they on runs left out?"""
 
 import hashlib
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def _content(record: AchievedRecord, constants: Any, table: Path, runs: list[Run
         "family": {k: rounded(v) for k, v in constants.family.items()}, "release": rounded(constants.release),
         "first_token": rounded(constants.first), "first_token_engine": rounded(constants.first_engine),
         "first_token_release": rounded(constants.first_release), "band": _bands(splits, runs, data),
-        "fit": {"date": today, "runs": len(runs), "table": table.name,
+        "fit": {"date": today, "runs": len(runs),
+                "chips": dict(sorted(Counter(run.chip for run in runs).items())), "table": table.name,
                 "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "errors": errors},
     }  # fmt: skip
 

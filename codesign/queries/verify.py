@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from codesign import audit
-from codesign.answer import Answer
+from codesign.answer import Answer, SystemPart
 from codesign.audit import AGREE, System
 from codesign.catalog import Catalog, faults_of, load
 from codesign.errors import AuditError, DataError
@@ -17,6 +17,7 @@ from codesign.prepared import Prepared
 from codesign.queries.best_system import prepare
 from codesign.queries.best_system_answer import better, direction, objective_si
 from codesign.query import Query
+from codesign.serving import Deployment
 from formulations import best_system_bounds
 
 
@@ -52,7 +53,7 @@ def verify_answer(path: Path, own: Path | None) -> Report:
     catalog = load(own, query.assumptions())
     changed = _changes(answer, catalog)
     p = prepare(catalog, query)
-    every = audit.enumerate_all(query, p.space, p.servers)
+    every = audit.enumerate_all(p.query, p.space, p.servers)
     faults, audited = _system_faults(answer, p)
     recorded = None if answer.proof is None else answer.proof.value
     if answer.status == "infeasible" and every.value is not None:
@@ -121,7 +122,7 @@ def _system_faults(answer: Answer, p: Prepared) -> tuple[list[str], float | None
     offer = next((o for o in p.supply.offers if o.chip.name == s.chip), None)
     if offer is None:
         return [f"{s.chip} is not on offer any more"], None
-    layout = Layout(s.tensor, s.pipeline, s.expert, s.weights, s.kv)
+    layout = _layout(s, p.query)
     if not _in_space(s.chip, layout, p):
         named = f"tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, {s.weights}"
         return [f"{named} is no layout that {s.chip} can run"], None
@@ -140,7 +141,15 @@ def _system_faults(answer: Answer, p: Prepared) -> tuple[list[str], float | None
     return faults, audited.value
 
 
-def _in_space(chip: str, layout: Layout, p: Prepared) -> bool:
+def _layout(s: SystemPart, query: Query) -> Layout | Deployment:
+    if query.mode == "limit":
+        return Layout(s.tensor, s.pipeline, s.expert, s.weights, s.kv)
+    q = query.serving
+    return Deployment(s.tensor, s.data, s.pipeline, s.expert, s.weights, s.kv, q.draft or 0, q.acceptance or 1.0,
+                      q.chunk)  # fmt: skip
+
+
+def _in_space(chip: str, layout: Layout | Deployment, p: Prepared) -> bool:
     space = p.space
     same = (space.tensor == layout.tensor) & (space.pipeline == layout.pipeline) & (space.experts == layout.expert)
     at = (same & (space.reason == 0)).nonzero()[0].tolist()
@@ -149,7 +158,7 @@ def _in_space(chip: str, layout: Layout, p: Prepared) -> bool:
 
 _RECORDED = {
     "system": ("servers", "servers_bought", "chips_bought", "racks"),
-    "performance": ("user_speed", "users", "throughput", "memory_bytes", "room"),
+    "performance": ("user_speed", "users", "throughput"),
     "money": ("capital_usd", "hourly_usd", "usd_per_mtok", "power_w"),
 }
 
@@ -161,7 +170,8 @@ def _record_faults(answer: Answer, audited: audit.Audited) -> list[str]:
         for part, names in _RECORDED.items() if getattr(answer, part) is not None for name in names
     ]  # fmt: skip
     if answer.performance is not None:
-        pairs.append(("performance.step_s", answer.performance.step_s, audited.time.step_s))
+        pairs += [(f"performance.{name}", getattr(answer.performance, name), getattr(audited.time, name))
+                  for name in ("step_s", "ttft_s", "memory_bytes", "room")]  # fmt: skip
     for limit in answer.limits:
         pairs.append((f"limits.{limit.name}.used", limit.used, audited.used.get(limit.name)))
         pairs.append((f"limits.{limit.name}.allowed", limit.allowed, audited.allowed.get(limit.name)))

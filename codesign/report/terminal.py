@@ -37,7 +37,7 @@ def _question(answer: Answer) -> str:
     """What was asked, with every limit in force: a file's or the built-in query's too."""
     q = answer.query
     limits = [f"{name.replace('_', ' ')} {_written(value)}" for name, value in q.get("limits", {}).items()]
-    said = [f"{q['model']} in {', '.join(q['precision'])}", f"{q['context']:,} tokens of context",
+    said = [f"mode {answer.mode}", f"{q['model']} in {', '.join(q['precision'])}", f"{q['context']:,} tokens of context",
             f"maximise {q['maximize']}" if q["maximize"] != "cost" else "minimise cost"]  # fmt: skip
     return "Asked: " + ", ".join(said) + "; limits: " + (", ".join(limits) or "none")
 
@@ -53,7 +53,8 @@ def _written(value: str | int) -> str:
 def _headline(s: SystemPart, status: str) -> str:
     proven = "" if status == "optimal" else " (best found; not proven in the time given)"
     replicas = _count(s.replicas, "replica")
-    return f"{s.chips_bought} x {s.title}, {s.memory.upper()}: {replicas} of TP{s.tensor} PP{s.pipeline}{proven}"
+    data = f" DP{s.data}" if s.data > 1 else ""
+    return f"{s.chips_bought} x {s.title}, {s.memory.upper()}: {replicas} of TP{s.tensor}{data} PP{s.pipeline}{proven}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -76,24 +77,34 @@ def _system(s: SystemPart, p: PerformancePart, m: MoneyPart) -> Table:
         capital = f"{show(m.capital_usd, 'USD')}{_parts(m.capital, 'USD')}"
     held = f"{show(p.memory_bytes, 'B')} of {show(p.usable_bytes, 'B')}"
     chips = _count(s.chips_per_replica, "chip")
+    data = "" if s.data == 1 else f" x data {s.data}"
     power = "unknown" if m.power_w is None or m.facility_w is None else (
         f"{show(m.power_w, 'W')} IT provisioned, {show(m.facility_w, 'W')} at the meter")  # fmt: skip
     shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(p.shares.items(), key=lambda x: -x[1]))
     return _pairs([
         ("chip", f"{s.chip}{made}"),
         ("memory", f"{s.memory}{stacks}; {held} used on the fullest chip"),
-        ("layout", f"{chips} a replica: tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, "
+        ("layout", f"{chips} a replica: tensor {s.tensor}{data} x pipeline {s.pipeline}, expert {s.expert}, "
                    f"weights {s.weights}, KV {s.kv}"),
         ("replicas", f"{s.replicas:,} on {_count(s.servers_bought, 'server')} "
                      f"({_count(s.chips_bought, 'chip')}, {_count(s.racks, 'rack')}){spare}"),
         ("users", f"{p.users:,} at once, {s.users_per_replica:,} a replica; batch limited by {p.batch_limited_by}"),
         ("speed", f"{p.user_speed:,.1f} tokens/s a user, {p.throughput:,.0f} tokens/s in total"),
-        ("step", f"{show(p.step_s, 's')}, limited by {p.limiting} (busy: {shares})"),
+        *_steps(p, shares),
         ("capital", capital),
         ("running", f"{show(m.hourly_usd, 'USD/h')}{_parts(m.hourly, 'USD/h')}"),
         ("tokens", f"${m.usd_per_mtok:,.4g} per million at {m.utilisation:.0%} utilisation"),
         ("power", power),
     ])  # fmt: skip
+
+
+def _steps(p: PerformancePart, shares: str) -> list[tuple[str, str]]:
+    if p.step_band_s is None:
+        return [("step", f"{show(p.step_s, 's')}, limited by {p.limiting} (busy: {shares})")]
+    low, high = p.step_band_s
+    rows = [("each token", f"{show(p.step_s, 's')} on average; 80 % of runs within {show(low, 's')} to {show(high, 's')}"),
+            ("made of", shares)]  # fmt: skip
+    return rows if p.ttft_s is None else [("first token", f"{show(p.ttft_s, 's')} on average, waits included"), *rows]
 
 
 def _parts(parts: dict[str, float], unit: str) -> str:
