@@ -16,6 +16,7 @@ from codesign.columns import Servers, limits_of
 from codesign.cost import dollars_per_mtok
 from codesign.errors import AuditError
 from codesign.hardware import Chip
+from codesign.layouts import meets
 from codesign.performance import Layout
 from codesign.prediction import Asked
 from codesign.query import Query
@@ -273,12 +274,13 @@ def _values(query: Query, space: AnySpace, at: Any, batch: Any, offsets: Any, si
     users = space.pipeline[at] * batch
     need = np.ones(len(at)) if query.limits.users is None else np.ceil(query.limits.users / users)
     fits = need <= sizes
-    fits &= space.within(batch, query.limits, at)
+    step, cycle, first = space.times(batch, at)
+    fits &= meets(query.limits, step, first)
     fill = flat[offsets + np.where(fits, need, 1).astype(np.int64) - 1]
     if query.maximize == "cost":
         value = fill
     elif query.maximize == "user-speed":
-        value = space.step_s(batch, at)
+        value = step
     else:
-        value = fill * users / space.cycle_s(batch, at)
+        value = fill * users / cycle
     return np.where(fits, value, np.nan)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -17,13 +17,15 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from codesign.collective_table import MeasuredTable, read_table
 from codesign.errors import DataError
 from codesign.facts import Fact
-from codesign.records import KINDS, Record, SourceRecord, numbers
+from codesign.records import KINDS, LinkRecord, Record, SourceRecord, numbers
 
 R = TypeVar("R", bound=Record)
 Raw = dict[str, Any]
 Tree = dict[str, dict[str, tuple[str, Raw]]]  # folder -> name -> (file for messages, table)
+COLLECTIVES = "collectives.csv"  # in a user's folder: measured times in place of fitted curves
 ALIASES = {"memories": "memory", "chip": "chips", "model": "models", "link": "links", "server": "servers"}
 
 
@@ -35,6 +37,7 @@ class Catalog:
     sources: Mapping[str, SourceRecord]
     hashes: Mapping[str, str]                      # "chips.h100-sxm" -> sha256 of its content
     assumed: Mapping[str, str] = field(default_factory=dict)  # path -> the user's value
+    collectives: MeasuredTable | None = None     # the user's own, in place of the links' fitted curves
 
     def get(self, kind: type[R], name: str) -> R:
         """The record of `kind` called `name`; DataError lists near names where there is none."""
@@ -94,6 +97,7 @@ def split_path(path: str, folders: Mapping[str, Mapping[str, Any]]) -> tuple[str
 def load(own: Path | None = None, assume: Mapping[str, str | float] | None = None) -> Catalog:
     """Read and check our catalogue, the user's folder `own` over it, and `assume` (path -> value).
 
+    A file collectives.csv in `own` holds measured collectives (see `collective_table`).
     Raises DataError with every fault of every file.
     """
     raw, sources = _read_tree(files("instances"), "")
@@ -107,7 +111,11 @@ def load(own: Path | None = None, assume: Mapping[str, str | float] | None = Non
         sources |= more_sources
     for path, value in (assume or {}).items():
         _assume(raw, path, value)
-    return _checked(raw, sources, dict(assume or {}))
+    checked = _checked(raw, sources, dict(assume or {}))
+    if own is None or not (own / COLLECTIVES).is_file():
+        return checked
+    table = read_table(own / COLLECTIVES, checked.records["links"])
+    return replace(checked, collectives=table, hashes={**checked.hashes, COLLECTIVES: table.sha256})
 
 
 def _check_folder(own: Path) -> None:
@@ -115,9 +123,10 @@ def _check_folder(own: Path) -> None:
     for alias, folder in ALIASES.items():
         if alias not in KINDS and (own / alias).is_dir():
             raise DataError(f"--catalog {own}: folder {alias!r} must be called {folder!r}")
-    if not (own / "sources.toml").is_file() and not any((own / folder).is_dir() for folder in KINDS):
+    if not any((own / name).exists() for name in ("sources.toml", COLLECTIVES, *KINDS)):
         known = ", ".join(KINDS)
-        raise DataError(f"--catalog {own}: holds no catalogue; expected sources.toml or a folder of {known}")
+        wanted = f"sources.toml, {COLLECTIVES} or a folder of {known}"
+        raise DataError(f"--catalog {own}: holds no catalogue; expected {wanted}")
 
 
 def builtin_query(name: str) -> str:
@@ -270,6 +279,8 @@ def _source_faults(record: Record, where: str, sources: Mapping[str, SourceRecor
     keys = [(path, fact.source) for path, fact in numbers(record)]
     keys += [(f"{path}.others", other.source) for path, fact in numbers(record) for other in fact.others]
     keys += [("source", record.source)] if hasattr(record, "source") else []
+    if isinstance(record, LinkRecord):
+        keys += [(f"collectives.{i}", one.source) for i, one in enumerate(record.collectives)]
     return [
         f"{where}: {path}: source = {key!r} is not in sources.toml"
         for path, key in keys if key not in sources and key != "user"
@@ -286,6 +297,7 @@ _REFERENCES = {
         "connections.scale_up": "links", "connections.scale_out": "links",
     },
     "papers": {"model": "models"},
+    "links": {"like.link": "links"},
 }  # fmt: skip
 
 
@@ -296,7 +308,7 @@ def _reference_faults(records: Mapping[str, Mapping[str, Record]], raw: Mapping[
             for key, target in references.items():
                 value: Any = record
                 for part in key.split("."):
-                    value = getattr(value, part)
+                    value = getattr(value, part, None)
                 if value is not None and value not in records[target]:
                     faults.append(f"{raw[folder][name][0]}: {key}: " + unknown(target, value, list(records[target])))
     return faults

@@ -44,6 +44,13 @@ class Documents(StrEnum):
     answer = "answer"
 
 
+class Modes(StrEnum):
+    """Two ways to predict time, never mixed."""
+
+    achieved = "achieved"
+    limit = "limit"
+
+
 def written(help_text: str, name: str | None = None, metavar: str = "TEXT") -> Any:
     """A quantity as people write it, read later against its unit."""
     return typer.Option(*([name] if name else []), help=help_text, metavar=metavar, show_default=False)
@@ -182,17 +189,25 @@ def predict(
     kv_precision: Annotated[str | None, typer.Option(help="of the KV cache; as `best`")] = None,
     engine: Annotated[str, typer.Option(help="vllm, sglang or trtllm")] = "vllm",
     release: Annotated[str, typer.Option(help="the engine's release as measured, 'vllm 0.12.0'")] = "",
+    draft: Annotated[int, typer.Option(min=0, help="tokens drafted in a step (speculative, multi-token)")] = 0,
+    acceptance: Annotated[float, typer.Option(min=1, help="mean tokens that a step then yields")] = 1.0,
+    chunk: Annotated[float | None, typer.Option(min=1, help="prompt tokens in one step; as fitted")] = None,
+    mode: Annotated[Modes, typer.Option(help="achieved: what you will see; limit: what no system can beat")] =
+    Modes.achieved,
     catalog: Own = None,
     as_json: Json = False,
 ) -> None:
-    """How fast will this deployment be, with this engine, today? (mode achieved)"""
+    """How fast will this deployment be, with this engine, today?"""
+    from codesign.queries.predict import deployment, predict_limit
     from codesign.queries.predict import predict as ask
     from codesign.report.accuracy import prediction
-    from codesign.serving import Deployment
 
-    kv = kv_precision or ("bf16" if precision == "bf16" else "fp8")
-    found = ask(_load(catalog), model, chip, Deployment(tensor, data, pipeline, expert, precision, kv),
-                users=users, prompt=prompt, output=output, engine=engine, release=release)  # fmt: skip
+    replica = deployment(tensor, data, pipeline, expert, precision, kv_precision, draft, acceptance, chunk)
+    traffic = {"users": users, "prompt": prompt, "output": output}
+    if mode is Modes.limit:
+        found = predict_limit(_load(catalog), model, chip, replica, **traffic)
+    else:
+        found = ask(_load(catalog), model, chip, replica, **traffic, engine=engine, release=release)
     if as_json:
         print(found.model_dump_json(indent=2))
     else:

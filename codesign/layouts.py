@@ -72,11 +72,15 @@ class Space:
     def _moe(self) -> Layer | None:
         return next((layer for layer in self.model.layers if layer.experts), None)
 
+    def times(self, batch: Any, at: Any = slice(None)) -> tuple[Floats, Floats, Floats | None]:
+        """Step, cycle and time to first token (None: not timed in this mode) in seconds."""
+        step = self.step_s(batch, at)
+        return step, step, None
+
     def within(self, batch: Any, limits: Limits, at: Any = slice(None)) -> Any:
         """Whether users of the layouts `at` get what they must, with `batch` users in a stage."""
-        if limits.user_speed is None:
-            return np.ones(np.broadcast_shapes(np.shape(batch), np.shape(self.chip[at])), dtype=bool)
-        return self.step_s(batch, at) * limits.user_speed <= 1 + ROUNDING
+        step, _, first = self.times(batch, at)
+        return meets(limits, step, first)
 
     def ttft_s(self, batch: Any, at: Any = slice(None)) -> Floats:
         """No first token is timed in mode limit: ValueError."""
@@ -150,6 +154,16 @@ class Space:
         weights, kv = self.precisions[int(self.precision[position])]
         tensor, pipeline, expert = (int(x[position]) for x in (self.tensor, self.pipeline, self.experts))
         return Layout(tensor, pipeline, expert, weights, kv)
+
+
+def meets(limits: Limits, step_s: Floats, ttft_s: Floats | None) -> Any:
+    """Whether users with these times get what they must."""
+    fits = np.ones(len(step_s), dtype=bool)
+    if limits.user_speed is not None:
+        fits &= step_s * limits.user_speed <= 1 + ROUNDING
+    if limits.ttft is not None and ttft_s is not None:
+        fits &= ttft_s <= limits.ttft * (1 + ROUNDING)
+    return fits
 
 
 def tensor_degrees(model: Model, most: int = MOST_TENSOR) -> list[int]:

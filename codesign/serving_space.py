@@ -15,13 +15,12 @@ from codesign import achieved, serving
 from codesign.achieved import Rows
 from codesign.experts import busiest
 from codesign.hardware import Chip
-from codesign.layouts import Floats, Ints, tensor_degrees
+from codesign.layouts import Floats, Ints, meets, tensor_degrees
 from codesign.prediction import release_key
 from codesign.query import Limits, Query
 from codesign.records import AchievedRecord
 from codesign.serving import Coefficients, Deployment
 from codesign.workload import Model
-from formulations.best_system_bounds import ROUNDING
 
 MOST_STAGE = 128      # chips of a stage; a data degree may also fill the scale-up domain
 MOST_PIPELINE = 16
@@ -160,24 +159,29 @@ class ServingSpace:
         """Mean time to first token in seconds."""
         return achieved.ttft_s(*self._rows(batch, at))
 
-    def within(self, batch: Any, limits: Limits, at: Any = slice(None)) -> Any:
-        """Whether users of the deployments `at` get what they must, with `batch` users in a stage."""
-        rows, k = self._rows(batch, at)
-        fits = np.ones(len(rows.output), dtype=bool)
-        if limits.user_speed is not None:
-            fits &= achieved.tpot_s(rows, k) * limits.user_speed <= 1 + ROUNDING
-        if limits.ttft is not None and self.query.phases == "aggregated":
-            fits &= achieved.ttft_s(rows, k) <= limits.ttft * (1 + ROUNDING)
-        return fits
+    def times(self, batch: Any, at: Any = slice(None)) -> tuple[Floats, Floats, Floats | None]:
+        """Time per output token, cycle, and time to first token (None where prompts are computed elsewhere).
 
-    def cycle_s(self, batch: Any, at: Any = slice(None)) -> Floats:
-        """Seconds in which each user gets one token, the wait for the first shared out over the output.
-
-        A user asks again when an answer has ended. Where prompts are computed elsewhere it is a step.
+        The cycle is the time in which each user gets one token, the wait for the first shared out over the output: a
+        user asks again when an answer has ended. Where prompts are computed elsewhere it is a step.
         """
         rows, k = self._rows(batch, at)
         step = achieved.tpot_s(rows, k)
-        return step if self.query.phases != "aggregated" else cycle_s(step, achieved.ttft_s(rows, k), self.query.output)
+        if self.query.phases != "aggregated":
+            return step, step, None
+        first = achieved.ttft_s(rows, k)
+        return step, cycle_s(step, first, self.query.output), first
+
+    def within(self, batch: Any, limits: Limits, at: Any = slice(None)) -> Any:
+        """Whether users of the deployments `at` get what they must, with `batch` users in a stage."""
+        if limits.ttft is None:
+            return meets(limits, self.step_s(batch, at), None)
+        step, _, first = self.times(batch, at)
+        return meets(limits, step, first)
+
+    def cycle_s(self, batch: Any, at: Any = slice(None)) -> Floats:
+        """Seconds of a cycle (see `times`)."""
+        return self.times(batch, at)[1]
 
     def lines(self, at: Ints, least: Floats, most: Floats, objective: str) -> tuple[Floats, Floats, Floats, Floats]:
         """A line (s) under each cycle on least .. most, exact at the most; for speed and cost a constant."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codesign import cost, hardware
 from codesign.catalog import Catalog, unknown
+from codesign.collective_table import with_table
 from codesign.errors import DataError
 from codesign.facts import Fact
 from codesign.hardware import Chip, Collective, Die, Link, MemoryTechnology, Package, Process, Server
@@ -136,13 +137,18 @@ def chip(catalog: Catalog, record: ChipRecord) -> Chip:
     r, j = record, _joined(catalog, record.connections)
     paths = [f"chips.{r.name}", f"memory.{r.memory}"] + [f"links.{x.name}" for x in (j.scale_up, j.scale_out) if x]
     bought = None if r.server is None else server(catalog.get(ServerRecord, r.server))
-    return Chip(
+    return _measured(catalog, Chip(
         r.name, r.title, r.vendor, r.status, r.memory, catalog.get(MemoryRecord, r.memory).family, _whole(r.stacks),
         _si(r.raw_memory), _si(r.usable_memory), _si(r.bandwidth), _peaks(r.peak), _si(r.peak.vector), _si(r.power),
         j.scale_up, j.scale_up_bandwidth, j.domain, j.scale_out, j.scale_out_bandwidth, bought,
         _si(r.price), _si(r.manufacturing_cost), _si(r.hyperscaler), _si(r.rent), _whole(r.available),
         paths=tuple(paths + ([] if bought is None else [f"servers.{bought.name}"])),
-    )  # fmt: skip
+    ))  # fmt: skip
+
+
+def _measured(catalog: Catalog, one: Chip) -> Chip:
+    """The chip with the user's own collectives where there are some."""
+    return one if catalog.collectives is None else with_table(one, catalog.collectives)
 
 
 def die(catalog: Catalog, record: DieRecord) -> Die:
@@ -173,7 +179,8 @@ def composed(catalog: Catalog) -> Iterator[Chip]:
                 except ValueError as error:
                     raise DataError(f"dies/{base.name}.toml with processes/{p.name}.toml: {error}") from error
                 sold = None if made is None else cost.sold_usd(made, base.margin, base.nre_usd, base.volume)
-                yield hardware.compose(base, technology, stacks, package, cost_usd=made, price_usd=sold)
+                yield _measured(catalog, hardware.compose(
+                    base, technology, stacks, package, cost_usd=made, price_usd=sold))  # fmt: skip
 
 
 def all_chips(catalog: Catalog, hardware_kind: str = "any") -> Iterator[Chip]:

@@ -1,22 +1,27 @@
 """How fast will this deployment be, with this engine, today?"""
 
 import math
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from codesign import achieved, prediction, serving
+from codesign import achieved, performance, prediction, serving
 from codesign.catalog import Catalog
 from codesign.errors import DataError
 from codesign.measured import ENGINES
-from codesign.performance import BYTES
+from codesign.performance import BYTES, Layout
 from codesign.prediction import Asked, Things
 from codesign.serving import Deployment
 
 
 class Prediction(BaseModel):
-    """Times in seconds, mode achieved; `band_s` is where 80 % of runs like this one would lie."""
+    """Times in seconds; mode achieved: `band_s` is where 80 % of runs like this one would lie.
+
+    Mode limit knows decode steps only. `memory_bytes` are those of one chip, by what takes them.
+    """
 
     model_config = ConfigDict(frozen=True)
+    mode: Literal["achieved", "limit"]
     model: str
     chip: str
     engine: str
@@ -26,12 +31,13 @@ class Prediction(BaseModel):
     users_held: int
     prompt: float
     output: float
-    ttft_s: float
+    ttft_s: float | None
     tpot_s: float
-    band_s: tuple[float, float]
+    band_s: tuple[float, float] | None
     user_speed: float
     chip_speed: float
     terms_s: dict[str, float]
+    memory_bytes: dict[str, float]
     runs_fitted: int
     left_out_errors: dict[str, dict[str, float]]
     notes: tuple[str, ...]
@@ -57,13 +63,61 @@ def predict(
     family = prediction.family_of(record, chip)
     low, high = prediction.band_of(record, asked.engine, family)
     return Prediction(
-        model=model, chip=chip, engine=asked.engine, release=release, chips=deployment.chips, users=users,
+        mode="achieved", model=model, chip=chip, engine=asked.engine, release=release, chips=deployment.chips, users=users,
         users_held=held, prompt=prompt, output=output, ttft_s=ttft, tpot_s=tpot, band_s=(tpot * low, tpot * high),
         user_speed=1 / tpot, chip_speed=min(users, held) / tpot / deployment.chips,
         terms_s={name: float(value[0]) for name, value in achieved.terms(rows, k).items()},
-        runs_fitted=record.fit.runs, left_out_errors=record.fit.errors,
+        memory_bytes=_memory(asked, min(users, held)), runs_fitted=record.fit.runs, left_out_errors=record.fit.errors,
         notes=tuple(_notes(asked, held, family in constants.family, constants.release)),
     )  # fmt: skip
+
+
+def deployment(tensor: int, data: int, pipeline: int, expert: int, precision: str, kv: str | None, draft: int,
+               acceptance: float, chunk: float | None) -> Deployment:  # fmt: skip
+    """One replica as options say it; DataError where they contradict each other."""
+    cache = kv or ("bf16" if precision == "bf16" else "fp8")
+    try:
+        return Deployment(tensor, data, pipeline, expert, precision, cache, draft, acceptance, chunk)
+    except ValueError as error:
+        raise DataError(f"--{error}") from error
+
+
+def predict_limit(
+    catalog: Catalog, model: str, chip: str, d: Deployment, *, users: float, prompt: float, output: float
+) -> Prediction:
+    """The decode step that no system can beat, in the middle of the output. Raises as `predict`."""
+    things = Things(catalog)
+    asked = Asked(things.model(model), things.chip(chip), d, users, prompt, output, "", "")
+    _check(asked)
+    if d.data > 1 or d.draft:
+        raise DataError("--data and --draft belong to mode achieved; mode limit has neither")
+    layout, context = Layout(d.tensor, d.pipeline, d.expert, d.precision, d.kv), round(prompt + output / 2)
+    batch = math.ceil(users / d.pipeline)
+    try:
+        time = performance.decode_step(asked.model, asked.chip, layout, batch, context)
+        held = performance.room(asked.model, asked.chip, layout, round(prompt + output)) * d.pipeline
+    except ValueError as error:
+        raise DataError(f"{chip}: {error}") from error
+    kv = performance.user_bytes(asked.model, layout, round(prompt + output)) * users
+    terms = {"memory": time.memory_s, "compute": time.compute_s, "exposed": time.exposed_s}
+    notes = () if held >= users else (f"memory holds {held:,} of {users:,.0f} users",)
+    return Prediction(
+        mode="limit", model=model, chip=chip, engine="", release="", chips=layout.chips, users=users, users_held=held,
+        prompt=prompt, output=output, ttft_s=None, tpot_s=time.step_s, band_s=None, user_speed=1 / time.step_s,
+        chip_speed=users / time.step_s / layout.chips,
+        terms_s={name: value * d.pipeline for name, value in terms.items()} | {"hops": time.hops_s},
+        memory_bytes={"weights": performance.weights_bytes(asked.model, layout), "kv": kv,
+                      "usable": performance.needed(asked.chip, "usable_bytes")},
+        runs_fitted=0, left_out_errors={}, notes=notes,
+    )  # fmt: skip
+
+
+def _memory(a: Asked, users: float) -> dict[str, float]:
+    """Bytes on each chip of the fullest stage."""
+    m = serving.memory(a.model, a.chip, a.deployment, a.prompt + a.output)
+    kv = math.ceil(users / a.deployment.data) * m.kv_bytes_per_user
+    return {"weights": m.weights_bytes, "kv": kv, "activations": m.activation_bytes, "runtime": m.reserve_bytes,
+            "usable": m.usable_bytes}  # fmt: skip
 
 
 def _engine(name: str) -> str:

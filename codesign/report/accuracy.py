@@ -17,20 +17,23 @@ MOST_GROUPS = 14  # lines of a split on the terminal; the CSV has all
 def prediction(p: Prediction) -> RenderableType:
     """One prediction with its breakdown and what is known of its error."""
     table = Table.grid(padding=(0, 2))
-    low, high = p.band_s
     errors = p.left_out_errors.get("mix", {})
     traffic = f"{p.users:,.0f} users, {p.prompt:,.0f} tokens in, {p.output:,.0f} out"
-    band = f"80 % of runs like this lie in {show(low, 's')} .. {show(high, 's')}"
+    band = "" if p.band_s is None else "; 80 % of runs like this lie in " + " .. ".join(show(x, "s") for x in p.band_s)
+    first_token = [] if p.ttft_s is None else [
+        ("time to first token", f"{show(p.ttft_s, 's')} (mean over requests of clients that start together)")]  # fmt: skip
+    memory = ", ".join(f"{name} {show(value, 'B')}" for name, value in p.memory_bytes.items() if name != "usable")
     step, first = (f"{errors.get(name, float('nan')):.0%}" for name in ("tpot_median", "ttft_median"))
     rows = [
-        ("deployment", f"{p.model} on {p.chips} x {p.chip}, {p.engine} {p.release}".rstrip()),
+        ("deployment", f"{p.model} on {p.chips} x {p.chip}, {p.engine} {p.release}".rstrip(" ,") + f"; mode {p.mode}"),
         ("traffic", f"{traffic}; memory holds {p.users_held:,} users"),
-        ("time to first token", f"{show(p.ttft_s, 's')} (mean over requests of clients that start together)"),
-        ("time per output token", f"{show(p.tpot_s, 's')}; {band}"),
+        *first_token,
+        ("time per output token", f"{show(p.tpot_s, 's')}{band}"),
         ("speed", f"{p.user_speed:,.1f} tokens/s a user, {p.chip_speed:,.1f} tokens/s a chip"),
         ("of which", ", ".join(f"{name} {show(value, 's')}" for name, value in p.terms_s.items() if value > 0)),
+        ("memory of a chip", f"{memory}; of {show(p.memory_bytes['usable'], 'B')} usable"),
         ("known error", f"fitted to {p.runs_fitted:,} runs; median {step} of time per output token and {first} of time "
-                        "to first token on input/output mixes left out"),
+                        "to first token on input/output mixes left out" if p.runs_fitted else "no system is faster"),
     ]  # fmt: skip
     for name, value in rows:
         table.add_row(Text(name, style="dim"), value)
