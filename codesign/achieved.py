@@ -3,21 +3,21 @@
 A decode step of a replica (mode achieved; peak times and counts from `serving.Work`):
 
     core      = ((memory * (dense_s + kv_s) + expert * experts_s)^q + (matrix * (matrix_s + attention_s))^q)^(1/q)
-    overhead  = layers * layer_s + expert_layers * expert_layer_s + latent_layers * latent_layer_s + fixed_s
-    exposed   = collectives * collective_s + message * message_s
+    overhead  = kernels * kernel_s + fixed_s
     prompts   = prefill of the other users' prompts, each once in `output` steps; 0 where prefill has its own pool
-    tpot      = release * (family_rate * core + family_overhead * overhead + rank_users * user_s + exposed + prompts)
+    step      = family_rate * core + family_overhead * overhead + rank_users * user_s + collective * collectives_s
+    tpot      = release * (step / acceptance + prompts)
 
 Time to first token, the mean over requests of closed-loop clients that start together:
 
-    ttft      = release * (engine_fixed + wait_steps * step * (1 + prompt / chunk_tokens)
-                           + prompt_s * (own + burst * (users - 1) / prefill pools))
+    service   = own * prompt_s + chunks * kernels * prompt_kernel_s            chunks = 1 + prompt / chunk_tokens
+    ttft      = release * (engine_fixed + wait_steps * chunks * step + service * (1 + burst * others' prompts))
                 + time in the queue where memory cannot hold all users
 
-where step is tpot without prompts: a prompt is computed in chunks, each of which waits for a decode step.
+a prompt is computed in chunks, each of which waits for a few steps of the others (here with their prompts).
 
-A dozen and a half constants with physical meaning for all chips, models and engines; a factor for each engine
-release that was measured, drawn towards 1. Each is fitted by `calibration` and kept in `instances/achieved/`.
+A score of constants with physical meaning for all chips, models and engines; a factor for each engine release
+that was measured, drawn towards 1. Each is fitted by `calibration` and kept in `instances/achieved/`.
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def rows_at(
     A prefill deployment (of its own pool) gives the prompt's times where there is one.
     """
     work = decode.work(users)
-    for field in ("prefill_s", "prompt_message_s"):
+    for field in ("prefill_s", "prompt_collectives_s"):
         work[field] = np.full_like(users, (prefill or decode).fixed[field])
 
     def each(value: float) -> Array:
@@ -118,7 +118,7 @@ def prompt_s(rows: Rows, k: dict[str, Array]) -> Array:
     """Seconds of one prompt's prefill at achieved rates, alone."""
     w = rows.work
     matrix: Array = w["prefill_s"] * k["prefill"] * k["prefill_rate"] * k["family_rate"]
-    return matrix + w["prompt_message_s"] * k["message"]
+    return matrix + w["prompt_collectives_s"] * k["collective"]
 
 
 def terms(rows: Rows, k: dict[str, Array]) -> dict[str, Array]:
@@ -135,12 +135,11 @@ def terms(rows: Rows, k: dict[str, Array]) -> dict[str, Array]:
     memory, q = alone["weights"] + alone["kv"], 1.0 + k["overlap"]
     core = (memory**q + alone["compute"] ** q) ** (1 / q) * k["family_rate"]
     total = memory + alone["compute"]
-    overhead = w["layers"] * k["layer_s"] + w["expert_layers"] * k["expert_layer_s"]
-    overhead = overhead + w["latent_layers"] * k["latent_layer_s"] + k["fixed_s"]
+    overhead = w["kernels"] * k["kernel_s"] + k["fixed_s"]
     prompts = prompt_s(rows, k) * np.maximum(w["users"] - 1, 0.0) / rows.output
     found = {name: core * part / total for name, part in alone.items()}
     found["overhead"] = overhead * k["family_overhead"] + w["rank_users"] * k["user_s"]
-    found["collectives"] = w["collectives"] * k["collective_s"] + w["message_s"] * k["message"]
+    found["collectives"] = w["collectives_s"] * k["collective"]
     found = {name: value / yielded for name, value in found.items()}
     found["prompts"] = np.where(rows.apart > 0, 0.0, prompts)
     return {name: value * k["release"] for name, value in found.items()}
@@ -154,12 +153,12 @@ def tpot_s(rows: Rows, k: dict[str, Array]) -> Array:
 
 def ttft_s(rows: Rows, k: dict[str, Array]) -> Array:
     """Mean seconds to the first token."""
-    split, prompt = terms(rows, k), prompt_s(rows, k)
-    tpot: Array = np.sum(list(split.values()), axis=0)
+    w, tpot = rows.work, tpot_s(rows, k)
     chunks = 1.0 + rows.prompt / np.where(np.isnan(rows.chunk), k["chunk_tokens"], rows.chunk)
-    step = (tpot - split["prompts"]) * rows.work["acceptance"] * chunks
     fixed = k["first_fixed_s"] * np.where(rows.apart > 0, k["pool_fixed"], 1.0)
+    own = prompt_s(rows, k) * k["own"] + chunks * w["kernels"] * k["prompt_kernel_s"]
     others = np.maximum(rows.concurrency - 1, 0.0) / rows.pools
-    waiting = np.maximum(rows.concurrency - rows.work["users"], 0.0) / rows.concurrency
-    result: Array = (fixed + k["wait_steps"] * step + prompt * (k["own"] + k["burst"] * others)) * k["first_release"]
+    waiting = np.maximum(rows.concurrency - w["users"], 0.0) / rows.concurrency
+    steps = k["wait_steps"] * chunks * tpot * w["acceptance"]
+    result: Array = (fixed + steps + own * (1 + k["burst"] * others)) * k["first_release"]
     return result + k["queue"] * waiting * rows.output * tpot

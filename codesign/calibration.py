@@ -4,7 +4,7 @@ Every constant is fitted as its logarithm. A run's residual is the logarithm of 
 a loss that grows linearly beyond about its scale, so a mislabelled run cannot drag the fit. A constant pays for
 distance from its prior in units of its own spread: a few rows already say something, and what no row tells stays
 at the prior. Priors are engineering expectations, not fitted: memory at 75 % of peak, tensor units at 60 % in
-decode and 50 % in prefill, 30 to 40 us of exposed time a layer, 5 us a collective.
+decode and 50 % in prefill, 3 us of exposed time a kernel, collectives a little slower than measured alone.
 """
 
 from collections.abc import Iterable
@@ -21,15 +21,15 @@ from codesign.records import BY_ENGINE, BY_FAMILY, COMMON, FIRST_TOKEN
 Array = np.ndarray[Any, np.dtype[np.float64]]
 PRIOR = {  # name: (expectation, spread of its logarithm)
     "memory": (1.3, 0.12), "expert": (1.3, 0.12), "matrix": (1.6, 0.2), "prefill": (2.0, 0.2),
-    "overlap": (1.0, 0.25), "expert_layer_s": (20e-6, 0.4), "latent_layer_s": (40e-6, 0.4), "fixed_s": (1e-3, 0.6),
-    "collective_s": (5e-6, 0.2), "message": (1.6, 0.25),
-    "layer_s": (35e-6, 0.25), "user_s": (25e-6, 0.3), "prefill_rate": (1.0, 0.12),
-    "rate": (1.0, 0.12), "overhead": (1.0, 0.2), "release": (1.0, 0.25),
-    "first_fixed_s": (30e-3, 1.0), "wait_steps": (2.0, 1.0), "chunk_tokens": (4096.0, 0.5), "own": (1.0, 1.0),
-    "burst": (0.1, 1.0), "queue": (0.5, 0.5), "pool_fixed": (3.0, 1.0), "first_release": (1.0, 0.35),
+    "overlap": (1.0, 0.25), "fixed_s": (1e-3, 0.6), "collective": (1.15, 0.2),
+    "kernel_s": (3e-6, 0.3), "user_s": (25e-6, 0.3), "prefill_rate": (1.0, 0.12),
+    "rate": (1.0, 0.2), "overhead": (1.0, 0.3), "release": (1.0, 0.2),
+    "first_fixed_s": (30e-3, 1.0), "wait_steps": (2.0, 0.5), "chunk_tokens": (4096.0, 0.5), "own": (1.0, 0.3),
+    "burst": (0.1, 1.0), "prompt_kernel_s": (10e-6, 1.0), "queue": (0.5, 0.5), "pool_fixed": (3.0, 1.0),
+    "first_release": (1.0, 0.45),
 }  # fmt: skip
-SCALE = {"tpot": 0.15, "ttft": 0.30}   # where the loss turns linear, in logarithms
-WEIGHT = {"tpot": 0.2, "ttft": 0.6}    # of one run against one prior: runs of a table are not independent
+SCALE = {"tpot": 0.10, "ttft": 0.30}   # where the loss turns linear, in logarithms
+WEIGHT = {"tpot": 0.15, "ttft": 0.35}    # of one run against one prior: runs of a table are not independent
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class _Gather:
         self.at: dict[str, Any] = {}
         shown = {"rate": "family_rate", "overhead": "family_overhead"}
         for kind in dict.fromkeys(kind for kind, _ in vector.names):
-            position = {"layer_s": 0, "user_s": 0, "prefill_rate": 0, "first_fixed_s": 0, "rate": 1, "overhead": 1,
+            position = {"kernel_s": 0, "user_s": 0, "prefill_rate": 0, "first_fixed_s": 0, "rate": 1, "overhead": 1,
                         "release": 2, "first_release": 2}.get(kind)  # fmt: skip
             keys = [(kind, "" if position is None else name[position]) for name in rows.names]
             self.at[shown.get(kind, kind)] = np.array([index[key] for key in keys], dtype=int)
@@ -135,7 +135,7 @@ def _constants(step: dict[tuple[str, str], float], first: dict[tuple[str, str], 
     def of(kind: str, values: dict[tuple[str, str], float]) -> dict[str, float]:
         return {name: value for (k, name), value in values.items() if k == kind}
 
-    engines, families = of("layer_s", step), of("rate", step)
+    engines, families = of("kernel_s", step), of("rate", step)
     return Constants(
         common={kind: step[(kind, "")] for kind in COMMON},
         engine={e: {kind: step[(kind, e)] for kind in BY_ENGINE} for e in engines},

@@ -78,7 +78,7 @@ def best(
     engine: Annotated[str | None, written("vllm, sglang or trtllm")] = None,
     release: Annotated[str | None, written("the engine's release as measured, 'vllm 0.12.0'")] = None,
     phases: Annotated[str | None, written("decode, aggregated or disaggregated")] = None,
-    prior: Annotated[str | None, written("chips without measured runs: none, or constants of family, or of all")] = None,
+    prior: Annotated[str | None, written("for chips without runs: none, family or all")] = None,
     draft: Annotated[str | None, written("tokens drafted in a step (speculative, multi-token)", metavar="N")] = None,
     acceptance: Annotated[str | None, written("mean tokens that a step then yields", metavar="X")] = None,
     chunk: Annotated[str | None, written("prompt tokens in one step", metavar="TOKENS")] = None,

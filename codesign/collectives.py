@@ -25,14 +25,13 @@ group: a short message can travel as a longer one, and a group that measured fas
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from codesign.hardware import Chip, Collective, Link
-from codesign.performance import needed
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Join = Callable[[Array, Array], Array]
@@ -92,14 +91,40 @@ def curve(chip: Chip, op: str, group: int) -> Curve:
         raise ValueError(f"op = {op!r}: must be one of {', '.join(OPS)}")
     if group < 1:
         raise ValueError(f"group = {group}: must be at least 1")
+    fabric = Fabric(chip.name, chip.scale_up, chip.scale_up_bandwidth, chip.domain, chip.scale_out,
+                    chip.scale_out_bandwidth)  # fmt: skip
+    return _curve(fabric, op, group)
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """What joins chips of one kind: of a `Chip` what collectives depend on."""
+
+    name: str
+    scale_up: Link | None
+    scale_up_bandwidth: float | None
+    domain: int | None
+    scale_out: Link | None
+    scale_out_bandwidth: float | None
+
+    def number(self, name: str) -> float:
+        """A bandwidth; ValueError where nobody publishes it."""
+        value: float | None = getattr(self, name)
+        if value is None:
+            raise ValueError(f"{self.name} has no {name}")
+        return value
+
+
+@lru_cache(maxsize=4096)
+def _curve(fabric: Fabric, op: str, group: int) -> Curve:
     if group == 1:
         return NOTHING
-    if chip.domain is None or group <= chip.domain:
-        return _inside(chip, op, group)
-    return _across(chip, op, group)
+    if fabric.domain is None or group <= fabric.domain:
+        return _inside(fabric, op, group)
+    return _across(fabric, op, group)
 
 
-def _inside(chip: Chip, op: str, group: int) -> Curve:
+def _inside(chip: Fabric, op: str, group: int) -> Curve:
     """Over chips of one scale-up domain."""
     if group == 1:
         return NOTHING
@@ -108,7 +133,7 @@ def _inside(chip: Chip, op: str, group: int) -> Curve:
     found = _of_op(chip.scale_up, op)
     if not found:
         raise ValueError(f"{chip.scale_up.name} has no collectives of {op}, and none of a link like it")
-    return _at_group(found, group, needed(chip, "scale_up_bandwidth"))
+    return _at_group(found, group, chip.number("scale_up_bandwidth"))
 
 
 def _of_op(link: Link, op: str) -> list[Collective]:
@@ -132,7 +157,7 @@ def _at_group(found: list[Collective], group: int, bandwidth: float) -> Curve:
     return plus(below.times(1 - weight), upper(below, known[upto]).times(weight))
 
 
-def _across(chip: Chip, op: str, group: int) -> Curve:
+def _across(chip: Fabric, op: str, group: int) -> Curve:
     """Over several domains, all chips of each: what it takes inside, then one message of each chip outside."""
     if chip.scale_out is None:
         raise ValueError(f"{chip.name} has no scale_out link, and {group} chips exceed its domain of {chip.domain}")
@@ -141,12 +166,12 @@ def _across(chip: Chip, op: str, group: int) -> Curve:
     inside = _inside(chip, op, local)
     measured = [one for one in _of_op(chip.scale_out, op) if one.group > local]
     if measured:  # whole collectives over several domains
-        return upper(inside, _at_group(measured, group, needed(chip, "scale_out_bandwidth")))
+        return upper(inside, _at_group(measured, group, chip.number("scale_out_bandwidth")))
     if op == "all_reduce":  # reduce-scatter inside, all-reduce across, all-gather inside
         inside = upper(inside, plus(_inside(chip, "reduce_scatter", local), _inside(chip, "all_gather", local)))
     steps = TWICE.get(op, 1)
     share = 1.0 if op == "alltoall" else 1 / local
-    crossing = steps * share * (domains - 1) / domains / needed(chip, "scale_out_bandwidth")
+    crossing = steps * share * (domains - 1) / domains / chip.number("scale_out_bandwidth")
     startup_s = steps * math.ceil(math.log2(domains)) * chip.scale_out.limit[-1][1]
     return plus(inside, Curve((1.0, 2.0), (startup_s + crossing, startup_s + 2 * crossing)))
 

@@ -210,6 +210,7 @@ class ModelRecord(Record):
     expert_bias: bool = False
     shared_gate: bool = False                # the shared experts' output times a sigmoid of one number
     sinks: bool = False                      # one learned sink per head
+    indexer: bool = False                    # chooses the tokens attended to; neither weights nor work counted
     window: int | None = Field(default=None, gt=0)
     full_attention_every: int | None = Field(default=None, gt=0)  # the others: `window` or `linear`
     context: int = Field(gt=0)
@@ -260,11 +261,10 @@ class PaperRecord(Record):
 
 
 # Names of the achieved-rate constants; their meanings and units are in `codesign.achieved`.
-COMMON = ("memory", "expert", "matrix", "prefill", "overlap", "expert_layer_s", "latent_layer_s", "fixed_s",
-          "collective_s", "message")  # fmt: skip
-BY_ENGINE = ("layer_s", "user_s", "prefill_rate")
+COMMON = ("memory", "expert", "matrix", "prefill", "overlap", "fixed_s", "collective")
+BY_ENGINE = ("kernel_s", "user_s", "prefill_rate")
 BY_FAMILY = ("rate", "overhead")
-FIRST_TOKEN = ("wait_steps", "chunk_tokens", "own", "burst", "queue", "pool_fixed")
+FIRST_TOKEN = ("wait_steps", "chunk_tokens", "own", "burst", "prompt_kernel_s", "queue", "pool_fixed")
 
 
 class FitRecord(Table):

@@ -5,7 +5,10 @@ data parallelism, a precision for each kind of weight, prefill of prompts, draft
 steps in one batch. All times are at peak rates, in seconds; `achieved` turns them into what one will see.
 
 For one deployment every part of the work is constant or proportional to users, but for the experts read, which
-follow `experts.busiest`: `coefficients` finds these once, `Coefficients.work` evaluates them for any users.
+follow `experts.busiest`, and collectives, which follow the link's measured curve in the bytes of a message:
+`coefficients` finds these once, `Coefficients.work` evaluates them for any users. Within an attention group two
+all-reduces a layer; with attention data parallelism one in the group, and the tokens of all groups meet for the
+feed-forward network: gathered and scattered, or, where experts lie apart, dispatched and combined, as is faster.
 
 With `draft` tokens drafted a step, 1 + draft tokens of each user run through the matrices and are routed to
 experts, while weights and caches are read once; drafting each costs one mean layer and the head (an approximation
@@ -14,12 +17,13 @@ of multi-token heads and of small draft models). `acceptance` is the mean number
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from codesign.collectives import Curve, curve, lower, plus
 from codesign.experts import busiest
 from codesign.hardware import Chip
 from codesign.performance import ACTIVATION_BYTES, BYTES, kv_share, needed
@@ -27,6 +31,7 @@ from codesign.workload import Layer, Model
 
 MXFP4_BYTES = 0.53125   # 4 bits and one 8-bit scale for 32 elements
 ALL_REDUCES = 2         # of a layer: behind attention, and behind the feed-forward network
+QUANTISING = 3          # kernels more in a layer whose activations are quantised for its matrices (8 and 4 bits)
 USABLE = 0.9            # share of the memory that engines take: default of vLLM, SGLang and TensorRT-LLM
 RESERVE_BYTES = 2e9     # driver context, captured graphs, communication buffers (derived: engines report 1 to 3 GB)
 BLOCK = 16              # tokens of a KV block: default of vLLM; the last block of a user is partly empty
@@ -132,15 +137,22 @@ class Work:
     matrix_s: float
     attention_s: float
     prefill_s: float
-    message_s: float         # activations of one decode step over the links
-    prompt_message_s: float  # of one prompt
-    collectives: float
-    layers: float            # drafting a token adds one
-    expert_layers: float
-    latent_layers: float     # layers with latent attention
+    collectives_s: float     # of one decode step, as measured; between stages at the link's bandwidth
+    prompt_collectives_s: float  # of one prompt
+    kernels: float           # launched one after another; drafting a token adds a layer's
     users: float             # of the replica
     rank_users: float        # of one attention rank
     acceptance: float        # tokens that a step yields for each user
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Collectives of one kind: how many in a step, bytes of a token, and of a user in a step, their time by bytes."""
+
+    count: float
+    token_bytes: float
+    bytes_per_user: float
+    curve: Curve
 
 
 @dataclass(frozen=True)
@@ -152,6 +164,7 @@ class Coefficients:
     expert_s: float                # to read one expert of every layer, on the chips of the group that holds it
     experts: tuple[int, int, int]  # (experts, top_k, groups) of `experts.busiest`; experts 0 in a dense model
     tokens: float                  # that one user adds to a stage's step
+    exchanges: tuple["Exchange", ...]
     memory: Memory
 
     def work(self, users: Any) -> dict[str, Array]:
@@ -163,6 +176,8 @@ class Coefficients:
         if self.experts[0]:
             routed = np.maximum(1, np.rint(several * self.tokens)).astype(np.int64)
             found["experts_s"] = self.expert_s * busiest(*self.experts, routed)
+        for x in self.exchanges:
+            found["collectives_s"] = found["collectives_s"] + x.count * x.curve.seconds(several * x.bytes_per_user)
         return found
 
 
@@ -183,30 +198,29 @@ def coefficients(model: Model, chip: Chip, d: Deployment, prompt: float, output:
     attention = sum(x.attention_flop * _seen(x, context) for x in model.layers)
     prompt_attention = sum(x.attention_flop * _seen(x, prompt / 2) for x in model.layers)
     tokens = 1 + d.draft + drafted
-    carried = 0.0
-    if n > 1:
-        carried = 4 * (n - 1) / n * layers * model.hidden * ACTIVATION_BYTES / _width(chip, n)
+    exchanges = _exchanges(model, chip, d)
+    inflight = min(prompt, d.chunk or CHUNK)
+    kernels = sum(x.kernels for x in model.layers) + (0 if d.precision == "bf16" else QUANTISING * layers)
     return Coefficients(
         fixed={
             "dense_s": (dense * (1 + drafted) + head * (1 + d.draft)) / bandwidth,
             "prefill_s": prompt * (linear / peak + prompt_attention / chip.peak.get("bf16", peak)) / n,
-            "prompt_message_s": prompt * carried,
-            "collectives": ALL_REDUCES * (layers + d.draft) if n > 1 else 0.0,
-            "layers": float(layers + d.draft),
-            "expert_layers": expert_layers * (1 + drafted),
-            "latent_layers": float(layers + d.draft) if model.kv_heads is None else 0.0,
+            "prompt_collectives_s": sum(
+                prompt / inflight * x.count * float(x.curve.seconds(inflight * x.token_bytes)) for x in exchanges),
+            "kernels": kernels * (1 + drafted),
             "acceptance": d.acceptance,
         },
         per_user={
             "kv_s": kv * (1 + drafted) / d.data / bandwidth,
             "matrix_s": (tokens * linear + (1 + 2 * d.draft) * 2 * model.head) / n / peak,
             "attention_s": tokens * attention / n / peak,
-            "message_s": tokens * carried,
+            "collectives_s": _hop_s(model, chip, d) * (1 + d.draft),
             "users": 1.0,
             "rank_users": 1 / d.data,
         },
         expert_s=expert_layers * (1 + drafted) * expert * groups / n * size.expert / bandwidth,
         experts=(experts, top_k, groups), tokens=(1 + d.draft) / d.pipeline,
+        exchanges=tuple(replace(x, count=x.count * (1 + drafted)) for x in exchanges),
         memory=memory(model, chip, d, prompt + output),
     )  # fmt: skip
 
@@ -275,7 +289,32 @@ def _routing(model: Model, d: Deployment) -> tuple[int, int, int, int, int]:
     return moe.experts, moe.top_k, moe.expert, sum(x.experts > 0 for x in model.layers), groups
 
 
-def _width(chip: Chip, chips: int) -> float:
-    """Link bandwidth of a group of chips: the scale-out link's where it leaves the scale-up domain."""
-    outside = chip.domain is not None and chips > chip.domain
-    return needed(chip, "scale_out_bandwidth" if outside else "scale_up_bandwidth")
+def _exchanges(model: Model, chip: Chip, d: Deployment) -> tuple[Exchange, ...]:
+    """Collectives of all layers, one token of each user in a step."""
+    n, layers = d.stage_chips, len(model.layers)
+    size = model.hidden * ACTIVATION_BYTES  # of one token
+    if n == 1:
+        return ()
+    if d.data == 1:
+        return (_exchange(d, ALL_REDUCES * layers, size, curve(chip, "all_reduce", n)),)
+    within = [_exchange(d, layers, size / d.data, curve(chip, "all_reduce", d.tensor))] if d.tensor > 1 else []
+    meet = plus(curve(chip, "all_gather", n), curve(chip, "reduce_scatter", n))
+    experts, top_k, *_ = _routing(model, d)
+    if experts and d.expert == n:
+        reached = n * (1 - (1 - 1 / n) ** top_k)  # chips that a token's experts lie on, in expectation
+        apart = curve(chip, "alltoall", n).stretched(n / reached)  # by the bytes of all ranks' tokens
+        meet = lower(meet, apart.times(2.0))
+    return (*within, _exchange(d, layers, size, meet))
+
+
+def _exchange(d: Deployment, count: float, token_bytes: float, by_bytes: Curve) -> Exchange:
+    return Exchange(count, token_bytes, token_bytes * (1 + d.draft) / d.pipeline, by_bytes)
+
+
+def _hop_s(model: Model, chip: Chip, d: Deployment) -> float:
+    """Seconds that one user's activations take from stage to stage and back to the first, all hops."""
+    if d.pipeline == 1:
+        return 0.0
+    outside = chip.domain is not None and d.chips > chip.domain
+    width = needed(chip, "scale_out_bandwidth" if outside else "scale_up_bandwidth")
+    return model.hidden * ACTIVATION_BYTES / width

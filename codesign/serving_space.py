@@ -13,6 +13,7 @@ import numpy as np
 
 from codesign import achieved, serving
 from codesign.achieved import Rows
+from codesign.collectives import Curve
 from codesign.experts import busiest
 from codesign.hardware import Chip
 from codesign.layouts import Floats, Ints, meets, tensor_degrees
@@ -65,6 +66,8 @@ class Stack:
     tokens: Floats
     kind: Ints
     kinds: tuple[tuple[int, int, int], ...]
+    exchanges: tuple["Exchanges", ...]
+    curves: tuple[Curve, ...]
 
     def work(self, at: Any, users: Floats) -> dict[str, Floats]:
         """Every field of `serving.Work`, of the deployments `at` with `users`."""
@@ -76,7 +79,22 @@ class Stack:
             if experts[0]:
                 here = kind == index
                 read[here] = busiest(*experts, routed[here])
+        for x in self.exchanges:
+            nbytes, seconds, curve = users * x.bytes_per_user[at], np.zeros(len(users)), x.curve[at]
+            for index in np.unique(curve).tolist():
+                here = curve == index
+                seconds[here] = self.curves[index].seconds(nbytes[here])
+            found["collectives_s"] = found["collectives_s"] + x.count[at] * seconds
         return {**found, "experts_s": self.expert_s[at] * read}
+
+
+@dataclass(frozen=True)
+class Exchanges:
+    """The first, or the second, collectives of every deployment; a count of 0 where there are none."""
+
+    count: Floats
+    bytes_per_user: Floats
+    curve: Ints   # position in the stack's curves
 
 
 def stacked(parts: Sequence[Coefficients]) -> Stack:
@@ -90,8 +108,19 @@ def stacked(parts: Sequence[Coefficients]) -> Stack:
     none = {} if parts else {f.name: column([]) for f in fields(serving.Work) if f.name != "experts_s"}
     fixed = none or {name: column([part.fixed[name] for part in parts]) for name in parts[0].fixed}
     each = none or {name: column([part.per_user[name] for part in parts]) for name in parts[0].per_user}
+    distinct = dict.fromkeys(x.curve for part in parts for x in part.exchanges)
+    curves = {curve: i for i, curve in enumerate(distinct)}
+    exchanges = []
+    for slot in range(max((len(part.exchanges) for part in parts), default=0)):
+        some = [part.exchanges[slot] if slot < len(part.exchanges) else None for part in parts]
+        exchanges.append(Exchanges(
+            column([0.0 if x is None else x.count for x in some]),
+            column([0.0 if x is None else x.bytes_per_user for x in some]),
+            np.array([0 if x is None else curves[x.curve] for x in some], dtype=np.int64),
+        ))  # fmt: skip
     return Stack(fixed, each, column([part.expert_s for part in parts]), column([part.tokens for part in parts]),
-                 np.array([index[part.experts] for part in parts], dtype=np.int64), kinds)  # fmt: skip
+                 np.array([index[part.experts] for part in parts], dtype=np.int64), kinds, tuple(exchanges),
+                 tuple(curves))  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,18 @@ from typing import Literal
 from codesign.model_shapes import ExpertShape, LinearShape, MlaShape
 from codesign.records import ModelRecord
 
+# Kernels of a layer as engines fuse them, our own count from vLLM, SGLang and TensorRT-LLM: each exposes its start.
+KERNELS = {
+    "gqa": 6,      # norm, QKV, rotation and cache write, attention, its reduction, output
+    "qk_norm": 1,
+    "mla": 12,     # norm, down-projections, two norms, Q up, rotation, cache write, absorbed K, attention, V, output
+    "linear": 9,   # norm, two input projections, convolution, gates, state update, gated norm, output
+    "indexer": 12,  # projections, norms, rotation, quantisation, scores, top-k, and the gather of chosen entries
+    "dense": 3,    # gate and up, activation, down
+    "experts": 7,  # router, top-k, sort, two grouped products, activation, weighted sum
+    "shared": 2,   # shared experts beside the routed ones, where fused with them in part
+}
+
 # Vector FLOP per element, our own count.
 NORM_FLOP = 4  # square, sum, product with the root mean square, product with the weight
 RESIDUAL_FLOP = 1  # one sum, at each of the layer's two residual connections
@@ -52,6 +64,7 @@ class Layer:
     attention_flop: int  # tensor FLOP per generated token and token of context seen
     vector_flop: int  # per generated token, whatever the context
     vector_flop_per_context: int  # per generated token and token of context seen
+    kernels: int  # that an engine launches one after another for the layer
 
     def weights(self, experts: int) -> int:
         """Weights of the layer with so many of its routed experts."""
@@ -189,6 +202,7 @@ def _layer(record: ModelRecord, index: int) -> Layer:
         window=_window(record, index),
         attention_flop=attention.flop,
         vector_flop=attention.vector_flop + feed.vector_flop + outer_flop,
+        kernels=_kernels(record, index),
         vector_flop_per_context=attention.vector_flop_per_context,
     )
 
@@ -196,6 +210,20 @@ def _layer(record: ModelRecord, index: int) -> Layer:
 def _is_full(record: ModelRecord, index: int) -> bool:
     every = record.full_attention_every
     return every is None or (index + 1) % every == 0
+
+
+def _kernels(record: ModelRecord, index: int) -> int:
+    """Kernels of a layer without quantisation, which depends on how the weights are stored."""
+    count = KERNELS["gqa" if record.mla is None else "mla"]
+    if record.linear is not None and not _is_full(record, index):
+        count = KERNELS["linear"]
+    elif record.qk_norm != "none":
+        count += KERNELS["qk_norm"]
+    count += KERNELS["indexer"] if record.indexer else 0
+    shape = record.experts
+    if shape is None or not _has_experts(shape, index):
+        return count + KERNELS["dense"]
+    return count + KERNELS["experts"] + (KERNELS["shared"] if shape.shared_ffn else 0)
 
 
 def _window(record: ModelRecord, index: int) -> int | None:

@@ -5,7 +5,7 @@ from codesign.workload import Layer, Model
 
 LAYER = Layer(
     sharded=100, kv_sharded=16, replicated=8, experts=0, top_k=0, expert=0, kv_elements=8, state_bytes=0,
-    window=None, attention_flop=16, vector_flop=50, vector_flop_per_context=20,
+    window=None, attention_flop=16, vector_flop=50, vector_flop_per_context=20, kernels=9,
 )  # fmt: skip
 
 
