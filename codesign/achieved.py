@@ -151,12 +151,26 @@ def tpot_s(rows: Rows, k: dict[str, Array]) -> Array:
     return result
 
 
+def _chunks(rows: Rows, k: dict[str, Array]) -> Array:
+    result: Array = 1.0 + rows.prompt / np.where(np.isnan(rows.chunk), k["chunk_tokens"], rows.chunk)
+    return result
+
+
+def service_s(rows: Rows, k: dict[str, Array]) -> Array:
+    """Seconds of one prompt until its first token, alone: its prefill and the kernels of its chunks."""
+    result: Array = prompt_s(rows, k) * k["own"] + _chunks(rows, k) * rows.work["kernels"] * k["prompt_kernel_s"]
+    return result
+
+
+def pool_s(rows: Rows, k: dict[str, Array]) -> tuple[Array, Array]:
+    """Seconds of one prompt alone in a prefill pool, and the engine's fixed seconds of a first token from there."""
+    return service_s(rows, k) * k["first_release"], k["first_fixed_s"] * k["pool_fixed"] * k["first_release"]
+
+
 def ttft_s(rows: Rows, k: dict[str, Array]) -> Array:
     """Mean seconds to the first token."""
-    w, tpot = rows.work, tpot_s(rows, k)
-    chunks = 1.0 + rows.prompt / np.where(np.isnan(rows.chunk), k["chunk_tokens"], rows.chunk)
+    w, tpot, chunks, own = rows.work, tpot_s(rows, k), _chunks(rows, k), service_s(rows, k)
     fixed = k["first_fixed_s"] * np.where(rows.apart > 0, k["pool_fixed"], 1.0)
-    own = prompt_s(rows, k) * k["own"] + chunks * w["kernels"] * k["prompt_kernel_s"]
     others = np.maximum(rows.concurrency - 1, 0.0) / rows.pools
     waiting = np.maximum(rows.concurrency - w["users"], 0.0) / rows.concurrency
     steps = k["wait_steps"] * chunks * tpot * w["acceptance"]

@@ -141,7 +141,7 @@ def achieved_times(query: Query, model: Model, supply: Supply, chip: Chip, d: De
     memory = serving.memory(model, chip, d, query.input + query.output)
     held = memory.weights_bytes + memory.activation_bytes + memory.reserve_bytes
     held += math.ceil(users / d.data) * memory.kv_bytes_per_user
-    low, high = prediction.band_of(record, engine, record.family_of(chip.name))
+    low, high = prediction.band_of(record, engine)
     return Times(
         step, step if ttft is None else cycle_s(step, ttft, query.output), ttft,
         {name: float(value[0]) / step for name, value in terms.items()}, room(memory, d), held, memory.usable_bytes,

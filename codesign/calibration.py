@@ -150,6 +150,7 @@ def _constants(step: dict[tuple[str, str], float], first: dict[tuple[str, str], 
 class LeftOut:
     """Predictions of every run by constants fitted without its group; ratio is measured over predicted."""
 
+    groups: tuple[str, ...]   # of each run, the group that it was left out with
     tpot_ratio: Array
     ttft_ratio: Array
 
@@ -173,4 +174,4 @@ def leave_out(data: Measured, groups: list[str]) -> LeftOut:
         k = constants.gather(rows)
         step[here] = data.tpot_s[here] / achieved.tpot_s(rows, k)
         first[here] = data.ttft_s[here] / achieved.ttft_s(rows, k)
-    return LeftOut(step, first)
+    return LeftOut(tuple(groups), step, first)

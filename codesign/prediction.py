@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign import achieved, serving, supply, workload
+from codesign import achieved, bands, serving, supply, workload
 from codesign.achieved import Constants, Rows
 from codesign.calibration import Measured
 from codesign.catalog import Catalog
@@ -124,9 +124,6 @@ def constants(catalog: Catalog) -> tuple[Constants, AchievedRecord]:
     return achieved.constants_of(record), record
 
 
-def band_of(record: AchievedRecord, engine: str, family: str) -> tuple[float, float]:
-    """10th and 90th percentile of measured over predicted time per output token, on runs like this one."""
-    for group in (f"{engine}/{family}", engine, "all"):
-        if group in record.band:
-            return record.band[group]
-    raise ValueError("the constants have no band")
+def band_of(record: AchievedRecord, engine: str, *, first: bool = False) -> tuple[float, float]:
+    """10th and 90th percentile of measured over predicted time, per output token or to the first, on runs alike."""
+    return bands.band_of(record.first_token_band if first else record.band, engine)

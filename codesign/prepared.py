@@ -1,23 +1,31 @@
-"""What passes between the steps of the best-system query."""
+"""What passes between the steps of the best-system query, of one pool or of two."""
 
 from dataclasses import dataclass
 
 from codesign.catalog import Catalog
 from codesign.columns import Columns, Servers
+from codesign.layouts import Ints
+from codesign.pools import Pools
 from codesign.query import Query
 from codesign.spaces import AnySpace
 from codesign.supply import Supply
-from formulations import best_system
+from formulations import best_system, disaggregated
 from formulations.outcome import Outcome
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Everything that is computed before a solver sees the query."""
+class Question:
+    """A query with its mode settled, and what it may choose from."""
 
     query: Query
     catalog: Catalog
     supply: Supply
+
+
+@dataclass(frozen=True)
+class Prepared(Question):
+    """Everything that is computed before a solver sees the query."""
+
     space: AnySpace
     servers: Servers
     columns: Columns
@@ -40,3 +48,30 @@ class Solved:
         if len(known) == 0:
             return None
         return float(known.max() if self.columns.instance.objective == "ratio" else known.min())
+
+
+@dataclass(frozen=True)
+class PreparedPools(Question):
+    """As `Prepared`, of two pools: `instance` holds all columns, `kept` those that no other of its pool dominates."""
+
+    pools: Pools
+    instance: disaggregated.Instance
+    kept: Ints
+
+
+@dataclass(frozen=True)
+class SolvedPools:
+    """The program that was solved (before removal by bounds), its outcome and proof."""
+
+    instance: disaggregated.Instance
+    outcome: Outcome[disaggregated.Solution]
+    proof: disaggregated.Proof
+
+    def bound(self) -> float | None:
+        """Proven bound in the program's unit: the solver's, or the weakest of the columns' own."""
+        if self.outcome.bound is not None:
+            return self.outcome.bound
+        known = self.proof.sweep.bound[self.proof.sweep.bound == self.proof.sweep.bound]
+        if len(known) == 0:
+            return None
+        return float(known.min() if self.instance.objective == "cost" else known.max())

@@ -276,6 +276,8 @@ class FitRecord(Table):
     table: str                               # what was fitted to
     sha256: str                              # of the table
     errors: dict[str, dict[str, float]]      # split -> {tpot_median, tpot_mean, ttft_median, ttft_mean}
+    coverage: dict[str, dict[str, dict[str, float]]]  # tpot, ttft -> split -> {pooled, low, high}: see `bands`
+    ordering: dict[str, tuple[int, int]]     # pairs of layouts in the right order, of how many
 
 
 class AchievedRecord(Record):
@@ -291,6 +293,7 @@ class AchievedRecord(Record):
     first_token_engine: dict[str, float]
     first_token_release: dict[str, float]
     band: dict[str, tuple[float, float]]     # group -> 10th and 90th percentile of measured over predicted
+    first_token_band: dict[str, tuple[float, float]]
     fit: FitRecord
 
     def family_of(self, chip: str) -> str:
@@ -308,7 +311,8 @@ class AchievedRecord(Record):
             wanted = needed.get(name) or (BY_ENGINE if name.startswith("engine.") else BY_FAMILY)
             if set(table) != set(wanted):
                 raise ValueError(f"{name} has {', '.join(sorted(table))}; expected {', '.join(wanted)}")
-        if not self.engine or set(self.engine) != set(self.first_token_engine) or "all" not in self.band:
+        both = self.band.keys() & self.first_token_band.keys()
+        if not self.engine or set(self.engine) != set(self.first_token_engine) or "all" not in both:
             raise ValueError("give each engine in engine and first_token_engine, and a band for 'all'")
         if any(not value > 0 for table in tables.values() for value in table.values()):
             raise ValueError("every constant must be positive")

@@ -188,6 +188,10 @@ class ServingSpace:
         """Mean time to first token in seconds."""
         return achieved.ttft_s(*self._rows(batch, at))
 
+    def prompts(self, at: Any = slice(None)) -> tuple[Floats, Floats]:
+        """Seconds of one prompt alone, all stages, and the fixed seconds of a first token, in a pool for prompts."""
+        return achieved.pool_s(*self._rows(1, at))
+
     def times(self, batch: Any, at: Any = slice(None)) -> tuple[Floats, Floats, Floats | None]:
         """Time per output token, cycle, and time to first token (None where prompts are computed elsewhere).
 

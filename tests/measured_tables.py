@@ -12,7 +12,7 @@ from codesign import achieved, measured, prediction
 from codesign.achieved import Constants
 from codesign.calibration import Measured
 from codesign.measured import Run
-from codesign.records import AchievedRecord
+from codesign.records import AchievedRecord, ModelRecord
 from tests.command import load
 
 COLUMNS = ("model", "precision", "accelerator", "n_accelerators", "parallelism", "concurrency", "input_len",
@@ -41,13 +41,14 @@ CONCURRENCIES = (1, 4, 16, 64, 256)
 def known_constants() -> Constants:
     """Constants unlike those we ship and unlike the priors, and the same for every release and family."""
     ours = achieved.constants_of(load().get(AchievedRecord, "default"))
-    common = {**ours.common, "memory": 1.45, "expert": 1.35, "matrix": 1.85, "prefill": 2.3, "message": 1.9}
+    common = {**ours.common, "memory": 1.45, "expert": 1.35, "matrix": 1.85, "prefill": 2.3, "collective": 1.4}
     engine = {
-        "vllm": {"layer_s": 45e-6, "user_s": 32e-6, "prefill_rate": 1.0},
-        "sglang": {"layer_s": 38e-6, "user_s": 21e-6, "prefill_rate": 1.05},
-        "trtllm": {"layer_s": 27e-6, "user_s": 24e-6, "prefill_rate": 0.95},
+        "vllm": {"kernel_s": 3.9e-6, "user_s": 32e-6, "prefill_rate": 1.0},
+        "sglang": {"kernel_s": 3.3e-6, "user_s": 21e-6, "prefill_rate": 1.05},
+        "trtllm": {"kernel_s": 2.3e-6, "user_s": 24e-6, "prefill_rate": 0.95},
     }
-    first = {"wait_steps": 3.0, "chunk_tokens": 6000.0, "own": 1.2, "burst": 0.2, "queue": 0.4, "pool_fixed": 2.0}
+    first = {"wait_steps": 3.0, "chunk_tokens": 6000.0, "own": 1.2, "burst": 0.2, "queue": 0.4, "pool_fixed": 2.0,
+             "prompt_kernel_s": 20e-6}
     fixed = {"vllm": 20e-3, "sglang": 40e-3, "trtllm": 60e-3}
     return replace(ours, common=common, engine=engine, family={}, release={}, first=first, first_engine=fixed,
                    first_release={})  # fmt: skip
@@ -68,10 +69,14 @@ def good_but(**cells: str) -> dict[str, str]:
     return {**GOOD, **cells}
 
 
+def natives() -> dict[str, str]:
+    """The precision that each model of the catalogue ships in."""
+    return {model.name: str(model.native) for model in load().all(ModelRecord)}
+
+
 def runs_of(path: Path) -> list[Run]:
     """The runs of a table of which every row can be predicted."""
-    catalog = load()
-    runs, refused = measured.read_runs(path, {kind: set(catalog.records[kind]) for kind in ("models", "chips")})
+    runs, refused = measured.read_runs(path, natives(), load().records["chips"])
     assert refused == []
     return runs
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from codesign import calibration, prediction
+from codesign import achieved, bands, calibration, prediction
+from codesign.achieved import Constants
 from codesign.calibration import LeftOut, Measured
 from codesign.catalog import Catalog
 from codesign.errors import DataError
@@ -18,7 +19,6 @@ from codesign.records import AchievedRecord
 
 LEAST = 3        # runs
 FEW = 20         # mixes with fewer runs are left out together
-BAND_LEAST = 30  # runs that a group needs for a band of its own
 
 
 def calibrate(catalog: Catalog, table: Path, out: Path, *, today: date | None = None) -> AchievedRecord:
@@ -48,39 +48,41 @@ def _splits(data: Measured, runs: list[Run]) -> dict[str, LeftOut]:
     return {name: calibration.leave_out(data, each) for name, each in groups.items() if len(set(each)) > 1}
 
 
-def _content(record: AchievedRecord, constants: Any, table: Path, runs: list[Run], splits: dict[str, LeftOut],
+def _content(record: AchievedRecord, constants: Constants, table: Path, runs: list[Run], splits: dict[str, LeftOut],
              today: str, data: Measured) -> dict[str, Any]:  # fmt: skip
     rounded = _rounded
     errors = {name: rounded(left.errors(), 4) for name, left in splits.items()}
+    names = [engine for engine, _, _ in data.rows.names]
+    in_sample = achieved.tpot_s(data.rows, constants.gather(data.rows))
+    orders = {"fitted": in_sample} | {name: data.tpot_s / left.tpot_ratio for name, left in splits.items()}
+    honest = {"tpot": bands.coverage(splits, names), "ttft": bands.coverage(splits, names, first=True)}
     return {
         "schema": 1, "name": "default", "title": "Achieved rates and exposed overheads of serving engines",
         "source": "own_calibration", "families": {k: list(v) for k, v in record.families.items()},
         "common": rounded(constants.common), "engine": {k: rounded(v) for k, v in constants.engine.items()},
         "family": {k: rounded(v) for k, v in constants.family.items()}, "release": rounded(constants.release),
         "first_token": rounded(constants.first), "first_token_engine": rounded(constants.first_engine),
-        "first_token_release": rounded(constants.first_release), "band": _bands(splits, runs, data),
-        "fit": {"date": today, "runs": len(runs),
-                "chips": dict(sorted(Counter(run.chip for run in runs).items())), "table": table.name,
-                "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "errors": errors},
+        "first_token_release": rounded(constants.first_release),
+        "band": _bands(splits, names), "first_token_band": _bands(splits, names, first=True),
+        "fit": {"date": today, "runs": len(runs), "chips": dict(sorted(Counter(run.chip for run in runs).items())),
+                "table": table.name, "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "errors": errors,
+                "coverage": {kind: {split: rounded(x, 3) for split, x in each.items()}
+                             for kind, each in honest.items()},
+                "ordering": {name: list(bands.ordering(runs, tpot)) for name, tpot in orders.items()}},
     }  # fmt: skip
+
+
+def _bands(splits: dict[str, LeftOut], names: list[str], *, first: bool = False) -> dict[str, list[float]]:
+    """Bands pooled over the splits; a wide guess where no group could be left out."""
+    if not splits:
+        return {"all": [0.5, 2.0]}
+    ratios = np.concatenate([left.ttft_ratio if first else left.tpot_ratio for left in splits.values()])
+    found = bands.bands(ratios, names * len(splits), len(splits))
+    return {group: [float(f"{x:.4g}") for x in band] for group, band in found.items()}
 
 
 def _rounded(numbers: dict[str, float], digits: int = 5) -> dict[str, float]:
     return {name: float(f"{value:.{digits}g}") for name, value in numbers.items()}
-
-
-def _bands(splits: dict[str, LeftOut], runs: list[Run], data: Measured) -> dict[str, list[float]]:
-    """10th and 90th percentile of measured over predicted on runs left out, pooled over the splits."""
-    if not splits:
-        return {"all": [0.5, 2.0]}
-    ratios = np.concatenate([left.tpot_ratio for left in splits.values()])
-    names = [("all", f"{engine}", f"{engine}/{family}") for engine, family, _ in data.rows.names] * len(splits)
-    found = {}
-    for group in sorted({name for each in names for name in each}):
-        at = np.array([group in each for each in names])
-        if group == "all" or at.sum() >= BAND_LEAST * len(splits):
-            found[group] = [float(f"{x:.4g}") for x in np.quantile(ratios[at], [0.1, 0.9])]
-    return found
 
 
 def _write(stage: Path, content: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign import achieved, prediction
+from codesign.bands import ordering
 from codesign.catalog import Catalog
 from codesign.errors import DataError
 from codesign.measured import Refused, Run
@@ -45,6 +46,8 @@ class Validation:
     tpot_s: tuple[float, ...]
     ttft_s: tuple[float, ...]
     refused: tuple[Refused, ...]
+    in_order: int                 # pairs of layouts whose faster one is predicted faster (see `bands.ordering`)
+    pairs: int
 
     def reasons(self) -> Counter[str]:
         """How many rows were not predicted, by reason."""
@@ -70,7 +73,7 @@ def validate(catalog: Catalog, table: Path) -> Validation:
     data = prediction.measured_of(catalog, runs, record)
     k = constants.gather(data.rows)
     tpot, ttft = achieved.tpot_s(data.rows, k), achieved.ttft_s(data.rows, k)
-    bands = [prediction.band_of(record, run.engine, prediction.family_of(record, run.chip)) for run in runs]
+    bands = [prediction.band_of(record, run.engine) for run in runs]
     inside = np.array([low <= m / t <= high for m, t, (low, high) in zip(data.tpot_s, tpot, bands, strict=True)])
     step, first = tpot / data.tpot_s - 1, ttft / data.ttft_s - 1
     lines = []
@@ -81,7 +84,8 @@ def validate(catalog: Catalog, table: Path) -> Validation:
             total = int(at.sum()) + (len(refused) if split == "all" else 0)
             lines.append(Line(split, group, total, int(at.sum()), _errors(step[at]), _errors(first[at]),
                               float(inside[at].mean())))  # fmt: skip
-    return Validation(tuple(lines), tuple(runs), tuple(tpot.tolist()), tuple(ttft.tolist()), tuple(refused))
+    return Validation(tuple(lines), tuple(runs), tuple(tpot.tolist()), tuple(ttft.tolist()), tuple(refused),
+                      *ordering(runs, tpot))  # fmt: skip
 
 
 def _errors(relative: np.ndarray) -> tuple[float, float, float, float]:

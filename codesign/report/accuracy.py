@@ -19,16 +19,15 @@ def prediction(p: Prediction) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     errors = p.left_out_errors.get("mix", {})
     traffic = f"{p.users:,.0f} users, {p.prompt:,.0f} tokens in, {p.output:,.0f} out"
-    band = "" if p.band_s is None else "; 80 % of runs like this lie in " + " .. ".join(show(x, "s") for x in p.band_s)
     first_token = [] if p.ttft_s is None else [
-        ("time to first token", f"{show(p.ttft_s, 's')} (mean over requests of clients that start together)")]  # fmt: skip
+        ("time to first token", f"{show(p.ttft_s, 's')} on average, waits included{_band(p.ttft_band_s)}")]  # fmt: skip
     memory = ", ".join(f"{name} {show(value, 'B')}" for name, value in p.memory_bytes.items() if name != "usable")
     step, first = (f"{errors.get(name, float('nan')):.0%}" for name in ("tpot_median", "ttft_median"))
     rows = [
         ("deployment", f"{p.model} on {p.chips} x {p.chip}, {p.engine} {p.release}".rstrip(" ,") + f"; mode {p.mode}"),
         ("traffic", f"{traffic}; memory holds {p.users_held:,} users"),
         *first_token,
-        ("time per output token", f"{show(p.tpot_s, 's')}{band}"),
+        ("time per output token", f"{show(p.tpot_s, 's')} on average{_band(p.band_s)}"),
         ("speed", f"{p.user_speed:,.1f} tokens/s a user, {p.chip_speed:,.1f} tokens/s a chip"),
         ("of which", ", ".join(f"{name} {show(value, 's')}" for name, value in p.terms_s.items() if value > 0)),
         ("memory of a chip", f"{memory}; of {show(p.memory_bytes['usable'], 'B')} usable"),
@@ -38,6 +37,10 @@ def prediction(p: Prediction) -> RenderableType:
     for name, value in rows:
         table.add_row(Text(name, style="dim"), value)
     return Group(table, *(Padding(f"note: {note}", (0, 0, 0, 2)) for note in p.notes))
+
+
+def _band(band_s: tuple[float, float] | None) -> str:
+    return "" if band_s is None else "; 80 % of runs like this lie in " + " .. ".join(show(x, "s") for x in band_s)
 
 
 def _percent(value: float) -> str:
@@ -55,7 +58,8 @@ def errors(v: Validation) -> RenderableType:
         for line in lines[:MOST_GROUPS]:
             table.add_row(*_row(line))
     reasons = [f"{count:,} rows not predicted: {reason}" for reason, count in v.reasons().most_common()]
-    return Group(table, *reasons)
+    order = [] if not v.pairs else [f"faster of two layouts told right: {v.in_order:,} of {v.pairs:,} pairs"]
+    return Group(table, *order, *reasons)
 
 
 def _row(x: Line) -> list[str]:
@@ -71,4 +75,15 @@ def fitted(record: AchievedRecord) -> RenderableType:
     for split, each in record.fit.errors.items():
         table.add_row(split, *(f"{each[key]:.1%}" for key in ("tpot_median", "tpot_mean", "ttft_median", "ttft_mean")))
     common = ", ".join(f"{name} {value:.4g}" for name, value in record.common.items())
-    return Group(f"{record.fit.runs:,} runs fitted", table, f"constants: {common}")
+    return Group(f"{record.fit.runs:,} runs fitted", table, *_honesty(record), f"constants: {common}")
+
+
+def _honesty(record: AchievedRecord) -> list[str]:
+    """How often left-out runs lie inside their bands, and how often the faster of two layouts is told."""
+    said = []
+    for kind, name in (("tpot", "time per output token"), ("ttft", "time to first token")):
+        shares = [f"{split} {x['pooled']:.0%} ({x['low']:.0%} .. {x['high']:.0%})"
+                  for split, x in record.fit.coverage.get(kind, {}).items()]  # fmt: skip
+        said += [f"left-out runs inside the band of {name}: {', '.join(shares)}"] if shares else []
+    right, total = record.fit.ordering.get("fitted", (0, 0))
+    return said + ([f"faster of two layouts told right: {right:,} of {total:,} pairs"] if total else [])
