@@ -39,6 +39,8 @@ CHIPS = {
     "mi300x": "mi300x", "mi325x": "mi325x", "mi350x": "mi350x", "mi355x": "mi355x", "l40s": "l40s", "h20-": "h20",
     "rtx pro 6000": "rtx-pro-6000-server",
 }  # fmt: skip
+TIMES = ("ttft_ms", "tpot_ms")
+SHORTEST_MS = 0.1  # no system gives a token faster: such a time is in seconds
 AGGREGATED = re.compile(r"^tp(\d+) pp(\d+) attn_dp(\d+) moe_tp(\d+) moe_ep(\d+)$")
 POOL = re.compile(r"(\d*)x\(tp(\d+) dp(\d+) ep(\d+)\)")
 
@@ -112,8 +114,10 @@ def _number(where: str, row: Mapping[str, str], column: str) -> float | None:
         value = float(text)
     except ValueError as error:
         raise DataError(f"{where}, column {column}: {text!r} is not a number") from error
-    if not math.isfinite(value) or value < 0 or (value == 0 and column in ("ttft_ms", "tpot_ms")):
+    if not math.isfinite(value) or value < 0 or (value == 0 and column in TIMES):
         raise DataError(f"{where}, column {column}: {text!r} must be positive")
+    if column in TIMES and value < SHORTEST_MS:
+        raise DataError(f"{where}, column {column}: {text!r} is below {SHORTEST_MS} ms; expected milliseconds")
     return value or None
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from codesign.serving import Deployment
 from codesign.serving_space import ServingSpace
 from codesign.supply import Offer
 from codesign.workload import Model
-from tests.command import best, run
+from tests.command import best, put, run
 from tests.query_strategies import built_in, query
 
 SMALL = {"mode": "achieved", "model": "llama-3.1-8b", "context": 16384, "allow": {"chips": ["h100-sxm"]}}
@@ -228,3 +229,28 @@ def test_unknown_model_is_told() -> None:
         prepare(built_in(), query(**SMALL | {"model": "llama-9"}))
 
 
+
+
+def test_an_expert_group_beyond_the_domain_pays_for_it() -> None:
+    """Dispatch and combine over 16 chips leave the eight of an H200 server, and stay inside an NVL72."""
+
+    def collectives(chip: str, ranks: int) -> float:
+        asked = ("--model", "deepseek-v3", "--chip", chip, "--tensor", "1", "--data", str(ranks),
+                 "--expert", str(ranks), "--users", str(32 * ranks))  # fmt: skip
+        return float(run("predict", "--json", *asked).json["terms_s"]["collectives"])
+
+    assert collectives("h200-sxm", 16) > 2.5 * collectives("h200-sxm", 8)
+    assert collectives("gb200-nvl72", 16) < 1.5 * collectives("gb200-nvl72", 8)
+
+
+def test_own_collectives_replace_the_fitted(tmp_path: Path) -> None:
+    """A table of measured collectives in one's own catalogue slows, or speeds, what it names."""
+    rows = [f"nvlink4,all_reduce,8,{size},{us}" for size, us in ((1024, 300), (16_777_216, 900))]
+    own = put(tmp_path, {"collectives.csv": "\n".join(["link,op,group,message_bytes,latency_us", *rows]) + "\n"})
+    asked = ("predict", "--json", "--model", "llama-3.1-70b", "--chip", "h100-sxm")
+    ours, mine = run(*asked).json["terms_s"], run(*asked, "--catalog", own).json["terms_s"]
+    assert mine["collectives"] > 20 * ours["collectives"] and mine["weights"] == ours["weights"]
+    heads = "link,op,group,message_bytes,latency_us"
+    bad = put(tmp_path / "bad", {"collectives.csv": f"{heads}\nnvlink4,all_reduce,8,1,-3\n"})
+    done = run(*asked, "--catalog", bad)
+    assert done.code == 2 and "line 2" in done.err and "latency_us" in done.err
