@@ -187,7 +187,7 @@ def test_tampered_answer_is_found(what: str, alone: Path) -> None:
 
 
 def test_one_user_too_many_is_too_slow(tmp_path: Path) -> None:
-    path = saved(tmp_path, "--user-speed", "60", "--chip", "h100-sxm")
+    path = saved(tmp_path, "--mode", "limit", "--user-speed", "60", "--chip", "h100-sxm")
     assert run("verify", path).code == 0
     done = run("verify", changed(path, lambda a: a["system"].update(batch=a["system"]["batch"] + 1)))
     assert_fault(done, "user_speed = ")
