@@ -2,7 +2,8 @@
 
 A decode step of a replica (mode achieved; peak times and counts from `serving.Work`):
 
-    core      = ((memory * (dense_s + kv_s) + expert * experts_s)^q + (matrix * (matrix_s + attention_s))^q)^(1/q)
+    memory_s  = memory * (dense_s + kv_s) + expert * experts_s * (unpack, where the chip widens them to multiply)
+    core      = (memory_s^q + (matrix * (matrix_s + attention_s))^q)^(1/q)
     overhead  = kernels * kernel_s + fixed_s
     prompts   = prefill of the other users' prompts, each once in `output` steps; 0 where prefill has its own pool
     step      = family_rate * core + family_overhead * overhead + rank_users * user_s + collective * collectives_s
@@ -128,7 +129,7 @@ def terms(rows: Rows, k: dict[str, Array]) -> dict[str, Array]:
     """
     w, yielded = rows.work, rows.work["acceptance"]
     alone = {
-        "weights": k["memory"] * w["dense_s"] + k["expert"] * w["experts_s"],
+        "weights": k["memory"] * w["dense_s"] + k["expert"] * k["unpack"] ** w["unpacked"] * w["experts_s"],
         "kv": k["memory"] * w["kv_s"],
         "compute": k["matrix"] * (w["matrix_s"] + w["attention_s"]),
     }

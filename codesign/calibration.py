@@ -20,7 +20,7 @@ from codesign.records import BY_ENGINE, BY_FAMILY, COMMON, FIRST_TOKEN
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 PRIOR = {  # name: (expectation, spread of its logarithm)
-    "memory": (1.3, 0.12), "expert": (1.3, 0.12), "matrix": (1.6, 0.2), "prefill": (2.0, 0.2),
+    "memory": (1.3, 0.12), "expert": (1.3, 0.12), "unpack": (1.3, 0.2), "matrix": (1.6, 0.2), "prefill": (2.0, 0.2),
     "overlap": (1.0, 0.25), "fixed_s": (1e-3, 0.6), "collective": (1.15, 0.2),
     "kernel_s": (3e-6, 0.3), "user_s": (25e-6, 0.3), "prefill_rate": (1.0, 0.12),
     "rate": (1.0, 0.2), "overhead": (1.0, 0.3), "release": (1.0, 0.2),

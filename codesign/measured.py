@@ -165,7 +165,7 @@ def _matched(written: str, names: Mapping[str, str]) -> str | None:
 def _precision(written: str, native: str, engine: str) -> str:
     """Weights' precision; where none is written it is fp8, what most published runs use, or with vLLM as published.
 
-    Checked against decode steps of few users, which the bytes of the weights rule.
+    That explains published runs best; some of those with other engines may have been bf16.
     """
     low = written.lower() or (native if engine == "vllm" else "fp8")
     if "fp4" in low or native == "mxfp4":
@@ -179,12 +179,12 @@ def _at(d: Deployment, precision: str) -> Deployment:
 
 def _pools(written: str, chips: float | None) -> tuple[Deployment, int, Deployment | None, int] | str:
     """Decode deployment and replicas, prefill likewise; a text is the reason why not."""
-    if chips is None:
+    pools = POOL.findall(written)
+    if chips is None and not (len(pools) == 2 and all(count for count, *_ in pools)):
         return "chip count unknown"
     if match := AGGREGATED.match(written.strip()):
         degrees = [int(x) for x in match.groups()]
         return (_aggregated(*degrees), 1, None, 0) if degrees[0] and degrees[1] else "parallel layout unknown"
-    pools = POOL.findall(written)
     if len(pools) == 2 and all(count for count, *_ in pools):
         (count_p, *p), (count_d, *d) = [tuple(int(x) for x in pool) for pool in pools]
         if all((count_p, count_d, p[0], d[0])):

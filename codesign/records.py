@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from codesign.collective_record import CollectiveRecord, GroupLatency, StandIn, check_collectives
 from codesign.facts import Confidence, Fact, In, Table
+from codesign.gpu_records import QueueRecord, SmRecord
 from codesign.model_shapes import ExpertShape, LinearShape, MlaShape, PublishedCount
 
 Bytes = Annotated[Fact, In("B")]
@@ -261,7 +262,7 @@ class PaperRecord(Record):
 
 
 # Names of the achieved-rate constants; their meanings and units are in `codesign.achieved`.
-COMMON = ("memory", "expert", "matrix", "prefill", "overlap", "fixed_s", "collective")
+COMMON = ("memory", "expert", "unpack", "matrix", "prefill", "overlap", "fixed_s", "collective")
 BY_ENGINE = ("kernel_s", "user_s", "prefill_rate")
 BY_FAMILY = ("rate", "overhead")
 FIRST_TOKEN = ("wait_steps", "chunk_tokens", "own", "burst", "prompt_kernel_s", "queue", "pool_fixed")
@@ -319,6 +320,24 @@ class AchievedRecord(Record):
         return self
 
 
+class GpuRecord(Record):
+    """A GPU as operators and pipelines see it; a number that is left out is given by the user, or not needed."""
+
+    vendor: str
+    sms: Whole
+    tensor: Flops                            # dense, FP16
+    simt: Flops                              # FP16 outside the tensor units
+    simt_fp32: Flops | None = None
+    dram_bandwidth: BytesPerSecond
+    l2_bandwidth: BytesPerSecond | None = None
+    l2_capacity: Bytes
+    gpcs: Whole | None = None
+    l2_partitions: Whole | None = None
+    power: Watts
+    sm: SmRecord
+    queue: QueueRecord | None = None
+
+
 class SourceRecord(Table):
     """Where numbers come from: title, address or DOI, the day it was read."""
 
@@ -339,6 +358,7 @@ KINDS: dict[str, type[Record]] = {
     "prices": EconomicsRecord,
     "achieved": AchievedRecord,
     "papers": PaperRecord,
+    "gpus": GpuRecord,
 }
 
 

@@ -143,6 +143,7 @@ class Work:
     users: float             # of the replica
     rank_users: float        # of one attention rank
     acceptance: float        # tokens that a step yields for each user
+    unpacked: float          # 1.0 where experts are stored narrower than the chip multiplies in, else 0.0
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ def coefficients(model: Model, chip: Chip, d: Deployment, prompt: float, output:
                 prompt / inflight * x.count * float(x.curve.seconds(inflight * x.token_bytes)) for x in exchanges),
             "kernels": kernels * (1 + drafted),
             "acceptance": d.acceptance,
+            "unpacked": float(experts > 0 and d.precision not in chip.peak),
         },
         per_user={
             "kv_s": kv * (1 + drafted) / d.data / bandwidth,

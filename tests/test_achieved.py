@@ -93,7 +93,8 @@ def test_larger_constants_are_never_faster(asked, constant, factor):
 
 def test_every_constant_counts_somewhere():
     """Monotonicity would also hold for a constant that nothing reads."""
-    base = Asked(MODEL("deepseek-v3"), CHIP("h200-sxm"), Deployment(8), 5000, 4096, 1024, "sglang", "", Deployment(8))
+    d = Deployment(8, precision="fp4")  # an H200 multiplies in no less than 8 bits
+    base = Asked(MODEL("deepseek-v3"), CHIP("h200-sxm"), d, 5000, 4096, 1024, "sglang", "", Deployment(8))
     for table, name in [*LARGER, ("common", "overlap"), ("first", "chunk_tokens")]:
         larger = {name: getattr(prediction.constants(load())[0], table)[name] * 2}
         assert times(base, **{table: larger}) != times(base), name

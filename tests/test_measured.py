@@ -162,6 +162,7 @@ def test_disaggregated_layout(tmp_path):
     assert found.phase == "disaggregated"
     assert (found.replicas, found.deployment) == (4, Deployment(8, 2, 1, 16, "fp4", "fp8"))
     assert (found.prefill_replicas, found.prefill) == (1, Deployment(4, 1, 1, 4, "fp4", "fp8"))
+    assert only(tmp_path, parallelism=written, n_accelerators="", precision="NVFP4") == found, "counted by the pools"
 
 
 MODELS = [
