@@ -37,6 +37,31 @@ class SystemPart(Part):
     racks: int
 
 
+class PrefillPart(SystemPart):
+    """The pool that computes prompts (`batch` 1: one prompt a stage), SI; `system` is then the pool that decodes."""
+
+    prompt_s: float = Field(description="one prompt alone, all stages")
+    interval_s: float = Field(description="between prompts of a replica that always works")
+    fixed_s: float = Field(description="of the engine, in every time to first token")
+    wait_s: float = Field(description="mean wait for a replica, at `utilisation`")
+    send_s: float = Field(description="cache of one prompt over the links of a replica")
+    ttft_s: float = Field(description="fixed_s + prompt_s + wait_s + send_s")
+    statistic: str = Field(description="what ttft_s is")
+    utilisation: float = Field(description="share of time that a replica works, at the system's requests/s")
+    utilisation_cap: float = Field(description="most that the time to first token, or the model of queues, allows")
+    memory_bytes: float = Field(description="weights and KV cache on the fullest chip")
+    usable_bytes: float
+
+
+class TransferPart(Part):
+    """KV caches from the prefill pool to the decode pool, SI."""
+
+    bytes_per_request: float
+    used: float = Field(description="B/s, at the system's requests/s")
+    sending: float = Field(description="B/s that the links of the prefill pool carry")
+    receiving: float = Field(description="B/s that the links of the decode pool carry")
+
+
 class PerformancePart(Part):
     """One decode step, SI."""
 
@@ -48,6 +73,7 @@ class PerformancePart(Part):
     user_speed: float = Field(description="tokens/s of each user")
     users: int
     throughput: float = Field(description="tokens/s of the system")
+    requests: float | None = Field(default=None, description="two pools: requests/s from prompt to last token")
     shares: dict[str, float] = Field(
         description="share of the step for which bandwidth, compute (they overlap) and collectives are busy; "
         "mode achieved: of each of its terms, which add up to 1"
@@ -146,6 +172,8 @@ class Answer(Part):
     query: dict[str, Any]
     system: SystemPart | None = None
     performance: PerformancePart | None = None
+    prefill: PrefillPart | None = Field(default=None, description="two pools: the one that computes prompts")
+    transfer: TransferPart | None = None
     money: MoneyPart | None = None
     limits: tuple[LimitPart, ...] = ()
     proof: ProofPart | None = None

@@ -66,9 +66,9 @@ def cures(query: Query, space: AnySpace, servers: Servers, respace: Callable[[Qu
         fits = _fits(query, wide, filled, needed, without=limit)
         if fits.any():
             least = float(np.min((needed.servers * getattr(servers, array)[wide.chip])[fits]))
-            found.append(_part(f"limits.{limit}", asked, math.ceil(least - 1e-9) if limit == "racks" else least))
+            found.append(part(f"limits.{limit}", asked, math.ceil(least - 1e-9) if limit == "racks" else least))
     if limits.replicas is not None and (fits := _fits(query, space, servers, n, without="replicas")).any():
-        found.append(_part("limits.replicas", limits.replicas, float(np.min(n.replicas[fits]))))
+        found.append(part("limits.replicas", limits.replicas, float(np.min(n.replicas[fits]))))
     if limits.users is not None:
         found += _fewer_users(query, space, servers, n)
     for name in ("user_speed", "ttft"):
@@ -87,7 +87,7 @@ def _fewer_users(query: Query, space: AnySpace, servers: Servers, n: Need) -> li
     with np.errstate(invalid="ignore"):
         users = most_replicas(query, space, servers) * space.pipeline * n.batch
     most = np.nanmax(np.where(np.isnan(users), 0.0, users), initial=0.0)
-    return [_part("limits.users", query.limits.users, float(most))] if most >= 1 else []
+    return [part("limits.users", query.limits.users, float(most))] if most >= 1 else []
 
 
 def _slower_users(query: Query, space: AnySpace, servers: Servers, name: str) -> list[CurePart]:
@@ -102,8 +102,8 @@ def _slower_users(query: Query, space: AnySpace, servers: Servers, name: str) ->
         return []
     asked = getattr(query.limits, name)
     if name == "ttft":
-        return [_part("limits.ttft", asked, float(np.min(space.ttft_s(batch[able], able))))]
-    return [_part("limits.user_speed", asked, 1.0 / float(np.min(space.step_s(batch[able], able))))]
+        return [part("limits.ttft", asked, float(np.min(space.ttft_s(batch[able], able))))]
+    return [part("limits.user_speed", asked, 1.0 / float(np.min(space.step_s(batch[able], able))))]
 
 
 def _larger_groups(
@@ -112,7 +112,7 @@ def _larger_groups(
     space = respace(_lifted(query, "tensor"))
     wider = _filled(servers, space)
     fits = _fits(query, space, wider, need(query, space, wider))
-    return [_part("limits.tensor", query.limits.tensor, float(np.min(space.tensor[fits])))] if fits.any() else []
+    return [part("limits.tensor", query.limits.tensor, float(np.min(space.tensor[fits])))] if fits.any() else []
 
 
 def _shorter_context(
@@ -132,7 +132,7 @@ def _shorter_context(
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if works(middle) else (low, middle - 1)
-    return [_part("context", query.context, float(low))]
+    return [part("context", query.context, float(low))]
 
 
 def _filled(servers: Servers, space: AnySpace) -> Servers:
@@ -141,7 +141,8 @@ def _filled(servers: Servers, space: AnySpace) -> Servers:
     return replace(servers, parcels=parcels, per_server=per_server)
 
 
-def _part(key: str, asked: float | None, works: float) -> CurePart:
+def part(key: str, asked: float | None, works: float) -> CurePart:
+    """The limit `key`, what was asked, and from which value on (SI) it would work, in words."""
     unit = UNITS[key.split(".")[-1]]
     fewer = key in ("limits.users", "limits.user_speed", "context")
     shown = _written(works, unit, -1 if fewer else 1)

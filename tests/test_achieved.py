@@ -13,7 +13,7 @@ from codesign.records import ChipRecord, ModelRecord
 from codesign.serving import Deployment
 from tests.command import load
 
-repeatable = settings(derandomize=True, deadline=None, max_examples=150)
+repeatable = settings(derandomize=True, deadline=None, max_examples=80)
 NOISE = 1 + 1e-9
 MODELS = ("llama-2-70b", "llama-3.1-8b", "qwen3-32b", "mixtral-8x7b", "gpt-oss-120b", "gemma-3-27b", "deepseek-v3",
           "qwen3-235b-a22b")  # fmt: skip

@@ -96,15 +96,26 @@ def agrees(data: Instance, outcome: Outcome, best: float | None) -> None:
     assert 0 <= slack <= 1e-6 * outcome.value
 
 
-@settings(REPEATED, max_examples=250)
-@given(instances())
-def test_optimum_is_that_of_enumeration(data):
+def enumerated(data):
     best = best_by_enumeration(data)
     for removal in (True, False):
         agrees(data, best_system.solve(data, removal=removal)[0], best)
 
 
-@settings(REPEATED, max_examples=150)
+@settings(REPEATED, max_examples=80)
+@given(instances())
+def test_optimum_is_that_of_enumeration(data):
+    enumerated(data)
+
+
+@pytest.mark.slow
+@settings(REPEATED, max_examples=250)
+@given(instances())
+def test_optimum_is_that_of_enumeration_long(data):
+    enumerated(data)
+
+
+@settings(REPEATED, max_examples=60)
 @given(instances(intercept=-40))
 def test_optimum_where_lines_start_below_zero(data):
     """There a ratio may be best before the largest batch: the sweep misses it, the program does not."""
@@ -173,6 +184,7 @@ def test_looser_limits_never_hurt(data):
         assert sign * loose.value >= sign * tight.value - 1e-6 * tight.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_removal_does_not_change_the_optimum_of_1600_columns(objective):
     data = large(objective)

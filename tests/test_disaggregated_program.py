@@ -96,12 +96,23 @@ def agrees(data: Instance, outcome: Outcome, best: float | None) -> None:
     assert 0 <= slack <= 1e-6 * outcome.value
 
 
-@settings(REPEATED, max_examples=220)
-@given(instances())
-def test_optimum_is_that_of_enumeration(data):
+def enumerated(data):
     best, _ = best_by_enumeration(data)
     for removal in (True, False):
         agrees(data, disaggregated.solve(data, removal=removal)[0], best)
+
+
+@settings(REPEATED, max_examples=60)
+@given(instances())
+def test_optimum_is_that_of_enumeration(data):
+    enumerated(data)
+
+
+@pytest.mark.slow
+@settings(REPEATED, max_examples=220)
+@given(instances())
+def test_optimum_is_that_of_enumeration_long(data):
+    enumerated(data)
 
 
 @pytest.mark.slow

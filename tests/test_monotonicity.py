@@ -18,7 +18,7 @@ from codesign.records import ChipRecord, ModelRecord
 from codesign.workload import Layer
 from tests.small_models import CHIP, LAYER, small
 
-repeatable = settings(derandomize=True, deadline=None, max_examples=150)
+repeatable = settings(derandomize=True, deadline=None, max_examples=80)
 NOISE = 1 + 1e-12
 LINEAR = replace(LAYER, kv_sharded=0, kv_elements=0, state_bytes=600, attention_flop=0, vector_flop_per_context=0)
 KINDS = {                                              # what a layer is, and the KV heads of its model

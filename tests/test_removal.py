@@ -68,7 +68,7 @@ def same_with_removal_off(p: Prepared) -> Solved:
     return on
 
 
-@pytest.mark.parametrize("maximize", ["throughput-per-dollar", "cost"])
+@pytest.mark.parametrize("maximize", ["throughput-per-dollar", pytest.param("cost", marks=pytest.mark.slow)])
 def test_same_optimum_at_1600_columns(maximize: str) -> None:
     options = {"maximize": maximize} | ({"limits.users": "200"} if maximize == "cost" else {})
     p = prepare(built_in(), read_query(None, options, builtin_query("best")))

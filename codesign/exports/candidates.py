@@ -10,7 +10,8 @@ from io import StringIO
 import numpy as np
 
 from codesign.prepared import Prepared
-from codesign.queries.best_system_answer import objective_si, objective_unit, weights
+from codesign.queries.answer_parts import weights
+from codesign.queries.best_system_answer import objective_si, objective_unit
 from formulations import best_system_bounds
 
 HEADER = ("column", "chip", "memory", "stacks", "tensor", "data", "pipeline", "expert", "weights", "kv", "replicas",
@@ -35,7 +36,7 @@ def candidates(p: Prepared, *, removal: bool = True) -> str:
         writer.writerow((
             int(data.instance.columns[i]), chip.name, chip.memory, chip.stacks or "", layout.tensor,
             getattr(layout, "data", 1), layout.pipeline, layout.expert, weights(layout), layout.kv,
-            int(data.instance.most_replicas[i]), batch, batch * layout.pipeline, repr(objective_si(p.query, float(data.true_value[i]))), repr(bound),
-            objective_unit(p.query), reason,
+            int(data.instance.most_replicas[i]), batch, batch * layout.pipeline,
+            repr(objective_si(p.query, float(data.true_value[i]))), repr(bound), objective_unit(p.query), reason,
         ))  # fmt: skip
     return out.getvalue()

@@ -13,6 +13,8 @@ from codesign.layouts import MOST_TENSOR, enumerate_space
 from codesign.mode import settled
 from codesign.prepared import Prepared, Solved
 from codesign.queries import best_system_answer as words
+from codesign.queries import disaggregated
+from codesign.queries.disaggregated import PoolsResult
 from codesign.query import Query
 from codesign.records import ModelRecord
 from codesign.serving_space import enumerate_serving
@@ -86,8 +88,18 @@ def best_system_under(catalog: Catalog, query: Query, *, removal: bool = True, e
     return prepare_and_solve(catalog, query, removal=removal, enumerate_all=enumerate_all).answer
 
 
-def prepare_and_solve(catalog: Catalog, query: Query, *, removal: bool = True, enumerate_all: bool = True) -> Result:
-    """As `best_system_under`, with the program kept. Raises DataError, SolverError, AuditError."""
+def prepare_and_solve(
+    catalog: Catalog, query: Query, *, removal: bool = True, enumerate_all: bool = True
+) -> Result | PoolsResult:
+    """As `best_system_under`, with the program kept; two pools where the query's phases say so.
+
+    Raises DataError, SolverError, AuditError.
+    """
+    asked_for = disaggregated.prepare_and_solve if query.phases == "disaggregated" else _one_pool
+    return asked_for(catalog, query, removal=removal, enumerate_all=enumerate_all)
+
+
+def _one_pool(catalog: Catalog, query: Query, *, removal: bool, enumerate_all: bool) -> Result:
     start = time.perf_counter()
     p = prepare(catalog, query)
     prepared = time.perf_counter()

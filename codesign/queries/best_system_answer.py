@@ -2,30 +2,18 @@
 
 import math
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 import numpy as np
 
-from codesign import __version__
-from codesign.answer import (
-    Answer,
-    CurePart,
-    InputPart,
-    LimitPart,
-    MoneyPart,
-    OtherPart,
-    PerformancePart,
-    ProofPart,
-    SystemPart,
-)
+from codesign.answer import Answer, CurePart, LimitPart, OtherPart, PerformancePart, ProofPart
 from codesign.audit import Audited, Enumerated, System, servers_for
-from codesign.catalog import split_path
 from codesign.columns import most_replicas
 from codesign.performance import Layout
 from codesign.prepared import Prepared, Solved
+from codesign.queries import answer_parts as parts
 from codesign.query import Query
-from codesign.records import AchievedRecord, ModelRecord, numbers
+from codesign.records import AchievedRecord
 from codesign.serving import BLOCK, Deployment
 from codesign.serving_space import MOST_RUNNING
 from formulations.outcome import Status
@@ -34,7 +22,6 @@ LIMIT_UNITS = {
     "budget": "USD", "hourly": "USD/h", "power": "W", "chips": "chips", "racks": "racks", "replicas": "replicas",
     "tensor": "chips", "user_speed": "tokens/s", "users": "users", "memory": "B", "ttft": "s",
 }  # fmt: skip
-DOUBTFUL = ("unverified", "assumed", "announced")
 
 
 def direction(query: Query) -> int:
@@ -73,11 +60,7 @@ def layout_name(layout: Layout | Deployment) -> str:
     """ "TP8 PP2 EP1 fp8": how people write a layout."""
     data = f" DP{layout.data}" if isinstance(layout, Deployment) and layout.data > 1 else ""
     expert = f" EP{layout.expert}" if layout.expert > 1 else ""
-    return f"TP{layout.tensor}{data} PP{layout.pipeline}{expert} {weights(layout)}"
-
-
-def weights(layout: Layout | Deployment) -> str:
-    return layout.precision if isinstance(layout, Deployment) else layout.weights
+    return f"TP{layout.tensor}{data} PP{layout.pipeline}{expert} {parts.weights(layout)}"
 
 
 def answer(
@@ -88,65 +71,16 @@ def answer(
     status: Literal["optimal", "feasible"] = "optimal" if solved.outcome.status is Status.OPTIMAL else "feasible"
     if status == "optimal" and (proof.gap is None or proof.gap > 1e-6):
         status = "feasible"
-    inputs = _inputs(p, system)
     return Answer(
-        status=status, mode=p.query.mode or "", query=_query(p.query), system=_system(system, a),
-        performance=_performance(p.query, system, a), money=_money(p, system, a), limits=_limits(system, a),
-        proof=proof, others=_others(p, a.value), left_out=_left_out(p), inputs=inputs,
-        unverified=tuple(f"{i.path} = {i.value} ({i.confidence})" for i in inputs if i.confidence in DOUBTFUL),
-        assumptions=_assumptions(p), **_provenance(p, system),
+        status=status, system=parts.system(system, a), performance=_performance(p.query, system, a),
+        money=parts.money(p, [(system.offer.bill, a.servers_bought)], a), limits=_limits(system, a), proof=proof,
+        others=_others(p, a.value), assumptions=_assumptions(p), **parts.asked(p), **parts.behind(p, [system]),
     )  # fmt: skip
 
 
 def infeasible(p: Prepared, cures: list[CurePart], seconds: dict[str, float]) -> Answer:
     """The document of a query that nothing satisfies."""
-    if not p.supply.offers:
-        way = "no chip is allowed that has every number this query needs; see left_out"
-    elif cures:
-        way = "; ".join(f"{c.asked} ({c.limit}): alone, {c.works} would work" for c in cures)
-    else:
-        way = "no single limit: at least two of them must give"
-    return Answer(
-        status="infeasible", mode=p.query.mode or "", query=_query(p.query), left_out=_left_out(p), in_the_way=way,
-        cures=tuple(cures), assumptions=_assumptions(p), **_provenance(p, None),
-    )  # fmt: skip
-
-
-def _query(query: Query) -> dict[str, Any]:
-    return query.model_dump(by_alias=True, exclude_none=True, mode="json")
-
-
-def _left_out(p: Prepared) -> dict[str, str]:
-    return {x.name: x.reason for x in p.supply.left_out}
-
-
-def _provenance(p: Prepared, system: System | None) -> dict[str, Any]:
-    fitted = [] if p.supply.achieved is None else ["achieved.default"]
-    paths = [f"models.{p.query.model}", "prices.default", *fitted, *(system.offer.chip.paths if system else ())]
-    return {
-        "catalogue": p.catalog.digest(),
-        "hashes": {path: p.catalog.hashes[path] for path in paths},
-        "versions": {name: _version(name) for name in ("codesign", "highspy", "pyomo", "numpy")},
-    }
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return __version__ if name == "codesign" else "unknown"
-
-
-def _system(s: System, a: Audited) -> SystemPart:
-    chip, layout = s.offer.chip, s.layout
-    return SystemPart(
-        chip=chip.name, title=chip.title, vendor=chip.vendor, composed=chip.die is not None, memory=chip.memory,
-        memory_family=chip.family, stacks=chip.stacks, tensor=layout.tensor, pipeline=layout.pipeline,
-        expert=layout.expert, data=getattr(layout, "data", 1), weights=weights(layout), kv=layout.kv,
-        chips_per_replica=layout.chips,
-        replicas=s.replicas, batch=s.batch, users_per_replica=layout.pipeline * s.batch, servers=a.servers,
-        servers_bought=a.servers_bought, chips_bought=a.chips_bought, racks=a.racks,
-    )  # fmt: skip
+    return parts.infeasible(p, cures, _assumptions(p))
 
 
 def _performance(query: Query, s: System, a: Audited) -> PerformancePart:
@@ -169,26 +103,13 @@ def _batch_limit(query: Query, s: System, a: Audited) -> str:
                        query.limits.ttft)) if limit is not None) or "the objective"  # fmt: skip
 
 
-def _money(p: Prepared, s: System, a: Audited) -> MoneyPart:
-    bill, n, economy = s.offer.bill, a.servers_bought, p.supply.economics
-    parts = {
-        "chips": bill.chips_usd, "servers": bill.server_usd, "network": bill.network_usd, "facility": bill.facility_usd,
-    }  # fmt: skip
-    return MoneyPart(
-        capital_usd=a.capital_usd, capital={k: v * n for k, v in parts.items() if v is not None},
-        hourly_usd=a.hourly_usd, hourly={k: v * n for k, v in bill.hourly.items()}, usd_per_mtok=a.usd_per_mtok,
-        utilisation=economy.utilisation, power_w=a.power_w,
-        facility_w=None if a.power_w is None else a.power_w * economy.pue * economy.load,
-    )  # fmt: skip
-
-
 def _limits(s: System, a: Audited) -> tuple[LimitPart, ...]:
     """A shared limit binds where the next replicas that fill whole servers would break it; speed and memory
     where one more user of a stage would."""
     holds = max(1, s.offer.bill.chips // s.layout.stage_chips)
     period = holds // math.gcd(holds, s.layout.pipeline)
     larger = servers_for(s.offer, s.layout, s.replicas + period) + a.servers_bought - a.servers
-    parts = []
+    found = []
     for name, allowed in a.allowed.items():
         used = a.used[name]
         if name in ("budget", "hourly", "power", "chips", "racks"):
@@ -201,8 +122,8 @@ def _limits(s: System, a: Audited) -> tuple[LimitPart, ...]:
             binding = s.batch >= a.time.room if name == "memory" else used * (1 + 1.0 / max(s.batch, 1)) > allowed
         else:
             binding = used >= allowed
-        parts.append(LimitPart(name=name, used=used, allowed=allowed, unit=LIMIT_UNITS[name], binding=binding))
-    return tuple(parts)
+        found.append(LimitPart(name=name, used=used, allowed=allowed, unit=LIMIT_UNITS[name], binding=binding))
+    return tuple(found)
 
 
 def _proof(p: Prepared, solved: Solved, a: Audited, every: Enumerated | None, seconds: dict[str, float]) -> ProofPart:
@@ -238,8 +159,8 @@ def _others(p: Prepared, best: float) -> tuple[OtherPart, ...]:
     of_column = p.space.chip[data.layout]
     groups = [(f, family[of_column] == f) for f in sorted(set(family.tolist()))]
     groups.append(("best product", product[of_column] if len(product) else np.zeros(0, dtype=bool)))
-    parts = [_other(p, label, mask, best) for label, mask in groups]
-    return tuple(sorted(parts, key=lambda o: (o.label == "best product", o.behind is None, o.behind or 0.0)))
+    found = [_other(p, label, mask, best) for label, mask in groups]
+    return tuple(sorted(found, key=lambda o: (o.label == "best product", o.behind is None, o.behind or 0.0)))
 
 
 def _other(p: Prepared, label: str, mask: Any, best: float) -> OtherPart:
@@ -258,34 +179,9 @@ def _other(p: Prepared, label: str, mask: Any, best: float) -> OtherPart:
     )  # fmt: skip
 
 
-def _inputs(p: Prepared, s: System) -> tuple[InputPart, ...]:
-    """Every number of the entries behind the system, with its source; a model's shape counts as one."""
-    found = []
-    for path in (*s.offer.chip.paths, "prices.default"):
-        folder, name, _ = split_path(path, p.catalog.records)
-        for key, fact in numbers(p.catalog.records[folder][name]):
-            found.append(InputPart(path=f"{path}.{key}", value=str(fact.value), unit=fact.unit, si=fact.si,
-                                   source=fact.source, date=fact.date, confidence=fact.confidence))  # fmt: skip
-    model = p.catalog.get(ModelRecord, p.query.model)
-    shape = InputPart(path=f"models.{model.name}", value="shape", unit="", si=None, source=model.source,
-                      date=model.date, confidence=model.confidence)  # fmt: skip
-    return (*found, shape)
-
-
 def _assumptions(p: Prepared) -> tuple[str, ...]:
-    q = p.query
-    said = [
-        *(_limit_said() if p.supply.achieved is None else achieved_said(q, p.supply.achieved)),
-        f"prices: {q.basis}, {'as sold' if q.price_basis == 'sold' else 'at manufacturing cost'}; "
-        + ("capital is chips, servers, network and facility" if q.basis == "buy" else "a chip-hour is all-in"),
-        "power is provisioned IT power; whole servers are bought",
-        *([_repayment(p)] if q.basis == "buy" else []),
-        f"dollars per million tokens at {p.supply.economics.utilisation:.0%} utilisation",
-    ]
-    said += [f"assumed by the user: {path} = {value}" for path, value in q.assumptions().items()]
-    if q.spare_servers:
-        said.append(f"{q.spare_servers} spare servers are bought and kept idle")
-    return tuple(said)
+    modelled = _limit_said() if p.supply.achieved is None else achieved_said(p.query, p.supply.achieved)
+    return (*modelled, *parts.money_said(p))
 
 
 def _limit_said() -> list[str]:
@@ -316,10 +212,3 @@ def achieved_said(q: Query, record: AchievedRecord) -> list[str]:
     if q.serving.draft:
         said.append(f"{q.serving.draft} tokens drafted a step, {q.serving.acceptance or 1.0:g} kept on average")
     return said
-
-
-def _repayment(p: Prepared) -> str:
-    e = p.supply.economics
-    return (f"capital is repaid in {e.depreciation_years:g} years (facility {e.facility_years:g}) at "
-            f"{e.cost_of_money:.1%} a year, upkeep {e.upkeep:.1%} of it a year, electricity "
-            f"${e.electricity_usd_per_j * 3.6e6:g}/kWh at PUE {e.pue:g}")  # fmt: skip

@@ -1,6 +1,5 @@
 """Does this answer still hold, by the domain's formulas alone, and what has changed since?"""
 
-import csv
 import json
 import math
 from pathlib import Path
@@ -8,16 +7,16 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from codesign import audit
-from codesign.answer import Answer, SystemPart
-from codesign.audit import AGREE, System
+from codesign.answer import Answer
+from codesign.audit import AGREE, Enumerated, System
 from codesign.catalog import Catalog, faults_of, load
 from codesign.errors import AuditError, DataError
-from codesign.performance import Layout
 from codesign.prepared import Prepared
+from codesign.queries import verify_pools
 from codesign.queries.best_system import prepare
 from codesign.queries.best_system_answer import better, direction, objective_si
+from codesign.queries.recorded import differing, in_space, layout_of, no_layout, objective_faults, rows_of
 from codesign.query import Query
-from codesign.serving import Deployment
 from formulations import best_system_bounds
 
 
@@ -30,6 +29,7 @@ class Report(BaseModel):
     audited: float | None
     best: float | None
     points: int
+    looked_at: str  # what the points are; empty: too many to look at each
     checked_bounds: int
     changed: tuple[str, ...]
     faults: tuple[str, ...]
@@ -42,7 +42,8 @@ class Report(BaseModel):
         if self.recorded is not None and self.audited is not None:
             said.append(f"value {self.recorded!r} recorded, {self.audited!r} recomputed")
         best = "none is feasible" if self.best is None else f"the best is {self.best!r}"
-        said.append(f"of all {self.points:,} layouts and batches {best}; {self.checked_bounds:,} bounds checked")
+        seen = f"of all {self.points:,} {self.looked_at} {best}" if self.looked_at else "too many systems to see each"
+        said.append(f"{seen}; {self.checked_bounds:,} bounds checked")
         return said
 
 
@@ -52,18 +53,35 @@ def verify_answer(path: Path, own: Path | None) -> Report:
     query = _query(answer, path)
     catalog = load(own, query.assumptions())
     changed = _changes(answer, catalog)
-    p = prepare(catalog, query)
-    every = audit.enumerate_all(p.query, p.space, p.servers)
-    faults, audited = _system_faults(answer, p)
+    two = query.phases == "disaggregated"
+    looked = _two_pools if two else _one_pool
     recorded = None if answer.proof is None else answer.proof.value
-    if answer.status == "infeasible" and every.value is not None:
-        faults.append(f"a system exists now, with an objective of {every.value!r}")
-    if _beaten(query, answer, audited, every.value):
-        faults.append(f"a better system exists: {every.value!r} against {audited!r}")
-    bound_faults, checked = _bound_faults(path.parent / "candidates.csv", p, recorded)
-    faults += bound_faults
-    return Report(holds=not faults, recorded=recorded, audited=audited, best=every.value, points=every.points,
-                  checked_bounds=checked, changed=tuple(changed), faults=tuple(faults))  # fmt: skip
+    every, audited, faults, checked = looked(answer, query, catalog, path.parent / "candidates.csv", recorded)
+    best = None if every is None else every.value
+    if answer.status == "infeasible" and best is not None:
+        faults.append(f"a system exists now, with an objective of {best!r}")
+    if _beaten(query, answer, audited, best):
+        faults.append(f"a better system exists: {best!r} against {audited!r}")
+    said = "" if every is None else verify_pools.LOOKED_AT if two else "layouts and batches"
+    return Report(holds=not faults, recorded=recorded, audited=audited, best=best, points=every.points if every else 0,
+                  looked_at=said, checked_bounds=checked, changed=tuple(changed), faults=tuple(faults))  # fmt: skip
+
+
+Looked = tuple[Enumerated | None, float | None, list[str], int]  # best of all, value now, faults, bounds checked
+
+
+def _one_pool(answer: Answer, query: Query, catalog: Catalog, table: Path, recorded: float | None) -> Looked:
+    p = prepare(catalog, query)
+    faults, audited = _system_faults(answer, p)
+    wrong, checked = _bound_faults(table, p, recorded)
+    return audit.enumerate_all(p.query, p.space, p.servers), audited, faults + wrong, checked
+
+
+def _two_pools(answer: Answer, query: Query, catalog: Catalog, table: Path, recorded: float | None) -> Looked:
+    p = verify_pools.prepare(catalog, query)
+    faults, audited = verify_pools.system_faults(answer, p)
+    wrong, checked = verify_pools.bound_faults(table, p, recorded)
+    return verify_pools.enumerated(p)[0], audited, faults + wrong, checked
 
 
 def _beaten(query: Query, answer: Answer, audited: float | None, best: float | None) -> bool:
@@ -122,38 +140,14 @@ def _system_faults(answer: Answer, p: Prepared) -> tuple[list[str], float | None
     offer = next((o for o in p.supply.offers if o.chip.name == s.chip), None)
     if offer is None:
         return [f"{s.chip} is not on offer any more"], None
-    layout = _layout(s, p.query)
-    if not _in_space(s.chip, layout, p):
-        named = f"tensor {s.tensor} x pipeline {s.pipeline}, expert {s.expert}, {s.weights}"
-        return [f"{named} is no layout that {s.chip} can run"], None
+    layout = layout_of(s, p.query)
+    if not in_space(s.chip, layout, p.space):
+        return [no_layout(s)], None
     try:
         audited = audit.recompute(p.query, p.space.model, p.supply, System(offer, layout, s.batch, s.replicas))
     except (AuditError, ValueError) as error:
         return [str(error)], None
-    faults = _record_faults(answer, audited)
-    if not math.isclose(audited.value, recorded.value, rel_tol=AGREE):
-        faults.append(f"objective is {audited.value!r}, recorded as {recorded.value!r}")
-    if recorded.bound is not None and better(p.query, audited.value, recorded.bound * (1 + direction(p.query) * AGREE)):
-        faults.append(f"objective {audited.value!r} is better than the recorded bound {recorded.bound!r}")
-    proven = math.isclose(recorded.value, recorded.bound or math.nan, rel_tol=AGREE * 1.01)
-    if answer.status == "optimal" and not proven:
-        faults.append(f"recorded as optimal with value {recorded.value!r} and bound {recorded.bound!r} apart")
-    return faults, audited.value
-
-
-def _layout(s: SystemPart, query: Query) -> Layout | Deployment:
-    if query.mode == "limit":
-        return Layout(s.tensor, s.pipeline, s.expert, s.weights, s.kv)
-    q = query.serving
-    return Deployment(s.tensor, s.data, s.pipeline, s.expert, s.weights, s.kv, q.draft or 0, q.acceptance or 1.0,
-                      q.chunk)  # fmt: skip
-
-
-def _in_space(chip: str, layout: Layout | Deployment, p: Prepared) -> bool:
-    space = p.space
-    same = (space.tensor == layout.tensor) & (space.pipeline == layout.pipeline) & (space.experts == layout.expert)
-    at = (same & (space.reason == 0)).nonzero()[0].tolist()
-    return any(space.chips[int(space.chip[i])].name == chip and space.layout(i) == layout for i in at)
+    return _record_faults(answer, audited) + objective_faults(answer, p.query, audited.value), audited.value
 
 
 _RECORDED = {
@@ -175,11 +169,7 @@ def _record_faults(answer: Answer, audited: audit.Audited) -> list[str]:
     for limit in answer.limits:
         pairs.append((f"limits.{limit.name}.used", limit.used, audited.used.get(limit.name)))
         pairs.append((f"limits.{limit.name}.allowed", limit.allowed, audited.allowed.get(limit.name)))
-    return [f"{name} is {now!r}, recorded as {old!r}" for name, old, now in pairs if not _same(old, now)]
-
-
-def _same(old: float | None, now: float | None) -> bool:
-    return old is now if old is None or now is None else math.isclose(old, now, rel_tol=AGREE)
+    return differing(pairs)
 
 
 def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[str], int]:
@@ -189,7 +179,7 @@ def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[st
     sweep = best_system_bounds.sweep(p.columns.instance)
     position = {int(label): i for i, label in enumerate(p.columns.instance.columns)}
     faults, checked = [], 0
-    for row in _rows(table):
+    for row in rows_of(table, "value", "bound"):
         i, checked = position.get(int(row["column"])), checked + 1
         if i is None:
             faults.append(f"{table}: column {row['column']} does not exist any more")
@@ -202,16 +192,3 @@ def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[st
             faults.append(f"{table}: column {row['column']} was removed with a bound that can win")
     return faults[:10], checked
 
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    """The rows of candidates.csv whose numbers can be read; DataError names the first that cannot."""
-    rows = []
-    with table.open(encoding="utf-8", newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines), start=2):
-            try:
-                int(row["column"]), float(row["value"]), float(row["bound"])
-                rows.append({**row, "removed": row["removed"] or ""})
-            except (KeyError, TypeError, ValueError) as error:
-                wanted = "column, value, bound and removed as --export writes them"
-                raise DataError(f"{table}: line {number}: expected {wanted}") from error
-    return rows

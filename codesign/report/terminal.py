@@ -9,9 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign.answer import Answer, LimitPart, MoneyPart, PerformancePart, ProofPart, SystemPart
+from codesign.report import pools
+from codesign.report.layout import count, pairs
 from codesign.units import show
 
-DOLLARS = ("USD", "USD/h", "W", "B", "s", "tokens/s")
+DOLLARS = ("USD", "USD/h", "W", "B", "B/s", "s", "tokens/s")
 
 
 def render(answer: Answer) -> Iterator[RenderableType]:
@@ -22,12 +24,17 @@ def render(answer: Answer) -> Iterator[RenderableType]:
         return
     if answer.system is None or answer.performance is None or answer.money is None or answer.proof is None:
         raise ValueError(f"{answer.status} answer without a system")
-    yield Text(_headline(answer.system, answer.status), style="bold")
-    yield Padding(_system(answer.system, answer.performance, answer.money), (0, 0, 0, 2))
+    if answer.prefill is not None:
+        yield from pools.render(answer)
+        yield Text("\nBoth pools", style="bold")
+        yield Padding(pairs(_money(answer.money)), (0, 0, 0, 2))
+    else:
+        yield Text(_headline(answer.system, answer.status), style="bold")
+        yield Padding(_system(answer.system, answer.performance, answer.money), (0, 0, 0, 2))
     yield Text("\nLimits", style="bold")
     yield Padding(_limits(answer.limits), (0, 0, 0, 2))
     yield Text("\nProof", style="bold")
-    yield Padding(_proof(answer.proof), (0, 0, 0, 2))
+    yield Padding(_proof(answer.proof, "layouts and batches" if answer.prefill is None else pools.POINTS), (0, 0, 0, 2))
     yield Text("\nBest of the other memory technologies (closed form, same limits)", style="bold")
     yield Padding(_others(answer), (0, 0, 0, 2))
     yield from _footnotes(answer)
@@ -37,7 +44,9 @@ def _question(answer: Answer) -> str:
     """What was asked, with every limit in force: a file's or the built-in query's too."""
     q = answer.query
     limits = [f"{name.replace('_', ' ')} {_written(value)}" for name, value in q.get("limits", {}).items()]
-    said = [f"mode {answer.mode}", f"{q['model']} in {', '.join(q['precision'])}", f"{q['context']:,} tokens of context",
+    said = [f"mode {answer.mode}", f"{q['model']} in {', '.join(q['precision'])}",
+            f"{q['context']:,} tokens of context",
+            *(["prefill and decode in pools apart"] if q.get("serving", {}).get("phases") == "disaggregated" else []),
             f"maximise {q['maximize']}" if q["maximize"] != "cost" else "minimise cost"]  # fmt: skip
     return "Asked: " + ", ".join(said) + "; limits: " + (", ".join(limits) or "none")
 
@@ -52,57 +61,53 @@ def _written(value: str | int) -> str:
 
 def _headline(s: SystemPart, status: str) -> str:
     proven = "" if status == "optimal" else " (best found; not proven in the time given)"
-    replicas = _count(s.replicas, "replica")
+    replicas = count(s.replicas, "replica")
     data = f" DP{s.data}" if s.data > 1 else ""
     return f"{s.chips_bought} x {s.title}, {s.memory.upper()}: {replicas} of TP{s.tensor}{data} PP{s.pipeline}{proven}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _pairs(rows: list[tuple[str, str]]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows:
-        table.add_row(Text(name, style="dim"), value)
-    return table
 
 
 def _system(s: SystemPart, p: PerformancePart, m: MoneyPart) -> Table:
     stacks = "" if s.stacks is None else f", {s.stacks} stacks a chip"
     made = " (composed, not a product)" if s.composed else ""
     spare = "" if s.servers == s.servers_bought else f", {s.servers_bought - s.servers} of them spare"
-    capital = "none (not bought)"
-    if m.capital_usd is not None:
-        capital = f"{show(m.capital_usd, 'USD')}{_parts(m.capital, 'USD')}"
     held = f"{show(p.memory_bytes, 'B')} of {show(p.usable_bytes, 'B')}"
-    chips = _count(s.chips_per_replica, "chip")
+    chips = count(s.chips_per_replica, "chip")
     data = "" if s.data == 1 else f" x data {s.data}"
-    power = "unknown" if m.power_w is None or m.facility_w is None else (
-        f"{show(m.power_w, 'W')} IT provisioned, {show(m.facility_w, 'W')} at the meter")  # fmt: skip
     shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(p.shares.items(), key=lambda x: -x[1]))
-    return _pairs([
+    return pairs([
         ("chip", f"{s.chip}{made}"),
         ("memory", f"{s.memory}{stacks}; {held} used on the fullest chip"),
         ("layout", f"{chips} a replica: tensor {s.tensor}{data} x pipeline {s.pipeline}, expert {s.expert}, "
                    f"weights {s.weights}, KV {s.kv}"),
-        ("replicas", f"{s.replicas:,} on {_count(s.servers_bought, 'server')} "
-                     f"({_count(s.chips_bought, 'chip')}, {_count(s.racks, 'rack')}){spare}"),
+        ("replicas", f"{s.replicas:,} on {count(s.servers_bought, 'server')} "
+                     f"({count(s.chips_bought, 'chip')}, {count(s.racks, 'rack')}){spare}"),
         ("users", f"{p.users:,} at once, {s.users_per_replica:,} a replica; batch limited by {p.batch_limited_by}"),
         ("speed", f"{p.user_speed:,.1f} tokens/s a user, {p.throughput:,.0f} tokens/s in total"),
         *_steps(p, shares),
+        *_money(m),
+    ])  # fmt: skip
+
+
+def _money(m: MoneyPart) -> list[tuple[str, str]]:
+    capital = "none (not bought)"
+    if m.capital_usd is not None:
+        capital = f"{show(m.capital_usd, 'USD')}{_parts(m.capital, 'USD')}"
+    power = "unknown" if m.power_w is None or m.facility_w is None else (
+        f"{show(m.power_w, 'W')} IT provisioned, {show(m.facility_w, 'W')} at the meter")  # fmt: skip
+    return [
         ("capital", capital),
         ("running", f"{show(m.hourly_usd, 'USD/h')}{_parts(m.hourly, 'USD/h')}"),
         ("tokens", f"${m.usd_per_mtok:,.4g} per million at {m.utilisation:.0%} utilisation"),
         ("power", power),
-    ])  # fmt: skip
+    ]
 
 
 def _steps(p: PerformancePart, shares: str) -> list[tuple[str, str]]:
     if p.step_band_s is None:
         return [("step", f"{show(p.step_s, 's')}, limited by {p.limiting} (busy: {shares})")]
     low, high = p.step_band_s
-    rows = [("each token", f"{show(p.step_s, 's')} on average; 80 % of runs within {show(low, 's')} to {show(high, 's')}"),
+    within = f"{show(low, 's')} to {show(high, 's')}"
+    rows = [("each token", f"{show(p.step_s, 's')} on average; 80 % of runs within {within}"),
             ("made of", shares)]  # fmt: skip
     return rows if p.ttft_s is None else [("first token", f"{show(p.ttft_s, 's')} on average, waits included"), *rows]
 
@@ -127,7 +132,7 @@ def _limits(limits: tuple[LimitPart, ...]) -> Table:
     return table
 
 
-def _proof(p: ProofPart) -> Table:
+def _proof(p: ProofPart, points: str) -> Table:
     gap = "unknown" if p.gap is None else f"{p.gap:.1e}"
     bound = "unknown" if p.bound is None else f"{p.bound:.9g}"
     impossible = "; ".join(f"{n:,} {reason}" for reason, n in p.impossible.items())
@@ -138,10 +143,10 @@ def _proof(p: ProofPart) -> Table:
         ("program", f"{p.columns:,} columns, {p.removed:,} removed by their bounds, {p.solved:,} solved, "
                     f"{p.solves} solves, {p.nodes} nodes"),
         ("audit", "recomputed without a solver" + ("" if p.enumerated is None else
-                  f"; the best of all {p.enumerated:,} layouts and batches is the same")),
+                  f"; the best of all {p.enumerated:,} {points} is the same")),
         ("seconds", ", ".join(f"{name} {s:.2f}" for name, s in p.seconds.items())),
     ]  # fmt: skip
-    return _pairs(rows)
+    return pairs(rows)
 
 
 def _others(answer: Answer) -> Table:

@@ -1,0 +1,140 @@
+"""Which prefill pool and which decode pool, in which balance, are best under these limits?"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from codesign import audit, columns, pools, pools_audit, pools_cures, supply, workload
+from codesign.answer import Answer
+from codesign.audit import Enumerated, System
+from codesign.catalog import Catalog, unknown
+from codesign.errors import AuditError, DataError, SolverError
+from codesign.mode import settled
+from codesign.pools import Pools, at_prompt
+from codesign.pools_audit import AuditedPools, Both
+from codesign.prepared import PreparedPools, SolvedPools
+from codesign.queries import disaggregated_answer as words
+from codesign.query import Query
+from codesign.records import ModelRecord
+from codesign.serving_space import enumerate_serving
+from codesign.supply import Supply
+from formulations import disaggregated, highs
+from formulations.outcome import Status
+
+
+MOST_PAIRS = 50_000_000  # of columns whose bounds are computed at once: about 5 GB
+
+
+@dataclass(frozen=True)
+class PoolsResult:
+    """The document, and what it was made from, for exports."""
+
+    answer: Answer
+    prepared: PreparedPools
+    solved: SolvedPools
+
+
+def prepare(catalog: Catalog, query: Query) -> PreparedPools:
+    """Domain -> numbers. Raises DataError for what two pools cannot answer, UnboundedError without a limit."""
+    if query.model not in catalog.records["models"]:
+        raise DataError(unknown("--model (model)", query.model, list(catalog.records["models"])))
+    query = settled(catalog, query)
+    pools.check(query)
+    offered = supply.supply(catalog, query)
+    found = _pools(catalog, query, offered)
+    return PreparedPools(query, catalog, offered, found, pools.instance_of(query, found), pools.undominated(found))
+
+
+def _pools(catalog: Catalog, query: Query, offered: Supply) -> Pools:
+    if offered.achieved is None:
+        raise ValueError(f"mode = {query.mode!r}: two pools are known in mode achieved only")
+    model = workload.model(catalog.get(ModelRecord, query.model))
+    chips = [offer.chip for offer in offered.offers]
+    most = float(query.limits.chips or float("inf"))
+    prefill, decode = (enumerate_serving(model, chips, q, offered.achieved, most_chips=most)
+                       for q in (at_prompt(query), query))  # fmt: skip
+    return pools.pools_of(query, prefill, decode, columns.servers_of(decode, offered.offers))
+
+
+def solve(p: PreparedPools, *, removal: bool = True) -> SolvedPools:
+    """Numbers -> proof, over the columns that none dominates; over all of them without removal.
+
+    Raises DataError where the bounds of all pairs would not fit a computer's memory.
+    """
+    split, count = p.pools.split, len(p.pools)
+    if not removal and split * (count - split) > MOST_PAIRS:
+        raise DataError(f"--no-removal: {split:,} prefill and {count - split:,} decode columns make more than "
+                        f"{MOST_PAIRS:,} pairs; allow fewer chips (--chip) or smaller layouts (--tensor)")  # fmt: skip
+    data = p.instance.only(p.kept) if removal else p.instance
+    left = float("inf") if p.query.time_limit is None else p.query.time_limit
+    try:
+        outcome, proof = disaggregated.solve(data, removal=removal, limits=highs.Limits(limit_s=left))
+    except highs.SolverFailure as error:
+        raise SolverError(str(error)) from error
+    return SolvedPools(data, outcome, proof)
+
+
+def prepare_and_solve(
+    catalog: Catalog, query: Query, *, removal: bool = True, enumerate_all: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
+) -> PoolsResult:  # fmt: skip
+    """The proven best pair of pools, audited, and enumerated unless told not to or too many."""
+    start = clock()
+    p = prepare(catalog, query)
+    prepared = clock()
+    solved = solve(p, removal=removal)
+    ended = clock()
+    seconds = {"prepare": prepared - start, "solve": ended - prepared}
+    both = chosen(p, solved)
+    if both is None:
+        return PoolsResult(_without(p, solved), p, solved)
+    audited = pools_audit.recompute(p.query, p.pools.decode.model, p.supply, both)
+    every, over = enumerated(p) if enumerate_all else (None, "")
+    _agreed(p, solved, audited, every)
+    seconds["audit"] = clock() - ended
+    return PoolsResult(words.answer(p, solved, both, audited, every, over, seconds), p, solved)
+
+
+def chosen(p: PreparedPools, solved: SolvedPools) -> Both | None:
+    """The program's system, or the start it was given where its time ended before; None: there is none."""
+    solution, best = solved.outcome.solution, solved.proof.sweep.best
+    if solution is not None:
+        found = [(pool.column, pool.replicas) for pool in (solution.prefill, solution.decode)]
+    elif best is not None:
+        found = [(column, int(replicas)) for column, replicas, _ in best.pools]
+    else:
+        return None
+    systems = []
+    for column, replicas in found:
+        at = int(p.pools.layout[column])
+        offer, layout = p.supply.offers[int(p.pools.chip[column])], p.pools.space(column).layout(at)
+        systems.append(System(offer, layout, int(p.pools.batch[column]), replicas))
+    return Both(*systems)
+
+
+def enumerated(p: PreparedPools) -> tuple[Enumerated | None, str]:
+    """The best of all pairs, over all columns or else over those kept, and in words over which."""
+    for which, said in ((pools.every(p.pools), "all columns"), (p.kept, "columns that none dominates")):
+        if (found := pools_audit.enumerate_pairs(p.query, p.pools, which)) is not None:
+            return found, said
+    return None, f"not done: more than {pools_audit.MOST_POINTS:,} points"
+
+
+def _agreed(p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enumerated | None) -> None:
+    """The audit's value is the program's optimum and the enumeration's; AuditError otherwise."""
+    bound = pools.objective_si(p.query, solved.bound())
+    if bound is not None and words.better(p.query, a.value, bound * (1 + 1e-6 * words.direction(p.query))):
+        raise AuditError(f"value {a.value!r} is better than the proven bound {bound!r}")
+    if (value := pools.objective_si(p.query, solved.outcome.value)) is not None:
+        audit.agree("objective", a.value, value)
+    if every is not None and solved.outcome.status is Status.OPTIMAL:
+        audit.agree("enumeration", every.value or 0.0, a.value)
+
+
+def _without(p: PreparedPools, solved: SolvedPools) -> Answer:
+    """No system: the program, the closed form and the enumeration must all say so; then what is in the way."""
+    every, _ = enumerated(p)
+    if solved.outcome.status is not Status.INFEASIBLE or (every is not None and every.value is not None):
+        raise AuditError(f"program: {solved.outcome.status.value}, enumeration: {every}")
+    found = pools_cures.cures(p.query, lambda q: _pools(p.catalog, q, p.supply)) if p.supply.offers else []
+    return words.infeasible(p, found)
