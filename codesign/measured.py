@@ -31,7 +31,8 @@ MODELS = {
     "mixtral-8x7b": "mixtral-8x7b", "mixtral-8x22b": "mixtral-8x22b", "kimi-k2": "kimi-k2",
     "minimax-m2": "minimax-m2.5", "llama-4-scout": "llama-4-scout", "llama-4-maverick": "llama-4-maverick",
     "gemma-3-27b": "gemma-3-27b", "mistral-large": "mistral-large-2", "llama3.1-405b": "llama-3.1-405b",
-    "llama3.1-8b": "llama-3.1-8b",
+    "llama3.1-8b": "llama-3.1-8b", "llama3_1-8b": "llama-3.1-8b", "llama3_1-70b": "llama-3.1-70b",
+    "llama3_1-405b": "llama-3.1-405b",
 }  # fmt: skip
 CHIPS = {
     "b200": "b200-sxm", "b300": "b300-sxm", "gb200": "gb200-nvl72", "gb300": "gb300-nvl72", "h100-sxm": "h100-sxm",
@@ -39,6 +40,8 @@ CHIPS = {
     "mi300x": "mi300x", "mi325x": "mi325x", "mi350x": "mi350x", "mi355x": "mi355x", "l40s": "l40s", "h20-": "h20",
     "rtx pro 6000": "rtx-pro-6000-server",
 }  # fmt: skip
+NEEDED = {"tpot_ms": "no time per output token", "input_len": "no input or output length",
+          "output_len": "no input or output length", "concurrency": "no concurrency"}  # fmt: skip
 TIMES = ("ttft_ms", "tpot_ms")
 SHORTEST_MS = 0.1  # no system gives a token faster: such a time is in seconds
 AGGREGATED = re.compile(r"^tp(\d+) pp(\d+) attn_dp(\d+) moe_tp(\d+) moe_ep(\d+)$")
@@ -75,14 +78,19 @@ class Run:
         """aggregated or disaggregated."""
         return "aggregated" if self.prefill is None else "disaggregated"
 
+    def groups(self) -> dict[str, str]:
+        """What the run counts to, by split."""
+        return {"chip": self.chip, "model": self.model, "engine": self.engine, "phase": self.phase, "mix": self.mix,
+                "scenario": self.scenario or "-"}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Refused:
-    """A row that is not predicted, and why; `counts` says whether it had all that a prediction needs."""
+    """A row that is not predicted, and why; `groups` is what it would have counted to, as far as the row says."""
 
     line: int
     reason: str
-    counts: bool
+    groups: Mapping[str, str]
 
 
 def read_runs(path: Path, models: Mapping[str, str], chips: Collection[str]) -> tuple[list[Run], list[Refused]]:
@@ -131,19 +139,18 @@ def _run(
     word = release.split()[0].lower() if release else ""
     if word not in ENGINES:
         raise DataError(f"{where}, column engine: {release!r}: unknown engine; known: vllm, sglang, trtllm")
-    for column, reason in (("tpot_ms", "no time per output token"), ("input_len", "no input or output length"),
-                           ("output_len", "no input or output length"), ("concurrency", "no concurrency")):  # fmt: skip
-        if numbers[column] is None:
-            return Refused(line, reason, False)
     model = _matched(row["model"] or "", MODELS)
     chip = _matched(row["accelerator"] or "", CHIPS)
     pools = _pools(row["parallelism"] or "", numbers["n_accelerators"])
-    if isinstance(pools, str):
-        return Refused(line, pools, False)
-    if model is None or model not in models:
-        return Refused(line, f"model {row['model']} is not in the catalogue", False)
-    if chip is None or chip not in chips:
-        return Refused(line, f"chip {row['accelerator']} is not in the catalogue", False)
+    reason = next((why for column, why in NEEDED.items() if numbers[column] is None), "")
+    if not reason and isinstance(pools, str):
+        reason = pools
+    elif not reason and (model is None or model not in models):
+        reason = f"model {row['model']} is not in the catalogue"
+    elif not reason and (chip is None or chip not in chips):
+        reason = f"chip {row['accelerator']} is not in the catalogue"
+    if reason or isinstance(pools, str) or model is None or chip is None:
+        return Refused(line, reason, _groups(row, model, chip, ENGINES[word], numbers))
     precision = _precision((row["precision"] or "").strip(), models[model], ENGINES[word])
     decode, replicas, prefill, prefill_replicas = pools
     ttft = numbers["ttft_ms"]
@@ -153,6 +160,19 @@ def _run(
         float(numbers["concurrency"] or 0), float(numbers["input_len"] or 0), float(numbers["output_len"] or 0),
         None if ttft is None else ttft / 1e3, float(numbers["tpot_ms"] or 0) / 1e3, (row.get("scenario") or "").strip(),
     )  # fmt: skip
+
+
+def _groups(
+    row: Mapping[str, str], model: str | None, chip: str | None, engine: str, numbers: Mapping[str, float | None]
+) -> dict[str, str]:
+    """What a row counts to, by split, whether or not it can be predicted."""
+    lengths = [numbers["input_len"], numbers["output_len"]]
+    return {
+        "chip": chip or row["accelerator"] or "-", "model": model or row["model"] or "-", "engine": engine or "other",
+        "phase": "disaggregated" if "disagg" in (row["parallelism"] or "") else "aggregated",
+        "mix": "/".join("?" if x is None else f"{x:g}" for x in lengths),
+        "scenario": (row.get("scenario") or "").strip() or "-",
+    }  # fmt: skip
 
 
 def _matched(written: str, names: Mapping[str, str]) -> str | None:

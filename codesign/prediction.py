@@ -106,7 +106,7 @@ def runs_of(catalog: Catalog, table: Path, record: AchievedRecord) -> tuple[list
             rows_of([things.asked(run)], record)
             able.append(run)
         except ValueError as error:
-            refused.append(Refused(run.line, str(error), False))
+            refused.append(Refused(run.line, str(error), run.groups()))
     return able, refused
 
 

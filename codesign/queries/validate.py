@@ -2,7 +2,6 @@
 
 import csv
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -17,11 +16,7 @@ from codesign.measured import Refused, Run
 
 HEADER = ("split", "group", "rows", "predicted", "tpot_median", "tpot_mean", "tpot_p90", "tpot_bias", "ttft_median",
           "ttft_mean", "ttft_p90", "ttft_bias", "in_band")  # fmt: skip
-SPLITS: dict[str, Callable[[Run], str]] = {
-    "all": lambda run: "all", "chip": lambda run: run.chip, "model": lambda run: run.model,
-    "engine": lambda run: run.engine, "phase": lambda run: run.phase, "mix": lambda run: run.mix,
-    "scenario": lambda run: run.scenario or "-",
-}  # fmt: skip
+SPLITS = ("all", "chip", "model", "engine", "phase", "mix", "scenario")
 
 
 @dataclass(frozen=True)
@@ -77,13 +72,14 @@ def validate(catalog: Catalog, table: Path) -> Validation:
     inside = np.array([low <= m / t <= high for m, t, (low, high) in zip(data.tpot_s, tpot, bands, strict=True)])
     step, first = tpot / data.tpot_s - 1, ttft / data.ttft_s - 1
     lines = []
-    for split, group_of in SPLITS.items():
-        names = np.array([group_of(run) for run in runs])
-        for group in sorted(set(names.tolist())):
+    for split in SPLITS:
+        names = np.array([run.groups().get(split, "all") for run in runs])
+        others = Counter(row.groups.get(split, "all") for row in refused)
+        for group in sorted({*names.tolist(), *others}):
             at = names == group
-            total = int(at.sum()) + (len(refused) if split == "all" else 0)
-            lines.append(Line(split, group, total, int(at.sum()), _errors(step[at]), _errors(first[at]),
-                              float(inside[at].mean())))  # fmt: skip
+            predicted = int(at.sum())
+            lines.append(Line(split, group, predicted + others[group], predicted, _errors(step[at]), _errors(first[at]),
+                              float(inside[at].mean()) if predicted else float("nan")))  # fmt: skip
     return Validation(tuple(lines), tuple(runs), tuple(tpot.tolist()), tuple(ttft.tolist()), tuple(refused),
                       *ordering(runs, tpot))  # fmt: skip
 

@@ -51,7 +51,7 @@ def errors(v: Validation) -> RenderableType:
     """Errors by split and group, and the rows that were not predicted."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     step, first = ("TPOT median", "mean", "p90", "bias"), ("TTFT median", "mean", "bias")
-    for head in ("split", "group", "rows", *step, *first, "in band"):
+    for head in ("split", "group", "rows", "predicted", *step, *first, "in band"):
         table.add_column(head, justify="left" if head in ("split", "group") else "right")
     for split in dict.fromkeys(line.split for line in v.lines):
         lines = sorted((line for line in v.lines if line.split == split), key=lambda line: -line.rows)
@@ -64,7 +64,8 @@ def errors(v: Validation) -> RenderableType:
 
 def _row(x: Line) -> list[str]:
     step, first = [_percent(value) for value in x.tpot], [_percent(value) for value in x.ttft]
-    return [x.split, x.group, f"{x.predicted:,}", *step, first[0], first[1], first[3], _percent(x.in_band)]
+    counted = [f"{x.rows:,}", f"{x.predicted / x.rows:.0%}"]
+    return [x.split, x.group, *counted, *step, first[0], first[1], first[3], _percent(x.in_band)]
 
 
 def fitted(record: AchievedRecord) -> RenderableType:
