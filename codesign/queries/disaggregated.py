@@ -21,7 +21,6 @@ from codesign.supply import Supply
 from formulations import disaggregated, highs
 from formulations.outcome import Status
 
-
 MOST_PAIRS = 50_000_000  # of columns whose bounds are computed at once: about 5 GB
 
 

@@ -65,8 +65,8 @@ def predict(
     low, high = prediction.band_of(record, asked.engine)
     soon, late = prediction.band_of(record, asked.engine, first=True)
     return Prediction(
-        mode="achieved", model=model, chip=chip, engine=asked.engine, release=release, chips=deployment.chips, users=users,
-        users_held=held, prompt=prompt, output=output, ttft_s=ttft, ttft_band_s=(ttft * soon, ttft * late), tpot_s=tpot,
+        mode="achieved", model=model, chip=chip, engine=asked.engine, release=release, chips=deployment.chips,
+        users=users, users_held=held, prompt=prompt, output=output, ttft_s=ttft, ttft_band_s=(ttft * soon, ttft * late), tpot_s=tpot,
         band_s=(tpot * low, tpot * high),
         user_speed=1 / tpot, chip_speed=min(users, held) / tpot / deployment.chips,
         terms_s={name: float(value[0]) for name, value in achieved.terms(rows, k).items()},
@@ -106,7 +106,8 @@ def predict_limit(
     notes = () if held >= users else (f"memory holds {held:,} of {users:,.0f} users",)
     return Prediction(
         mode="limit", model=model, chip=chip, engine="", release="", chips=layout.chips, users=users, users_held=held,
-        prompt=prompt, output=output, ttft_s=None, ttft_band_s=None, tpot_s=time.step_s, band_s=None, user_speed=1 / time.step_s,
+        prompt=prompt, output=output, ttft_s=None, ttft_band_s=None, tpot_s=time.step_s, band_s=None,
+        user_speed=1 / time.step_s,
         chip_speed=users / time.step_s / layout.chips,
         terms_s={name: value * d.pipeline for name, value in terms.items()} | {"hops": time.hops_s},
         memory_bytes={"weights": performance.weights_bytes(asked.model, layout), "kv": kv,
