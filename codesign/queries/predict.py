@@ -66,7 +66,8 @@ def predict(
     soon, late = prediction.band_of(record, asked.engine, first=True)
     return Prediction(
         mode="achieved", model=model, chip=chip, engine=asked.engine, release=release, chips=deployment.chips,
-        users=users, users_held=held, prompt=prompt, output=output, ttft_s=ttft, ttft_band_s=(ttft * soon, ttft * late), tpot_s=tpot,
+        users=users, users_held=held, prompt=prompt, output=output, ttft_s=ttft,
+        ttft_band_s=(ttft * soon, ttft * late), tpot_s=tpot,
         band_s=(tpot * low, tpot * high),
         user_speed=1 / tpot, chip_speed=min(users, held) / tpot / deployment.chips,
         terms_s={name: float(value[0]) for name, value in achieved.terms(rows, k).items()},
