@@ -65,8 +65,11 @@ def solve(model: cp_model.CpModel, limits: Limits) -> Result:
 
 
 def _bound(model: cp_model.CpModel, solver: cp_model.CpSolver, status: Status) -> int | None:
-    """The integer bound itself: the response's float would round it above 2**53. Constants are whole too."""
-    if not model.has_objective() or status is Status.INFEASIBLE:
+    """The integer bound itself: the response's float would round it above 2**53. Constants are whole too.
+
+    Where nothing was found the response may hold a 0 that nobody has proven, so there is none.
+    """
+    if not model.has_objective() or status in (Status.INFEASIBLE, Status.UNKNOWN):
         return None
     inner = int(solver.response_proto.inner_objective_lower_bound)
     if abs(inner) >= 2**62:  # nothing proven yet
