@@ -104,6 +104,8 @@ def recompute(query: Query, model: Model, supply: Supply, both: Both) -> Audited
     stays = (query.output - 1) * time.step_s
     places = both.decode.batch * both.decode.layout.pipeline
     cap = float(prompts.cap(query.limits.ttft))
+    if cap <= 0:
+        raise AuditError(f"ttft = {prompts.alone_s!r} without any wait breaks the limit {query.limits.ttft!r}")
     first = _share(query, both.prefill, cap / prompts.interval_s, size, held)
     last = _share(query, both.decode, places / stays, size, (time.memory_bytes, time.memory_limit))
     rate = min(first.handled * both.prefill.replicas, last.handled * both.decode.replicas)

@@ -93,8 +93,8 @@ def test_cures_of_generated_queries(maximize: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("maximize", MAXIMIZE)
 def test_cures_of_many_generated_queries(maximize: str) -> None:
-    seen = check_generated(maximize, 60)
-    assert len(seen) >= 35 and len(set().union(*seen)) >= 4 and set() in seen
+    seen = check_generated(maximize, 40)
+    assert len(seen) >= 20 and len(set().union(*seen)) >= 4 and set() in seen
 
 
 H100: dict[str, Any] = {
