@@ -14,7 +14,8 @@ test: $(VENV)/.ready-test
 	$(VENV)/bin/python -m pytest
 
 test-all: $(VENV)/.ready-test
-	$(VENV)/bin/python -m pytest -m ""
+	$(VENV)/bin/python -m pytest -m "not benchmark"
+	$(VENV)/bin/python -m pytest -m benchmark --numprocesses=0
 
 lint: $(VENV)/.ready-test
 	$(VENV)/bin/ruff check .

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from codesign.calibration import LeftOut
 from codesign.measured import Run
+from codesign.measurements import LeftOut
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Band = tuple[float, float]

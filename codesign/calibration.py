@@ -8,7 +8,6 @@ decode and 50 % in prefill, 3 us of exposed time a kernel, collectives a little 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.optimize import least_squares
 
 from codesign import achieved
 from codesign.achieved import Constants, Rows
+from codesign.measurements import LeftOut, Measured
 from codesign.records import BY_ENGINE, BY_FAMILY, COMMON, FIRST_TOKEN
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -30,19 +30,6 @@ PRIOR = {  # name: (expectation, spread of its logarithm)
 }  # fmt: skip
 SCALE = {"tpot": 0.10, "ttft": 0.30}   # where the loss turns linear, in logarithms
 WEIGHT = {"tpot": 0.15, "ttft": 0.35}    # of one run against one prior: runs of a table are not independent
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Rows with what was measured; `ttft_s` is NaN where it was not."""
-
-    rows: Rows
-    tpot_s: Array
-    ttft_s: Array
-
-    def only(self, at: Any) -> "Measured":
-        """The runs at positions (or under the mask) `at`."""
-        return Measured(self.rows.only(at), self.tpot_s[at], self.ttft_s[at])
 
 
 class _Vector:
@@ -144,22 +131,6 @@ def _constants(step: dict[tuple[str, str], float], first: dict[tuple[str, str], 
         first={kind: first[(kind, "")] for kind in FIRST_TOKEN},
         first_engine=of("first_fixed_s", first), first_release=of("first_release", first),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Predictions of every run by constants fitted without its group; ratio is measured over predicted."""
-
-    groups: tuple[str, ...]   # of each run, the group that it was left out with
-    tpot_ratio: Array
-    ttft_ratio: Array
-
-    def errors(self) -> dict[str, float]:
-        """Median and mean absolute percentage errors, as fractions."""
-        step, first = np.abs(1 / self.tpot_ratio - 1), np.abs(1 / self.ttft_ratio - 1)
-        first = first[np.isfinite(first)] if np.isfinite(first).any() else np.array([np.nan])
-        return {"tpot_median": float(np.median(step)), "tpot_mean": float(np.mean(step)),
-                "ttft_median": float(np.median(first)), "ttft_mean": float(np.mean(first))}  # fmt: skip
 
 
 def leave_out(data: Measured, groups: list[str]) -> LeftOut:

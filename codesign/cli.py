@@ -10,9 +10,12 @@ the time given, 4 a fault of ours or of a solver, 130 interrupted.
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from codesign import cli_kitsune
+from codesign.cli_parts import Assume, Json, Own, pairs, print_table, written
 
 if TYPE_CHECKING:
     from codesign.answer import Answer
@@ -28,20 +31,16 @@ catalog_app = typer.Typer(
 app.add_typer(catalog_app, name="catalog")
 reproduce_app = typer.Typer(no_args_is_help=True, help="Published studies beside our own numbers.")
 app.add_typer(reproduce_app, name="reproduce")
+cli_kitsune.register(app, reproduce_app)
 
 INTERRUPTED = 130
-
-Own = Annotated[Path | None, typer.Option("--catalog", metavar="DIR", help="your own TOML files, over ours")]
-Assume = Annotated[
-    list[str] | None, typer.Option(metavar="PATH=VALUE", help="set a catalogue number: chips.NAME.price=20k$")
-]
-Json = Annotated[bool, typer.Option("--json", help="print the answer as one JSON document")]
 
 
 class Documents(StrEnum):
     """Documents with a published schema."""
 
     answer = "answer"
+    schedule = "schedule"
 
 
 class Modes(StrEnum):
@@ -49,11 +48,6 @@ class Modes(StrEnum):
 
     achieved = "achieved"
     limit = "limit"
-
-
-def written(help_text: str, name: str | None = None, metavar: str = "TEXT") -> Any:
-    """A quantity as people write it, read later against its unit."""
-    return typer.Option(*([name] if name else []), help=help_text, metavar=metavar, show_default=False)
 
 
 @app.command()
@@ -77,7 +71,7 @@ def best(
     ttft: Annotated[str | None, written("longest mean time to first token, '2 s'", metavar="TIME")] = None,
     engine: Annotated[str | None, written("vllm, sglang or trtllm")] = None,
     release: Annotated[str | None, written("the engine's release as measured, 'vllm 0.12.0'")] = None,
-    phases: Annotated[str | None, written("decode, aggregated or disaggregated")] = None,
+    phases: Annotated[str | None, written("decode, aggregated, or disaggregated: two pools")] = None,
     prior: Annotated[str | None, written("for chips without runs: none, family or all")] = None,
     draft: Annotated[str | None, written("tokens drafted in a step (speculative, multi-token)", metavar="N")] = None,
     acceptance: Annotated[str | None, written("mean tokens that a step then yields", metavar="X")] = None,
@@ -123,8 +117,8 @@ def best(
         "kv_precision": kv_precision, "allow.memories": memory, "forbid.memories": no_memory, "allow.chips": chip,
         "forbid.chips": no_chip, "allow.vendors": vendor, "forbid.vendors": no_vendor, "available_by": available_by,
         "hardware": hardware, "maximize": maximize, "dollars": dollars, "basis": basis, "price_basis": price_basis,
-        "spare_servers": spare_servers, "time_limit": time_limit, "cost": _pairs("--cost", cost),
-        "assume": _pairs("--assume", assume),
+        "spare_servers": spare_servers, "time_limit": time_limit, "cost": pairs("--cost", cost),
+        "assume": pairs("--assume", assume),
     }  # fmt: skip
     asked = read_query(query, options, builtin_query("best"))
     result = prepare_and_solve(load(catalog, asked.assumptions()), asked, removal=not no_removal)
@@ -157,21 +151,6 @@ def _budget(written: str | None) -> dict[str, str | None]:
         return {}
     hourly = "/h" in written.replace(" ", "")
     return {"limits.hourly": written if hourly else "none", "limits.budget": "none" if hourly else written}
-
-
-def _pairs(option: str, items: list[str] | None) -> dict[str, str] | None:
-    """ "PATH=VALUE" items as a table."""
-    from codesign.errors import DataError
-
-    if items is None:
-        return None
-    pairs = {}
-    for item in items:
-        key, sign, value = item.partition("=")
-        if not sign or not key.strip() or not value.strip():
-            raise DataError(f"{option} {item!r}: expected KEY=VALUE")
-        pairs[key.strip()] = value.strip()
-    return pairs
 
 
 @app.command()
@@ -211,7 +190,7 @@ def predict(
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
-        _print_table(prediction(found))
+        print_table(prediction(found))
 
 
 @app.command()
@@ -229,7 +208,7 @@ def validate(
         from codesign.exports.accuracy import write_validation
 
         write_validation(out, found)
-    _print_table(errors(found))
+    print_table(errors(found))
 
 
 @app.command()
@@ -243,7 +222,7 @@ def calibrate(
     from codesign.report.accuracy import fitted
 
     record = ask(_load(catalog), table, out)
-    _print_table(fitted(record))
+    print_table(fitted(record))
     print(f"Written to {out / 'achieved' / 'default.toml'}; use it with --catalog {out}")
 
 
@@ -270,9 +249,10 @@ def schema(document: Annotated[Documents, typer.Argument(help="which document")]
     """JSON Schema of a document."""
     import json
 
-    from codesign.answer import schema as schema_of
+    from codesign import answer
+    from codesign.queries import kitsune
 
-    print(json.dumps(schema_of(), indent=2))
+    print(json.dumps((answer if document is Documents.answer else kitsune).schema(), indent=2))
 
 
 @catalog_app.command("list")
@@ -283,7 +263,7 @@ def catalog_list(
     """What there is."""
     from codesign.report.listing import listing
 
-    _print_table(listing(_load(catalog), kind))
+    print_table(listing(_load(catalog), kind))
 
 
 @catalog_app.command("show")
@@ -296,7 +276,7 @@ def catalog_show(
     """Every number with unit, source, date and confidence."""
     from codesign.report.listing import showing
 
-    _print_table(showing(_load(catalog, _pairs("--assume", assume)), kind, name))
+    print_table(showing(_load(catalog, pairs("--assume", assume)), kind, name))
 
 
 @catalog_app.command("check")
@@ -319,19 +299,13 @@ def reproduce_liminal(as_json: Json = False) -> None:
     if as_json:
         print(found.document())
     else:
-        _print_table(Group(*render(found)))
+        print_table(Group(*render(found)))
 
 
 def _load(own: Path | None, assume: dict[str, str] | None = None) -> "Catalog":
     from codesign.catalog import load
 
     return load(own, assume)
-
-
-def _print_table(table: Any) -> None:
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False, emoji=False).print(table)
 
 
 def main() -> None:

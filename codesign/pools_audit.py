@@ -1,32 +1,25 @@
-"""Recompute a system of two pools without any solver, and look at every pair of columns and useful replica count.
+"""Recompute a system of two pools without any solver.
 
 `recompute` takes only what one would buy (chip, layout, batch and replicas of either pool) and derives all else from
-the domain's formulas for one deployment. `enumerate_pairs` is the enumeration behind a query's optimum.
+the domain's formulas for one deployment.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
 
 from codesign import achieved, audit, prediction, serving
-from codesign.audit import Enumerated, System, Times
-from codesign.columns import limits_of
+from codesign.audit import System, Times
 from codesign.cost import dollars_per_mtok
 from codesign.errors import AuditError
-from codesign.layouts import Floats, Ints
-from codesign.pools import CAP, Pools, Prompts, cache_bytes, money_of
+from codesign.pools import CAP, Prompts, cache_bytes
 from codesign.prediction import Asked
 from codesign.query import Query
 from codesign.serving_space import room
 from codesign.supply import Supply
 from codesign.workload import Model
 
-MOST_POINTS = 4_000_000  # of an enumeration: a few seconds
-CHUNK = 400_000          # points held at once
-EXACT = 1e-12            # relative: replicas that a rate needs, limits that are met
+EXACT = 1e-12  # relative: replicas that a rate needs
 
 
 @dataclass(frozen=True)
@@ -220,78 +213,6 @@ def _check(a: AuditedPools) -> None:
         broken = amount < limit * (1 - 1e-9) if at_least else amount > limit * (1 + 1e-9)
         if broken:
             raise AuditError(f"{name} = {amount!r} breaks the limit {limit!r}")
-
-
-def enumerate_pairs(query: Query, pools: Pools, columns: Ints) -> Enumerated | None:
-    """Every pair of `columns`, each count of one pool with the fewest of the other that match it.
-
-    More replicas than match the other pool's add nothing, so no other counts are useful. None where that would be
-    more than MOST_POINTS.
-    """
-    most = _most(query, pools)
-    first, last = columns[columns < pools.split], columns[columns >= pools.split]
-    if len(first) * len(last) > MOST_POINTS:
-        return None
-    i, j = (x.ravel() for x in np.meshgrid(first, last, indexing="ij"))
-    reach = pools.handled * most
-    counts = [np.minimum(most[a], np.ceil(np.minimum(reach[b], 1e300) / pools.handled[a])) for a, b in ((i, j), (j, i))]
-    points = sum(float(x.sum()) for x in counts)
-    if points > MOST_POINTS:
-        return None
-    up, best = query.maximize != "cost", None
-    for (own, other), several in zip(((i, j), (j, i)), counts, strict=True):
-        for a, b, replicas in _portions(own, other, several.astype(np.int64)):
-            values = _values(query, pools, most, a, b, replicas)
-            if not np.isnan(values).all():
-                top = float(np.nanmax(values) if up else np.nanmin(values))
-                best = top if best is None else max(best, top) if up else min(best, top)
-    return Enumerated(best, int(points))
-
-
-def _portions(own: Ints, other: Ints, counts: Ints) -> Iterator[tuple[Ints, Ints, Floats]]:
-    """(column, the other pool's column, replicas 1 .. count of the column) in portions of whole pairs."""
-    ends, start = np.cumsum(counts), 0
-    while start < len(own):
-        stop = max(int(np.searchsorted(ends, (ends[start - 1] if start else 0) + CHUNK)), start + 1)
-        n = counts[start:stop]
-        here = np.repeat(np.arange(start, stop), n)
-        replicas: Floats = (np.arange(len(here)) - np.repeat(np.cumsum(n) - n, n) + 1).astype(np.float64)
-        yield own[here], other[here], replicas
-        start = stop
-
-
-def _most(query: Query, pools: Pools) -> Floats:
-    """Replicas of each column that the limits allow it alone; for the cheapest system, no more than all users need."""
-    s = pools.servers
-    servers = np.full(len(s.chips), np.inf)
-    for name, limit in limits_of(query).items():
-        servers = np.minimum(servers, np.floor(limit * (1 + EXACT) / getattr(s, name)))
-    fill = np.floor((servers - query.spare_servers)[pools.chip] * s.per_server[pools.layout] / s.parcels[pools.layout])
-    most = np.minimum(fill, math.inf if query.limits.replicas is None else query.limits.replicas)
-    if query.maximize == "cost":
-        most = np.minimum(most, np.ceil(pools.need(query.limits.users).max(initial=0.0) / pools.handled))
-    return np.maximum(most, 0.0)
-
-
-def _values(query: Query, pools: Pools, most: Floats, a: Ints, b: Ints, replicas: Floats) -> Any:
-    """Objective (SI) with `replicas` of the columns `a` and the fewest of `b` that match them; NaN: infeasible."""
-    handled = pools.handled
-    rate = handled[a] * replicas
-    others = np.maximum(np.ceil(rate / handled[b] * (1 - EXACT)), 1.0)
-    rate = np.minimum(rate, handled[b] * others)
-    fits = (others <= most[b]) & (rate >= pools.need(query.limits.users)[np.maximum(a, b)] * (1 - EXACT))
-    bought = [pools.servers.count(n, pools.layout[c]) + query.spare_servers for c, n in ((a, replicas), (b, others))]
-
-    def total(each: Floats) -> Floats:
-        result: Floats = each[pools.chip[a]] * bought[0] + each[pools.chip[b]] * bought[1]
-        return result
-
-    for name, limit in limits_of(query).items():
-        fits &= total(getattr(pools.servers, name)) <= limit * (1 + EXACT)
-    if query.maximize == "throughput":
-        return np.where(fits, rate * query.output, np.nan)
-    paid = total(money_of(query, pools.servers))
-    return np.where(fits, paid if query.maximize == "cost" else rate * query.output / paid, np.nan)
 
 
 def grown(query: Query, both: Both, a: AuditedPools) -> dict[str, float]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from codesign import achieved, bands, serving, supply, workload
 from codesign.achieved import Constants, Rows
-from codesign.calibration import Measured
 from codesign.catalog import Catalog
 from codesign.hardware import Chip
 from codesign.measured import Refused, Run, read_runs
+from codesign.measurements import Measured
 from codesign.records import AchievedRecord, ChipRecord, ModelRecord
 from codesign.serving import Deployment
 from codesign.workload import Model

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from codesign.collective_record import CollectiveRecord, GroupLatency, StandIn, check_collectives
 from codesign.facts import Confidence, Fact, In, Table
 from codesign.gpu_records import QueueRecord, SmRecord
+from codesign.kitsune.paper import Table2
 from codesign.model_shapes import ExpertShape, LinearShape, MlaShape, PublishedCount
 
 Bytes = Annotated[Fact, In("B")]
@@ -346,6 +347,10 @@ class SourceRecord(Table):
     read: str = Field(pattern=r"^\d{4}(-\d{2}){0,2}$")
 
 
+class StudyRecord(Record, Table2):
+    """What is known of the Kitsune study's results."""
+
+
 KINDS: dict[str, type[Record]] = {
     "memory": MemoryRecord,
     "chips": ChipRecord,
@@ -359,6 +364,7 @@ KINDS: dict[str, type[Record]] = {
     "achieved": AchievedRecord,
     "papers": PaperRecord,
     "gpus": GpuRecord,
+    "studies": StudyRecord,
 }
 
 

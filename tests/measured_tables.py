@@ -10,8 +10,8 @@ import numpy as np
 
 from codesign import achieved, measured, prediction
 from codesign.achieved import Constants
-from codesign.calibration import Measured
 from codesign.measured import Run
+from codesign.measurements import Measured
 from codesign.records import AchievedRecord, ModelRecord
 from tests.command import load
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from codesign import bands
-from codesign.calibration import LeftOut
+from codesign.measurements import LeftOut
 from codesign.records import AchievedRecord
 from codesign.serving import Deployment
 from tests.command import load

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign import achieved, audit, pools, pools_audit, prediction, serving
+from codesign import achieved, audit, pools, pools_audit, pools_enumeration, prediction, serving
 from codesign.errors import AuditError, DataError, UnboundedError
 from codesign.pools import CAP, Prompts
 from codesign.pools_audit import Both
@@ -273,8 +273,8 @@ def test_smaller_batches_are_never_needed() -> None:
             link=pools.links(space)[np.concatenate([found.layout[first], at])],
             pace=np.concatenate([found.pace[first], 1 / stay]), impossible={},
         )  # fmt: skip
-        kept = pools_audit.enumerate_pairs(p.query, found, p.kept)
-        whole = pools_audit.enumerate_pairs(p.query, every, pools.every(every))
+        kept = pools_enumeration.enumerate_pairs(p.query, found, p.kept)
+        whole = pools_enumeration.enumerate_pairs(p.query, every, pools.every(every))
         assert kept and whole and kept.value == pytest.approx(whole.value, rel=1e-12)
         assert whole.points > kept.points
 

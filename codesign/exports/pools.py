@@ -5,7 +5,8 @@ import math
 from io import StringIO
 from pathlib import Path
 
-from codesign.pools import objective_si, undominated
+from codesign.pools import undominated
+from codesign.pools_program import objective_si
 from codesign.prepared import PreparedPools, SolvedPools
 from codesign.queries.answer_parts import weights
 from codesign.queries.best_system_answer import objective_unit

@@ -30,6 +30,8 @@ def prepare(catalog: Catalog, query: Query) -> Prepared:
     """Domain -> numbers. Raises DataError for names that do not exist, UnboundedError without a limit."""
     if query.model not in catalog.records["models"]:
         raise DataError(unknown("--model (model)", query.model, list(catalog.records["models"])))
+    if query.phases == "disaggregated":
+        raise ValueError("phases = 'disaggregated': two pools are prepared by queries.disaggregated")
     query = settled(catalog, query)
     offered = supply.supply(catalog, query)
     space = _space(catalog, query, offered)

@@ -10,11 +10,11 @@ import numpy as np
 
 from codesign import achieved, bands, calibration, prediction
 from codesign.achieved import Constants
-from codesign.calibration import LeftOut, Measured
 from codesign.catalog import Catalog
 from codesign.errors import DataError
 from codesign.exports.atomic import write_folder
 from codesign.measured import Run
+from codesign.measurements import LeftOut, Measured
 from codesign.records import AchievedRecord
 
 LEAST = 3        # runs

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from codesign import audit, columns, pools, pools_audit, pools_cures, supply, workload
+from codesign import audit, columns, pools, pools_audit, pools_cures, pools_enumeration, supply, workload
 from codesign.answer import Answer
 from codesign.audit import Enumerated, System
 from codesign.catalog import Catalog, unknown
@@ -12,6 +12,7 @@ from codesign.errors import AuditError, DataError, SolverError
 from codesign.mode import settled
 from codesign.pools import Pools, at_prompt
 from codesign.pools_audit import AuditedPools, Both
+from codesign.pools_program import instance_of, objective_si
 from codesign.prepared import PreparedPools, SolvedPools
 from codesign.queries import disaggregated_answer as words
 from codesign.query import Query
@@ -41,7 +42,7 @@ def prepare(catalog: Catalog, query: Query) -> PreparedPools:
     pools.check(query)
     offered = supply.supply(catalog, query)
     found = _pools(catalog, query, offered)
-    return PreparedPools(query, catalog, offered, found, pools.instance_of(query, found), pools.undominated(found))
+    return PreparedPools(query, catalog, offered, found, instance_of(query, found), pools.undominated(found))
 
 
 def _pools(catalog: Catalog, query: Query, offered: Supply) -> Pools:
@@ -114,17 +115,17 @@ def chosen(p: PreparedPools, solved: SolvedPools) -> Both | None:
 def enumerated(p: PreparedPools) -> tuple[Enumerated | None, str]:
     """The best of all pairs, over all columns or else over those kept, and in words over which."""
     for which, said in ((pools.every(p.pools), "all columns"), (p.kept, "columns that none dominates")):
-        if (found := pools_audit.enumerate_pairs(p.query, p.pools, which)) is not None:
+        if (found := pools_enumeration.enumerate_pairs(p.query, p.pools, which)) is not None:
             return found, said
-    return None, f"not done: more than {pools_audit.MOST_POINTS:,} points"
+    return None, f"not done: more than {pools_enumeration.MOST_POINTS:,} points"
 
 
 def _agreed(p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enumerated | None) -> None:
     """The audit's value is the program's optimum and the enumeration's; AuditError otherwise."""
-    bound = pools.objective_si(p.query, solved.bound())
+    bound = objective_si(p.query, solved.bound())
     if bound is not None and words.better(p.query, a.value, bound * (1 + 1e-6 * words.direction(p.query))):
         raise AuditError(f"value {a.value!r} is better than the proven bound {bound!r}")
-    if (value := pools.objective_si(p.query, solved.outcome.value)) is not None:
+    if (value := objective_si(p.query, solved.outcome.value)) is not None:
         audit.agree("objective", a.value, value)
     if every is not None and solved.outcome.status is Status.OPTIMAL:
         audit.agree("enumeration", every.value or 0.0, a.value)

@@ -15,8 +15,10 @@ from codesign.answer import (
     TransferPart,
 )
 from codesign.audit import Enumerated
-from codesign.pools import CAP, objective_si
-from codesign.pools_audit import AuditedPools, Both, Share, enumerate_pairs, grown
+from codesign.pools import CAP
+from codesign.pools_audit import AuditedPools, Both, Share, grown
+from codesign.pools_enumeration import enumerate_pairs
+from codesign.pools_program import objective_si
 from codesign.prepared import PreparedPools, SolvedPools
 from codesign.queries import answer_parts as parts
 from codesign.queries.best_system_answer import LIMIT_UNITS, achieved_said, better, direction, objective_unit

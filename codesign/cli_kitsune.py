@@ -1,0 +1,127 @@
+"""Commands on one GPU's operator graphs: `kitsune`, and `reproduce kitsune`.
+
+As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 a pipeline that
+cannot be resident, 2 bad input, 3 not proven within the search's limit.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from codesign.cli_parts import Json, Own, pairs, print_table, written
+
+if TYPE_CHECKING:
+    from codesign.catalog import Catalog
+    from codesign.kitsune.graph import Graph
+
+
+class Executions(StrEnum):
+    """How a graph is run."""
+
+    bulk = "bulk"
+    vertical = "vertical"
+    kitsune = "kitsune"
+    best = "best"
+
+
+def register(app: typer.Typer, reproduce_app: typer.Typer) -> None:
+    """Add both commands."""
+    app.command()(kitsune)
+    reproduce_app.command("kitsune")(reproduce_kitsune)
+
+
+def kitsune(
+    graph: Annotated[
+        str | None,
+        typer.Argument(help="an application, a file .toml or .onnx, or file.py:function", show_default=False),
+    ] = None,
+    gpu: Annotated[str, typer.Option(help="a GPU of the catalogue")] = "a100-40gb",
+    training: Annotated[bool, typer.Option("--training", help="with the backward pass")] = False,
+    sizes: Annotated[list[str] | None, written("a size of the application: batch=4096", "--set", "KEY=VALUE")] = None,
+    settings: Annotated[
+        list[str] | None, written("a number of the GPU: l2_bandwidth=2x, sms=216", "--gpu-set", "KEY=VALUE")
+    ] = None,
+    execution: Annotated[
+        Executions | None, typer.Option(help="show this one; all side by side if absent", show_default=False)
+    ] = None,
+    answer: Annotated[
+        Path | None, written("a transformer layer at the sizes of an answer of `best`", "--from", "ANSWER.json")
+    ] = None,
+    over: Annotated[
+        str | None, written("where the schedule changes: l2_bandwidth=1x..4x", "--sweep", "KEY=LOW..HIGH")
+    ] = None,
+    as_json: Json = False,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write schedule, SMs, programs")] = None,
+    catalog: Own = None,
+) -> None:
+    """How should one GPU run this operator graph: operator by operator, fused, or as pipelines?"""
+    from rich.console import Group
+
+    from codesign.catalog import load
+    from codesign.errors import DataError
+    from codesign.kitsune.gpu import gpu_named
+    from codesign.kitsune.times import Assumptions
+    from codesign.queries.kitsune import ask
+
+    if over is not None and export is not None:
+        raise DataError("--sweep and --export exclude each other: a sweep has no single schedule to write")
+    loaded = load(catalog)
+    asked = _graph(graph, answer, pairs("--set", sizes) or {}, training, loaded)
+    chip = gpu_named(loaded, gpu, pairs("--gpu-set", settings))
+    chosen: Literal["bulk", "vertical", "kitsune", "best"] = (execution or Executions.best).value
+    if over is not None:
+        from codesign.queries.kitsune_sweep import sweep
+        from codesign.report.kitsune import render_sweep
+
+        swept = sweep(asked, chip, chosen, over)
+        _show(swept.document() if as_json else None, Group(*render_sweep(swept)))
+        return
+    found = ask(asked, chip, chosen)
+    if export is not None:
+        from codesign.exports.kitsune import write_schedule
+
+        write_schedule(export, asked, chip, found, Assumptions())
+    from codesign.report.kitsune import not_resident, render
+
+    _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))
+    if export is not None and not as_json:
+        typer.echo(f"Exported to {export}")
+    part = found.chosen()
+    raise typer.Exit(1 if not_resident(part) else 0 if part.status == "optimal" else 3)
+
+
+def reproduce_kitsune(as_json: Json = False) -> None:
+    """The scheduling study arXiv 2502.18403: Table 2, predictions, and its claims as checks."""
+    from rich.console import Group
+
+    from codesign.catalog import load
+    from codesign.queries.reproduce_kitsune import reproduce
+    from codesign.report.kitsune_study import render
+
+    found = reproduce(load(None))
+    _show(found.document() if as_json else None, Group(*render(found)))
+
+
+def _graph(
+    name: str | None, answer: Path | None, sizes: dict[str, str], training: bool, catalog: "Catalog"
+) -> "Graph":
+    from codesign.errors import DataError
+    from codesign.kitsune import backward
+    from codesign.kitsune.from_answer import layer_of
+    from codesign.kitsune.sources import graph_named
+
+    if (name is None) == (answer is None):
+        raise DataError("give either GRAPH or --from ANSWER.json; `codesign kitsune --help` says what GRAPH can be")
+    if answer is not None and (sizes or training):
+        raise DataError("--from has the sizes of its answer, a decode step; --set and --training do not apply")
+    found = layer_of(answer, catalog) if answer is not None else graph_named(str(name), sizes)
+    return backward.training(found) if training else found
+
+
+def _show(document: str | None, table: object) -> None:
+    if document is not None:
+        typer.echo(document)
+    else:
+        print_table(table)

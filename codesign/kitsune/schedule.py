@@ -1,0 +1,234 @@
+"""An operator graph on a GPU under one execution model: groups, CTAs, time, traffic, and what is proven.
+
+    bulk       every operator alone
+    vertical   the study's vertical groups, each one kernel where that is faster
+    kitsune    the study's groups as pipelines, balanced by its integer program, where that is faster
+    best       any groups: alone, vertical or pipelines of any operators, least time, with a proven bound
+
+Forward and backward pass are scheduled one after the other: the loss lies between them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from codesign.errors import AuditError
+from codesign.kitsune import selection
+from codesign.kitsune.graph import Graph, Group
+from codesign.kitsune.pipelines import Pipeline, balance, phases, price, program
+from codesign.kitsune.times import Times
+from codesign.kitsune.traffic import group_bytes
+from formulations import dataflow_schedule
+from formulations.dataflow_schedule_price import Group as Column
+from formulations.outcome import Status
+
+Execution = Literal["bulk", "vertical", "kitsune", "best"]
+EXECUTIONS: tuple[Execution, ...] = ("bulk", "vertical", "kitsune", "best")
+MOST_SETS = 20_000
+AGREE = 1e-9
+
+
+@dataclass(frozen=True)
+class StageUse:
+    """An operator in a group, and its CTAs where it is a stage."""
+
+    operator: str
+    pipe: str
+    ctas: int | None
+    busy: float | None   # share of the pipeline's steady state that its CTAs work
+
+
+@dataclass(frozen=True)
+class Run:
+    """One group as it runs: times in s, bytes off the chip, shares of peaks over its time."""
+
+    kind: Literal["alone", "vertical", "pipeline"]
+    members: Group
+    time_s: float
+    alone_s: float          # its operators one after the other
+    dram_bytes: int
+    tensor_use: float
+    simt_use: float
+    dram_use: float
+    stages: tuple[StageUse, ...]
+    pipeline: Pipeline | None = None
+
+    @property
+    def speed_up(self) -> float:
+        """Against its operators alone."""
+        return self.alone_s / self.time_s
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Groups in an order in which they can run; `notes` says what could not be done, and why."""
+
+    graph: str
+    execution: Execution
+    runs: tuple[Run, ...]
+    bulk_s: float
+    bulk_bytes: int
+    bound_s: float          # no schedule of this execution model is faster
+    status: Status
+    notes: tuple[str, ...] = ()
+    tried: tuple[Run, ...] = ()  # kitsune: each group of the study as a pipeline, also where it loses
+
+    @property
+    def time_s(self) -> float:
+        """Of the whole graph."""
+        return sum(run.time_s for run in self.runs)
+
+    @property
+    def dram_bytes(self) -> int:
+        """Off the chip, of the whole graph."""
+        return sum(run.dram_bytes for run in self.runs)
+
+    @property
+    def speed_up(self) -> float:
+        """Against bulk-synchronous execution."""
+        return self.bulk_s / self.time_s
+
+    @property
+    def traffic_cut(self) -> float:
+        """Share of the bulk-synchronous bytes that are saved."""
+        return 1 - self.dram_bytes / self.bulk_bytes
+
+    @property
+    def gap(self) -> float:
+        """Share of the time that is not proven necessary."""
+        return (self.time_s - self.bound_s) / self.time_s
+
+
+def evaluate(times: Times, execution: Execution, *, most_sets: int = MOST_SETS) -> Schedule:
+    """The graph under one execution model.
+
+    `best` looks at `most_sets` connected sets of operators in each pass; where there are more its bound is
+    weaker, never wrong. Raises ValueError for `best` in the zero-latency model, which has no time to fill.
+    """
+    if execution == "bulk":
+        return _schedule(times, execution, [])
+    if execution == "vertical":
+        runs = [_vertical(times, group) for group in selection.vertical(times.graph)]
+        notes = [_name(times, g) + ": does not fit shared memory as one kernel, runs alone"
+                 for g, run in zip(selection.vertical(times.graph), runs, strict=True) if run is None]  # fmt: skip
+        return _schedule(times, execution, [r for r in runs if r is not None], notes)
+    if execution == "kitsune":
+        return _kitsune(times)
+    if not times.assumed.latency:
+        raise ValueError("execution = 'best' needs latency = True: without time to fill any pipeline looks free")
+    return _best(times, most_sets)
+
+
+def _alone(times: Times, i: int) -> Run:
+    return _run(times, "alone", (i,), times.alone_s[i])
+
+
+def _vertical(times: Times, group: Group) -> Run | None:
+    time = times.vertical_s(group)
+    return None if time is None else _run(times, "vertical", group, time)
+
+
+def _pipeline(times: Times, found: Pipeline) -> Run:
+    return _run(times, "pipeline", found.group, found.time_s, found)
+
+
+def _run(times: Times, kind: Literal["alone", "vertical", "pipeline"], group: Group, time: float,
+         found: Pipeline | None = None) -> Run:  # fmt: skip
+    graph, gpu = times.graph, times.gpu
+    flop = {pipe: sum(graph.operators[i].flop for i in group if graph.operators[i].pipe == pipe)
+            for pipe in ("tensor", "simt")}  # fmt: skip
+    off = group_bytes(graph, group)
+    stages = []
+    for i in group:
+        ctas = None if found is None else found.ctas[i]
+        busy = None if found is None or ctas is None else times.streamed_s[i] * gpu.sms / ctas / found.steady_s
+        stages.append(StageUse(graph.operators[i].name, graph.operators[i].pipe, ctas, busy))
+    return Run(kind, group, time, sum(times.alone_s[i] for i in group), off, flop["tensor"] / gpu.tensor / time,
+               flop["simt"] / gpu.simt / time, off / gpu.dram_bandwidth / time, tuple(stages), found)  # fmt: skip
+
+
+def _schedule(times: Times, execution: Execution, groups: Iterable[Run], notes: Sequence[str] = (),
+              bound_s: float | None = None, status: Status = Status.OPTIMAL) -> Schedule:  # fmt: skip
+    """All groups that are faster than alone, and every other operator alone, in an order that can run."""
+    graph = times.graph
+    kept = [run for run in groups if run.time_s < run.alone_s or len(run.members) == 1]
+    taken = {i for run in kept for i in run.members}
+    runs = _in_turn(graph, [*kept, *(_alone(times, i) for i in range(len(graph)) if i not in taken)])
+    bulk_bytes = sum(group_bytes(graph, (i,)) for i in range(len(graph)))
+    time = sum(run.time_s for run in runs)
+    bound = time if bound_s is None else min(bound_s, time)
+    return Schedule(graph.name, execution, tuple(runs), sum(times.alone_s), bulk_bytes, bound, status, tuple(notes))
+
+
+def _in_turn(graph: Graph, runs: Sequence[Run]) -> list[Run]:
+    owner = {i: r for r, run in enumerate(runs) for i in run.members}
+    needs = [{owner[e.producer] for e in graph.edges if owner[e.consumer] == r} - {r} for r in range(len(runs))]
+    order: list[Run] = []
+    done: set[int] = set()
+    left = sorted(range(len(runs)), key=lambda r: runs[r].members[0])
+    while left:
+        ready = next((r for r in left if needs[r] <= done), None)
+        if ready is None:
+            raise AuditError(f"graph {graph.name!r}: groups wait for each other: {[runs[r].members for r in left]}")
+        left.remove(ready)
+        done.add(ready)
+        order.append(runs[ready])
+    return order
+
+
+def _kitsune(times: Times) -> Schedule:
+    """The study's groups; its bound: each group's proven balance, or its operators alone."""
+    runs, notes, bound = [], [], sum(times.alone_s)
+    for group in selection.kitsune(times.graph):
+        found = balance(times, group)
+        if isinstance(found, str):
+            notes.append(f"{_name(times, group)}: {found}; runs alone")
+            continue
+        ctas, steady, _ = found
+        run = _pipeline(times, price(times, group, ctas))
+        if run.time_s >= run.alone_s:
+            notes.append(f"{_name(times, group)}: {run.time_s * 1e6:.1f} us as a pipeline, {run.alone_s * 1e6:.1f} us "
+                         "alone; runs alone")  # fmt: skip
+        runs.append(run)
+        filled = max(times.depth(group) * times.hop_s, times.assumed.launch_s)
+        bound += min(0.0, steady + filled - run.alone_s)
+    return replace(_schedule(times, "kitsune", runs, notes, bound), tried=tuple(runs))
+
+
+def _name(times: Times, group: Group) -> str:
+    first, last = (times.graph.operators[i].name for i in (group[0], group[-1]))
+    return f"{first} .. {last} ({len(group)} operators)"
+
+
+def _best(times: Times, most_sets: int) -> Schedule:
+    """Both passes by the program; never worse than the other models, which it is told."""
+    runs: list[Run] = []
+    bound, status, notes = 0.0, Status.OPTIMAL, []
+    known = [evaluate(times, "kitsune"), evaluate(times, "vertical"), evaluate(times, "bulk")]
+    for phase in phases(times):
+        data = program(times, phase)
+        outcome, proof = dataflow_schedule.solve(data, most_sets=most_sets)
+        chosen = [_of(times, phase, g) for g in outcome.solution.groups] if outcome.solution else []
+        given = [[run for run in s.runs if run.members[0] in phase] for s in known]
+        best = min([chosen, *given] if chosen else given, key=lambda rs: sum(r.time_s for r in rs))
+        runs += best
+        bound += outcome.bound or 0.0
+        status = status if outcome.status is Status.OPTIMAL else Status.FEASIBLE
+        if not proof.complete:
+            notes.append(f"pipelines of more than {proof.complete_to} operators were not all looked at: "
+                         "the bound is weaker")  # fmt: skip
+    return _schedule(times, "best", runs, notes, bound, status)
+
+
+def _of(times: Times, phase: Group, group: Column) -> Run:
+    """A group of the program, priced by our own formulas. Raises AuditError where they disagree."""
+    own = tuple(phase[p] for p in group.members)
+    if group.mode == "pipeline":
+        ctas = {i: row[0] for i, row in zip(own, group.ctas, strict=True)}
+        run = _pipeline(times, price(times, own, ctas))
+    else:
+        time = times.vertical_s(own) if group.mode == "vertical" else times.alone_s[own[0]]
+        run = _run(times, group.mode, own, time or 0.0)
+    if abs(run.time_s - group.time_s) > AGREE * group.time_s:
+        raise AuditError(f"{_name(times, own)}: {group.mode} in {group.time_s} s by the program, {run.time_s} s here")
+    return run

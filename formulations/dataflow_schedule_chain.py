@@ -1,0 +1,93 @@
+"""The optimum of `dataflow_schedule` where the operators are a chain, or several: dynamic programming; no solver.
+
+Groups of a chain are intervals, and intervals in turn never wait for themselves. With best[j] the least time
+of the first j operators, best[j] = min over i of best[i] + time of i..j-1, exact. An interval is priced
+only if a bound of it can win: its DRAM time, its work of each class spread over all SMs, and its fill.
+"""
+
+from typing import TYPE_CHECKING
+
+from formulations.dataflow_schedule_graph import Graph
+from formulations.dataflow_schedule_groups import alone, verticals
+from formulations.dataflow_schedule_price import Group, pipeline
+
+if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
+    from formulations.dataflow_schedule import Instance
+
+
+def applies(data: "Instance", graph: Graph) -> bool:
+    """Whether every operator reads from one other at most and feeds one at most, and vertical groups are connected."""
+    single = all(len(into) <= 1 and len(out) <= 1 for into, out in zip(graph.into, graph.out, strict=True))
+    return single and all(graph.connected(sorted(members)) for members, _ in data.verticals)
+
+
+def fastest(data: "Instance", graph: Graph) -> tuple[list[Group], int]:
+    """The groups of least total time, in turn, and how many pipelines were priced."""
+    row = _row(graph)
+    at = {v: p for p, v in enumerate(row)}
+    ending: dict[int, list[Group]] = {}
+    for group in (*alone(data), *verticals(data, graph)):
+        ending.setdefault(max(at[v] for v in group.members), []).append(group)
+    least = [_least(data, v) for v in row]
+    best, last, priced = [0.0], list[Group](), 0
+    for j in range(len(row)):
+        group = min(ending[j], key=lambda g: best[j + 1 - len(g.members)] + g.time_s)
+        time = best[j + 1 - len(group.members)] + group.time_s
+        for i, floor in _intervals(data, graph, row, least, j):
+            if best[i] + floor >= time:
+                continue
+            wider = pipeline(data, graph, sorted(row[i : j + 1]))
+            priced += 1
+            if wider is None:
+                break  # nor can a longer one be resident
+            if best[i] + wider.time_s < time:
+                group, time = wider, best[i] + wider.time_s
+        best.append(time)
+        last.append(group)
+    groups, j = list[Group](), len(row)
+    while j > 0:
+        groups.append(last[j - 1])
+        j -= len(last[j - 1].members)
+    return groups[::-1], priced
+
+
+def _row(graph: Graph) -> list[int]:
+    """Chain after chain, each from its first operator."""
+    row = []
+    for first in graph.order:
+        if not graph.into[first]:
+            row.append(first)
+            while graph.out[row[-1]]:
+                row.append(graph.out[row[-1]][0])
+    return row
+
+
+def _least(data: "Instance", v: int) -> tuple[float, float, int, int]:
+    """Least work (s) and fewest stages of either class, over the alternatives of v."""
+    rows = data.alternatives[v]
+    work = [min(sum(s.work_s for s in row if s.kind == kind) for row in rows) for kind in ("tensor", "simt")]
+    count = [min(sum(s.kind == kind for s in row) for row in rows) for kind in ("tensor", "simt")]
+    return work[0], work[1], count[0], count[1]
+
+
+def _intervals(
+    data: "Instance", graph: Graph, row: list[int], least: list[tuple[float, float, int, int]], j: int
+) -> list[tuple[int, float]]:
+    """Starts i < j of the intervals that could be pipelines up to j, with a bound of their time (s)."""
+    result, size = list[tuple[int, float]](), data.most_operators or len(row)
+    tensor = simt = fill = 0.0
+    off_chip, tensors, simts = data.output[row[j]] if graph.out[row[j]] else 0.0, 0, 0
+    for i in range(j, max(j - size, -1), -1):
+        v = row[i]
+        tensor, simt = tensor + least[i][0], simt + least[i][1]
+        tensors, simts = tensors + least[i][2], simts + least[i][3]
+        off_chip, fill = off_chip + data.read[v] + data.write[v], fill + data.tile_s[v]
+        if not data.streams[v] or max(tensors, simts) > data.sms:
+            break
+        entering = sum(b for _, b in graph.into[v])
+        if i < j:
+            floor = max((off_chip + entering) / data.dram_bandwidth, tensor, simt) + fill
+            result.append((i, floor * (1 - 1e-12)))
+        if not graph.into[v]:
+            break
+    return result

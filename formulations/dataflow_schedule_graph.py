@@ -1,0 +1,81 @@
+"""The operators of `dataflow_schedule` as a graph: who feeds whom, and which sets can run as one.
+
+Sets of operators are whole numbers, one bit an operator: a union, a reach or a test of convexity is then
+one operation whatever the size.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
+    from formulations.dataflow_schedule import Instance
+
+
+class Graph:
+    """Neighbours of every operator, and sets of operators as bits: what comes before and after."""
+
+    def __init__(self, data: "Instance") -> None:
+        count = len(data.operators)
+        self.into: list[list[tuple[int, float]]] = [[] for _ in range(count)]
+        self.out: list[list[int]] = [[] for _ in range(count)]
+        for u, v, size in data.edges:
+            self.into[v].append((u, size))
+            self.out[u].append(v)
+        self.order = _topological(self.out)
+        self.before, self.after, self.near = [0] * count, [0] * count, [0] * count
+        for v in self.order:
+            for u, _ in self.into[v]:
+                self.before[v] |= self.before[u] | 1 << u
+                self.near[v] |= 1 << u
+                self.near[u] |= 1 << v
+        for u in reversed(self.order):
+            for v in self.out[u]:
+                self.after[u] |= self.after[v] | 1 << v
+
+    def convex(self, members: Iterable[int]) -> bool:
+        """Whether no path leaves the set and comes back."""
+        inside = before = after = 0
+        for v in members:
+            inside, before, after = inside | 1 << v, before | self.before[v], after | self.after[v]
+        return not before & after & ~inside
+
+    def connected(self, members: Sequence[int]) -> bool:
+        """Whether the set is one piece."""
+        inside = sum(1 << v for v in members)
+        seen, grown = 0, 1 << members[0]
+        while grown != seen:
+            seen = grown
+            for v in bits(seen):
+                grown |= self.near[v] & inside
+        return seen == inside
+
+
+def _topological(out: Sequence[Sequence[int]]) -> list[int]:
+    """Operators, producers first; those on a cycle are left out."""
+    missing = [0] * len(out)
+    for successors in out:
+        for v in successors:
+            missing[v] += 1
+    ready = [v for v, n in enumerate(missing) if n == 0]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        order.append(heapq.heappop(ready))
+        for v in out[order[-1]]:
+            missing[v] -= 1
+            if missing[v] == 0:
+                heapq.heappush(ready, v)
+    return order
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Positions of the ones, ascending.
+
+    >>> list(bits(0b1011))
+    [0, 1, 3]
+    """
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low

@@ -1,0 +1,69 @@
+"""How fast: balance in closed form and by both solvers, schedules of chains and layered graphs as they grow."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from formulations import cpsat, dataflow_schedule, sm_placement, spatial_pipeline, spatial_pipeline_cpsat
+from formulations import spatial_pipeline_bounds as bounds
+from formulations.dataflow_schedule import Instance
+from tests.dataflow_schedule_cases import chain, layered
+from tests.spatial_pipeline_cases import instance
+from tests.test_sm_placement import a100
+
+pytestmark = pytest.mark.benchmark
+
+
+@pytest.mark.parametrize("stages", [4, 14, 40])
+@pytest.mark.parametrize("tables", [False, True], ids=["linear", "tables"])
+def test_balance(benchmark, report, median_s, stages: int, tables: bool):
+    rng = np.random.default_rng(stages)
+    speeds = 10 ** rng.uniform(3, 5, stages)
+    rows = [{"kind": ("tensor", "simt")[i % 2], "throughput": float(t)} for i, t in enumerate(speeds)]
+    data = instance(rows, sms=108, dram_bytes=1e4, l2_bytes=3e4, dram_bandwidth=1.555e12, l2_bandwidth=4.7e12)
+    if tables:
+        data = replace(data, scale=np.sort(rng.uniform(0, 1, (stages, 108))))
+    benchmark.pedantic(lambda: bounds.balance(data), rounds=15, warmup_rounds=2)
+    closed = benchmark.stats.stats.median
+    first = median_s(lambda: spatial_pipeline.solve(data), rounds=1)
+    second = median_s(lambda: spatial_pipeline_cpsat.solve(data), rounds=1)
+    report(f"balance of {stages} stages, {'tables' if tables else 'linear'}",
+           f"closed form {closed * 1e3:.2f} ms; HiGHS {first:.2f} s, {first / closed:,.0f} times; "
+           f"CP-SAT {second:.2f} s, {second / closed:,.0f} times")  # fmt: skip
+
+
+def schedule(benchmark, report, name: str, data: Instance, **options) -> None:
+    start = time.process_time()
+    (outcome, proof) = benchmark.pedantic(lambda: dataflow_schedule.solve(data, **options), rounds=1)
+    seconds = time.process_time() - start
+    report(name, f"{seconds:.1f} s by {proof.method}, {proof.sets:,} pipelines priced, {outcome.status.value}, "
+           f"{outcome.value / outcome.bound - 1:.2%} above its bound, {sum(data.alone_s) / outcome.value:.2f} times "
+           f"as fast as all alone, largest group {max(len(g.members) for g in outcome.solution.groups)}")  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [50, 100, 200, 500])
+def test_chain(benchmark, report, count: int):
+    schedule(benchmark, report, f"chain of {count}", chain(count))
+
+
+@pytest.mark.parametrize(("count", "most"), [(50, 7), (100, 7), (200, 7), (500, 7), (500, 5), (500, 9)])
+def test_layered(benchmark, report, count: int, most: int):
+    schedule(benchmark, report, f"layered graph of {count}, at most {most} operators a pipeline",
+             layered(count, most_operators=most))  # fmt: skip
+
+
+def test_layered_without_a_limit_of_operators(benchmark, report):
+    schedule(benchmark, report, "layered graph of 500, 40,000 sets at most", layered(500), most_sets=40_000)
+
+
+@pytest.mark.parametrize("stages", [2, 4, 8])
+def test_placement(benchmark, report, stages: int):
+    data = a100(stages)
+    limits = cpsat.Limits(deterministic_s=10)
+    outcome = benchmark.pedantic(lambda: sm_placement.solve(data, limits=limits), rounds=1)
+    far = sm_placement.cost_of_all_far(data)
+    report(f"placement of {stages} stages on 108 SMs",
+           f"{benchmark.stats.stats.median:.1f} s, {outcome.status.value}, cost {outcome.value / far:.2%} of all far, "
+           f"bound {outcome.bound / far:.2%}")  # fmt: skip

@@ -1,0 +1,120 @@
+"""Simulated pipelines agree with the closed form, never deadlock, and refuse what does not fit."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from codesign.catalog import load
+from codesign.kitsune import selection
+from codesign.kitsune.apps import application
+from codesign.kitsune.gpu import Gpu, gpu_named
+from codesign.kitsune.graph import Graph
+from codesign.kitsune.pipelines import Pipeline, balance, price
+from codesign.kitsune.simulate import NotResident, agrees, ctas_on_sms, simulate
+from codesign.kitsune.times import Assumptions, Times
+from tests.small_gpu import generated, mlp
+
+ASSUMED = Assumptions()
+
+
+@cache
+def a100() -> Gpu:
+    return gpu_named(load(), "a100-40gb")
+
+
+def balanced(graph: Graph, group: tuple[int, ...] | None = None) -> Pipeline:
+    times = Times(graph, a100(), ASSUMED)
+    group = group or tuple(range(len(graph)))
+    found = balance(times, group)
+    assert not isinstance(found, str)
+    return price(times, group, found[0])
+
+
+@pytest.mark.parametrize("name", ["dlrm", "meshgraphnets", "nerf"])
+def test_groups_of_the_study_agree(name: str) -> None:
+    graph = application(name)
+    for group in selection.kitsune(graph):
+        pipeline = balanced(graph, group)
+        ran = simulate(graph, a100(), ASSUMED, pipeline)
+        assert ran.plain_s <= ran.queued_s
+        if pipeline.tiles >= 32:
+            assert agrees(ran.plain_s, pipeline.steady_s + pipeline.fill_s)
+            assert agrees(ran.queued_s, pipeline.time_s)
+
+
+def test_one_pipeline_by_hand() -> None:
+    """Two equal stages, n tiles of s seconds: n + 1 tiles one after the other."""
+    graph = mlp(layers=1)
+    pipeline = balanced(graph)
+    pipeline = replace(pipeline, tiles=50)
+    ran = simulate(graph, a100(), ASSUMED, pipeline)
+    times = Times(graph, a100(), ASSUMED)
+    own = [times.streamed_s[i] * 108 / pipeline.ctas[i] / 50 for i in (0, 1)]
+    memory = max(pipeline.steady_s / 50, *own)
+    assert ran.plain_s == pytest.approx(50 * memory + min(own), rel=0.03)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_generated_graphs_never_deadlock_nor_beat_the_bound(seed: int) -> None:
+    graph = generated(seed)
+    rng = np.random.default_rng(seed)
+    times = Times(graph, a100(), ASSUMED)
+    group = tuple(range(len(graph)))
+    ctas = {i: int(rng.integers(1, 9)) for i in group}
+    pipeline = price(times, group, ctas)
+    pipeline = replace(pipeline, tiles=int(rng.integers(1, 60)))
+    ran = simulate(graph, a100(), ASSUMED, pipeline)
+    assert pipeline.steady_s * (1 - 1e-9) <= ran.plain_s <= ran.queued_s
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_balanced_generated_graphs_agree(seed: int) -> None:
+    graph = generated(seed)
+    pipeline = balanced(graph)
+    if pipeline.tiles >= 32:
+        ran = simulate(graph, a100(), ASSUMED, pipeline)
+        assert agrees(ran.plain_s, pipeline.steady_s + pipeline.fill_s)
+        assert agrees(ran.queued_s, pipeline.time_s)
+
+
+def test_simulated_bound_of_the_balance_holds() -> None:
+    graph = application("dlrm")
+    for group in selection.kitsune(graph):
+        found = balance(Times(graph, a100(), ASSUMED), group)
+        assert not isinstance(found, str)
+        assert simulate(graph, a100(), ASSUMED, balanced(graph, group)).queued_s >= found[1] * (1 - 1e-9)
+
+
+def test_rings_beyond_l2_are_refused() -> None:
+    graph, pipeline = mlp(), balanced(mlp())
+    with pytest.raises(NotResident, match="rings take"):
+        simulate(graph, replace(a100(), l2_capacity=1e6), ASSUMED, pipeline)
+
+
+def test_a_payload_beyond_shared_memory_is_refused() -> None:
+    graph, pipeline = mlp(), balanced(mlp())
+    with pytest.raises(NotResident, match="shared memory"):
+        simulate(graph, replace(a100(), shared_memory=1000.0), ASSUMED, pipeline)
+
+
+def test_more_ctas_than_sms_are_refused() -> None:
+    graph, pipeline = mlp(), balanced(mlp())
+    with pytest.raises(NotResident, match="arbiter has 8 SMs"):
+        simulate(graph, replace(a100(), sms=8), ASSUMED, pipeline)
+
+
+def test_arbiters_give_each_class_its_own_ctas() -> None:
+    graph, pipeline = mlp(), balanced(mlp())
+    placed = ctas_on_sms(graph, a100(), pipeline.ctas)
+    for i in pipeline.group:
+        assert placed[graph.operators[i].pipe].count(i) == pipeline.ctas[i]
+    with pytest.raises(NotResident, match="no SM left"):
+        ctas_on_sms(graph, replace(a100(), sms=8), pipeline.ctas)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["graphcast", "llama3-8b-context", "llama3-8b-token"])
+def test_large_groups_of_the_study_agree(name: str) -> None:
+    test_groups_of_the_study_agree(name)
