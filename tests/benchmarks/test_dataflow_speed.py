@@ -16,7 +16,7 @@ from tests.test_sm_placement import a100
 pytestmark = pytest.mark.benchmark
 
 
-@pytest.mark.parametrize("stages", [4, 14, 40])
+@pytest.mark.parametrize("stages", [4, 40])
 @pytest.mark.parametrize("tables", [False, True], ids=["linear", "tables"])
 def test_balance(benchmark, report, median_s, stages: int, tables: bool):
     rng = np.random.default_rng(stages)
@@ -43,12 +43,12 @@ def schedule(benchmark, report, name: str, data: Instance, **options) -> None:
            f"as fast as all alone, largest group {max(len(g.members) for g in outcome.solution.groups)}")  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [50, 100, 200, 500])
+@pytest.mark.parametrize("count", [100, 500])
 def test_chain(benchmark, report, count: int):
     schedule(benchmark, report, f"chain of {count}", chain(count))
 
 
-@pytest.mark.parametrize(("count", "most"), [(50, 7), (100, 7), (200, 7), (500, 7), (500, 5), (500, 9)])
+@pytest.mark.parametrize(("count", "most"), [(100, 7), (500, 7)])
 def test_layered(benchmark, report, count: int, most: int):
     schedule(benchmark, report, f"layered graph of {count}, at most {most} operators a pipeline",
              layered(count, most_operators=most))  # fmt: skip
@@ -58,7 +58,7 @@ def test_layered_without_a_limit_of_operators(benchmark, report):
     schedule(benchmark, report, "layered graph of 500, 40,000 sets at most", layered(500), most_sets=40_000)
 
 
-@pytest.mark.parametrize("stages", [2, 4, 8])
+@pytest.mark.parametrize("stages", [4])
 def test_placement(benchmark, report, stages: int):
     data = a100(stages)
     limits = cpsat.Limits(deterministic_s=10)
