@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.catalog import load
 from codesign.exports.kitsune import sms_table
 from codesign.exports.kitsune_charts import CHARTS, FILES, charts, timeline_chart, write_charts
-from codesign.exports.kitsune_drawing import FORMATS, named, save
+from codesign.exports.kitsune_drawing import ALONE, COLOURS, FORMATS, SIMT, TENSOR, named, save
 from codesign.exports.kitsune_speedup import SpeedUp, speedup_chart
 from codesign.exports.kitsune_stages import ctas_chart, sms_chart
 from codesign.exports.layered import BEND, Layout, layered, layers
@@ -72,9 +73,9 @@ def test_every_chart_stands_alone_and_names_every_stage(tmp_path: Path) -> None:
 
 
 def test_findings_are_the_answers_numbers() -> None:
-    graph, answer, sms = asked("dlrm", "best")
+    graph, answer, sms = asked("dlrm", "kitsune")
     chosen = answer.chosen()
-    titles = {name: chart.to_dict()["title"]["text"] for name, chart in charts(graph, answer, sms).items()}
+    titles = {name: chart.title.text for name, chart in charts(graph, answer, sms).items()}
     assert f"{chosen.covered} of {answer.operators} operators" in titles["graph"]
     assert f"{chosen.speed_up:.2f}x" in titles["graph"]
     assert f"{1 - 1 / chosen.speed_up:.0%} less time" in titles["timeline"]
@@ -91,7 +92,7 @@ def test_sm_map_has_every_cta_and_every_sm() -> None:
 
 
 def test_timeline_adds_up_and_the_bottleneck_is_marked() -> None:
-    graph, answer, _ = asked("dlrm", "best")
+    graph, answer, _ = asked("dlrm", "kitsune")
     groups = named(answer.chosen())
     bars = [row for row in rows_of(timeline_chart(answer, groups)) if row.get("operator")]
     assert max(row["to"] for row in bars) == pytest.approx(answer.executions[0].time_s * 1e6)
@@ -104,8 +105,10 @@ def test_timeline_adds_up_and_the_bottleneck_is_marked() -> None:
 
 
 def test_without_pipelines_there_are_no_ctas_to_draw() -> None:
+    graph, answer, sms = asked("mlp", "kitsune")
     for execution in ("bulk", "vertical"):
-        assert set(charts(*asked("mlp", execution))) == {"graph", "timeline"}
+        other = answer.model_copy(update={"execution": execution})
+        assert set(charts(graph, other, sms)) == {"graph", "timeline"}
 
 
 def test_speedup_chart_names_every_application(tmp_path: Path) -> None:
@@ -121,6 +124,32 @@ def test_speedup_chart_names_every_application(tmp_path: Path) -> None:
     shown = check_files(tmp_path, "speedup")
     assert {*apps, "inference", "training", "Kitsune", "vertical fusion"} <= shown
     assert any("1.35x" in text for text in shown)  # (1 x 1.25 x 1.5 x 1.75) ** (1 / 4)
+
+
+# what a reader without red, green or blue cones sees, in linear RGB: Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009)
+SIGHT = {
+    "normal": np.eye(3),
+    "no red": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+    "no green": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
+    "no blue": np.array([[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]),
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour: str, sight: str) -> Any:
+    """CIELAB of a colour as some readers see it."""
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    xyz = XYZ @ np.clip(SIGHT[sight] @ linear, 0, 1) / XYZ.sum(axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize("colours", [(*COLOURS, ALONE), (TENSOR, SIMT)], ids=["groups", "classes"])
+def test_colours_differ_for_every_reader(colours: tuple[str, ...], sight: str) -> None:
+    for one, other in combinations(colours, 2):
+        assert np.linalg.norm(lab(one, sight) - lab(other, sight)) >= 15, (one, other)
 
 
 @st.composite
@@ -140,11 +169,13 @@ def check_layout(layout: Layout, nodes: int, edges: list[tuple[int, int]]) -> No
     assert min(layout.across.values()) >= 0
 
 
+@settings(max_examples=50)
 @given(graphs())
 def test_edges_lead_to_later_layers_and_nothing_shares_a_place(given: tuple[int, list[tuple[int, int]]]) -> None:
     check_layout(layered(*given, WIDTH), *given)
 
 
+@settings(max_examples=50)
 @given(graphs())
 def test_lines_follow_every_edge_step_by_step(given: tuple[int, list[tuple[int, int]]]) -> None:
     nodes, edges = given
@@ -156,6 +187,7 @@ def test_lines_follow_every_edge_step_by_step(given: tuple[int, list[tuple[int, 
     assert all(line.end[1] == line.start[1] + 1 for line in layout.lines)
 
 
+@settings(max_examples=50)
 @given(graphs())
 def test_crossings_are_those_of_the_picture(given: tuple[int, list[tuple[int, int]]]) -> None:
     layout = layered(*given)

@@ -11,9 +11,9 @@ import vl_convert
 from codesign.queries.kitsune import ExecutionPart, GroupPart
 from codesign.units import show
 
-# Okabe and Ito's colours, safe for colour-blind readers; the lighter carry black text
-COLOURS = ("#56B4E9", "#E69F00", "#5FC9A5", "#F0E442", "#DDA0C4", "#F08A5D", "#8FA8DC")
-TENSOR, SIMT = "#0072B2", "#D55E00"
+# light enough for black text, and far apart for colour-blind readers too (CIELAB, Machado's matrices: 15 and more)
+COLOURS = ("#56B4E9", "#E69F00", "#A0E888", "#B888A0", "#F0E442", "#7088E8", "#88A070")
+TENSOR, SIMT = "#0072B2", "#D55E00"  # Okabe and Ito
 ALONE, GREY, INK = "#FFFFFF", "#9A9A9A", "#222222"
 FORMATS = ("png", "svg", "html")
 CHARACTER = 5.9  # px of a character of 10 px, on average

@@ -72,7 +72,8 @@ def _ctas_title(answer: KitsuneAnswer, pipelines: Sequence[Named]) -> alt.TitleP
     if len(bounds) == 1:
         finding = f"{answer.graph}: {bounds[0]} bounds the pipeline of {len(pipelines[0].part.stages)} stages"
     else:
-        finding = f"{answer.graph}: memory bounds {memory} of {len(bounds)} pipelines, a stage bounds the others"
+        others = ", a stage bounds the others" if 0 < memory < len(bounds) else ""
+        finding = f"{answer.graph}: memory bounds {memory} of {len(bounds)} pipelines{others}"
     return title(finding, f"CTAs of each stage on {answer.gpu}; dark: share of the steady state in which they work")
 
 
@@ -187,7 +188,9 @@ def _colour(number: int) -> str:
 
 def _names(group: Named, left: float, height: float) -> list[dict[str, Any]]:
     """Number and name of every stage, in columns."""
-    fits = max(1, int(height // (HALF + 4)))
+    count = len(group.operators)
+    columns = -(-count // max(1, int(height // (HALF + 4))))
+    fits = -(-count // columns)
     wide = 36 + CHARACTER * max(len(name) for name in group.operators)
     return [{"x": left + (n // fits) * wide, "y": (n % fits) * (HALF + 4) + HALF / 2 + 2, "text": name,
              "number": str(n + 1), "colour": _colour(n + 1)} for n, name in enumerate(group.operators)]  # fmt: skip
