@@ -170,10 +170,15 @@ def pool_s(rows: Rows, k: dict[str, Array]) -> tuple[Array, Array]:
 
 def ttft_s(rows: Rows, k: dict[str, Array]) -> Array:
     """Mean seconds to the first token."""
+    return both_s(rows, k)[1]
+
+
+def both_s(rows: Rows, k: dict[str, Array]) -> tuple[Array, Array]:
+    """Seconds per output token, and mean seconds to the first."""
     w, tpot, chunks, own = rows.work, tpot_s(rows, k), _chunks(rows, k), service_s(rows, k)
     fixed = k["first_fixed_s"] * np.where(rows.apart > 0, k["pool_fixed"], 1.0)
     others = np.maximum(rows.concurrency - 1, 0.0) / rows.pools
     waiting = np.maximum(rows.concurrency - w["users"], 0.0) / rows.concurrency
     steps = k["wait_steps"] * chunks * tpot * w["acceptance"]
     result: Array = (fixed + steps + own * (1 + k["burst"] * others)) * k["first_release"]
-    return result + k["queue"] * waiting * rows.output * tpot
+    return tpot, result + k["queue"] * waiting * rows.output * tpot

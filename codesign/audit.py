@@ -7,16 +7,16 @@ the domain's formulas. `enumerate_all` is the complete enumeration behind a quer
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from codesign import achieved, performance, prediction, serving
-from codesign.columns import Servers, limits_of
+from codesign.columns import Servers, limits_of, money_of
 from codesign.cost import dollars_per_mtok
 from codesign.errors import AuditError
 from codesign.hardware import Chip
-from codesign.layouts import meets
+from codesign.layouts import meets, portions
 from codesign.performance import Layout
 from codesign.prediction import Asked
 from codesign.query import Query
@@ -38,6 +38,21 @@ class System:
     layout: Layout | Deployment
     batch: int
     replicas: int
+
+
+class Achieves(Protocol):
+    """What an objective may be read off."""
+
+    @property
+    def throughput(self) -> float: ...
+    @property
+    def user_speed(self) -> float: ...
+    @property
+    def capital_usd(self) -> float | None: ...
+    @property
+    def hourly_usd(self) -> float: ...
+    @property
+    def power_w(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,7 @@ def recompute(query: Query, model: Model, supply: Supply, system: System) -> Aud
     used, allowed = _limits(query, system, audited)
     value = objective(query, audited)
     result = Audited(**{**audited.__dict__, "value": value, "used": used, "allowed": allowed})
-    _check(result)
+    check_limits(used, allowed)
     return result
 
 
@@ -131,17 +146,16 @@ def achieved_times(query: Query, model: Model, supply: Supply, chip: Chip, d: De
     record = supply.achieved
     if record is None:
         raise AuditError("mode achieved without constants")
-    engine, users = query.serving.engine or "vllm", batch * d.pipeline
-    asked = Asked(model, chip, d, users, query.input, query.output, engine, query.serving.release or "",
+    users = batch * d.pipeline
+    asked = Asked(model, chip, d, users, query.input, query.output, query.engine, query.release,
                   None if query.phases == "aggregated" else d)  # fmt: skip
     rows = prediction.row_of(asked, record)
     k = achieved.constants_of(record).gather(rows)
     step, terms = float(achieved.tpot_s(rows, k)[0]), achieved.terms(rows, k)
     ttft = float(achieved.ttft_s(rows, k)[0]) if query.phases == "aggregated" else None
     memory = serving.memory(model, chip, d, query.input + query.output)
-    held = memory.weights_bytes + memory.activation_bytes + memory.reserve_bytes
-    held += math.ceil(users / d.data) * memory.kv_bytes_per_user
-    low, high = prediction.band_of(record, engine)
+    held = memory.held_bytes(math.ceil(users / d.data))
+    low, high = prediction.band_of(record, query.engine)
     return Times(
         step, step if ttft is None else cycle_s(step, ttft, query.output), ttft,
         {name: float(value[0]) / step for name, value in terms.items()}, room(memory, d), held, memory.usable_bytes,
@@ -149,7 +163,7 @@ def achieved_times(query: Query, model: Model, supply: Supply, chip: Chip, d: De
     )  # fmt: skip
 
 
-def objective(query: Query, a: Audited) -> float:
+def objective(query: Query, a: Achieves) -> float:
     """The query's objective in SI: tokens/s/USD, tokens/s per USD/h, tokens/s/W, tokens/s, or USD (USD/h)."""
     money = a.capital_usd if query.dollars == "capital" else a.hourly_usd
     if query.maximize == "throughput":
@@ -165,13 +179,19 @@ def objective(query: Query, a: Audited) -> float:
 def _limits(query: Query, system: System, a: Audited) -> tuple[dict[str, float], dict[str, float]]:
     """What each limit that is in force allows, and what the system takes of it."""
     limits = query.limits
-    taken = {
+    return in_force({
         "budget": (a.capital_usd, limits.budget), "hourly": (a.hourly_usd, limits.hourly),
         "power": (a.power_w, limits.power), "chips": (a.chips_bought, limits.chips), "racks": (a.racks, limits.racks),
         "replicas": (system.replicas, limits.replicas), "tensor": (system.layout.tensor, limits.tensor),
         "user_speed": (a.user_speed, limits.user_speed), "users": (a.users, limits.users),
         "memory": (a.time.memory_bytes, a.time.memory_limit), "ttft": (a.time.ttft_s, limits.ttft),
-    }  # fmt: skip
+    })  # fmt: skip
+
+
+def in_force(
+    taken: Mapping[str, tuple[float | None, float | None]],
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What is used and what is allowed of each limit that is given, from (amount, limit) by name."""
     used, allowed = {}, {}
     for name, (amount, limit) in taken.items():
         if limit is not None:
@@ -181,9 +201,10 @@ def _limits(query: Query, system: System, a: Audited) -> tuple[dict[str, float],
     return used, allowed
 
 
-def _check(a: Audited) -> None:
-    for name, limit in a.allowed.items():
-        amount, at_least = a.used[name], name in ("user_speed", "users")
+def check_limits(used: Mapping[str, float], allowed: Mapping[str, float]) -> None:
+    """AuditError naming the first limit that is broken."""
+    for name, limit in allowed.items():
+        amount, at_least = used[name], name in ("user_speed", "users")
         broken = amount < limit * (1 - 1e-9) if at_least else amount > limit * (1 + 1e-9)
         if broken:
             raise AuditError(f"{name} = {amount!r} breaks the limit {limit!r}")
@@ -212,17 +233,11 @@ def enumerate_all(query: Query, space: AnySpace, servers: Servers) -> Enumerated
     sizes = np.array([len(f) for f in fills], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1]
     flat = np.concatenate(fills) if fills else np.array([])
-    best, points, start = None, 0, 0
-    rooms = space.room[alive]
-    ends = np.cumsum(rooms)
-    while start < len(alive):
-        stop = max(int(np.searchsorted(ends, (ends[start - 1] if start else 0) + CHUNK)), start + 1)
-        part = np.arange(start, stop)
-        index = np.repeat(part, rooms[part])
-        batch = np.arange(len(index)) - np.repeat(np.cumsum(rooms[part]) - rooms[part], rooms[part]) + 1
-        values = _values(query, space, alive[index], batch, offsets[index], sizes[index], flat)
-        points, start = points + len(index), stop
-        if len(values) and not np.isnan(values).all():
+    best, points = None, 0
+    for index, turn in portions(space.room[alive], CHUNK):
+        values = _values(query, space, alive[index], turn + 1, offsets[index], sizes[index], flat)
+        points += len(index)
+        if not np.isnan(values).all():
             top = float(np.nanmax(values) if up else np.nanmin(values))
             best = top if best is None else max(best, top) if up else min(best, top)
     if best is not None and query.maximize == "user-speed":
@@ -253,20 +268,13 @@ def _fills(query: Query, space: AnySpace, servers: Servers, position: int, most:
     tail = np.arange(max(needed, most - 2 * int(servers.per_server[position])) + 1, most + 1)
     replicas = np.concatenate([np.arange(1, needed + 1), tail])
     bought = servers.count(replicas, position) + query.spare_servers
-    each = _money(query, servers)[int(space.chip[position])]
+    each = money_of(query, servers)[int(space.chip[position])]
     if query.maximize == "cost":
         return (bought * each)[:needed]
     if query.maximize == "user-speed":
         return np.ones(needed)
     gain = replicas.astype(float) if query.maximize == "throughput" else replicas / (bought * each)
     return np.maximum.accumulate(gain[::-1])[::-1][:needed]
-
-
-def _money(query: Query, servers: Servers) -> Any:
-    """What the objective counts for each server, by chip."""
-    if query.maximize == "throughput-per-watt":
-        return servers.watts
-    return servers.dollars if query.dollars == "capital" else servers.hourly
 
 
 def _values(query: Query, space: AnySpace, at: Any, batch: Any, offsets: Any, sizes: Any, flat: Any) -> Any:

@@ -20,6 +20,7 @@ from formulations import best_system
 
 MS, KILO = 1e3, 1e-3  # s -> ms; USD -> k$ and W -> kW
 SMALLEST = 1.0        # batch
+BOUNDING = "limits.budget, limits.hourly, limits.power, limits.chips, limits.racks or limits.replicas"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,36 @@ def limits_of(query: Query) -> dict[str, float]:
     named = {"dollars": limits.budget, "hourly": limits.hourly, "watts": limits.power,
              "chips": limits.chips, "racks": limits.racks}  # fmt: skip
     return {name: float(value) for name, value in named.items() if value is not None}
+
+
+def money_of(query: Query, servers: Servers) -> Floats:
+    """What an objective with a price counts for each server, by chip, in SI."""
+    if query.maximize == "throughput-per-watt":
+        return servers.watts
+    return servers.dollars if query.dollars == "capital" else servers.hourly
+
+
+def servers_in(servers: Servers, layout: Any, chip: Any) -> dict[str, Any]:
+    """What every program asks of the servers of its columns, by its names: thousands of dollars, $/h, kW."""
+    return {
+        "parcels": servers.parcels[layout], "per_server": servers.per_server[layout],
+        "dollars": servers.dollars[chip] * KILO, "hourly": servers.hourly[chip], "watts": servers.watts[chip] * KILO,
+        "chips": servers.chips[chip], "racks": servers.racks[chip],
+    }  # fmt: skip
+
+
+def limits_in(query: Query) -> dict[str, Any]:
+    """Every program's limits by its names: thousands of dollars, $/h, kW; None: no limit."""
+    limit = query.limits
+
+    def number(value: float | None, scale: float = 1.0) -> float | None:
+        return None if value is None else float(value) * scale
+
+    return {
+        "users": number(limit.users), "budget": number(limit.budget, KILO), "hourly_budget": limit.hourly,
+        "power": number(limit.power, KILO), "chip_limit": number(limit.chips), "rack_limit": number(limit.racks),
+        "spares": float(query.spare_servers),
+    }  # fmt: skip
 
 
 def most_replicas(query: Query, space: AnySpace, servers: Servers) -> Floats:
@@ -160,22 +191,13 @@ def columns_of(query: Query, space: AnySpace, servers: Servers) -> Columns:
         most_batch=(batches if space.curved or objective == "cost" else space.room[at].astype(np.float64)),
         least_replicas=np.ones(len(at)) if objective == "cost" else replicas,
         most_replicas=replicas,
-        parcels=servers.parcels[at], per_server=servers.per_server[at],
-        dollars=servers.dollars[chip] * KILO, hourly=servers.hourly[chip], watts=servers.watts[chip] * KILO,
-        chips=servers.chips[chip], racks=servers.racks[chip],
         gain=users * replicas if query.maximize == "throughput" else users,
         rate=np.ones(len(at)) if per_replica is None else per_replica[chip] * total / replicas * unit,
         price=money[chip] * (unit if query.dollars == "capital" else 1.0),
         served=served,
         objective=objective,
         slowest_step=None if slowest_s is None else slowest_s * MS,
-        users=None if limit.users is None else float(limit.users),
-        budget=None if limit.budget is None else limit.budget * KILO,
-        hourly_budget=limit.hourly,
-        power=None if limit.power is None else limit.power * KILO,
-        chip_limit=None if limit.chips is None else float(limit.chips),
-        rack_limit=None if limit.racks is None else float(limit.racks),
-        spares=float(query.spare_servers),
+        **servers_in(servers, at, chip), **limits_in(query),
     )  # fmt: skip
     return _with_truth(Columns(instance, at, batches, batches), space)
 
@@ -184,11 +206,10 @@ def _demand_limits(query: Query, most: Floats) -> None:
     """An objective that grows with the system needs a limit on it."""
     if len(most) == 0 or not np.isinf(most).any():
         return
-    names = "limits.budget, limits.hourly, limits.power, limits.chips, limits.racks or limits.replicas"
     if query.maximize == "throughput":
-        raise UnboundedError(f"no limit bounds the throughput of a system; give one of {names}")
+        raise UnboundedError(f"no limit bounds the throughput of a system; give one of {BOUNDING}")
     if query.maximize.startswith("throughput-per") and query.spare_servers:
-        raise UnboundedError(f"spare servers weigh less in ever larger systems; give one of {names}")
+        raise UnboundedError(f"spare servers weigh less in ever larger systems; give one of {BOUNDING}")
 
 
 def _replica_options(query: Query, space: AnySpace, servers: Servers, alive: Ints, most: Floats) -> tuple[Ints, Floats]:

@@ -60,7 +60,7 @@ def cures(query: Query, space: AnySpace, servers: Servers, respace: Callable[[Qu
         if asked is None:
             continue
         # a replica of more chips than the limit is no layout of `space`
-        wide = respace(_lifted(query, "chips")) if limit == "chips" else space
+        wide = respace(lifted(query, "chips")) if limit == "chips" else space
         filled = _filled(servers, wide) if limit == "chips" else servers
         needed = need(query, wide, filled) if limit == "chips" else n
         fits = _fits(query, wide, filled, needed, without=limit)
@@ -79,7 +79,8 @@ def cures(query: Query, space: AnySpace, servers: Servers, respace: Callable[[Qu
     return found + _shorter_context(query, respace, servers)
 
 
-def _lifted(query: Query, limit: str) -> Query:
+def lifted(query: Query, limit: str) -> Query:
+    """The query without one of its limits."""
     return query.model_copy(update={"limits": query.limits.model_copy(update={limit: None})})
 
 
@@ -97,19 +98,19 @@ def _slower_users(query: Query, space: AnySpace, servers: Servers, name: str) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         batch = np.maximum(np.ceil(users / (most * space.pipeline)), 1.0)
     able = np.flatnonzero((space.reason == 0) & (most >= 1) & (batch <= space.room))
-    able = able[space.within(batch[able], _lifted(query, name).limits, able)]
+    able = able[space.within(batch[able], lifted(query, name).limits, able)]
     if len(able) == 0:
         return []
-    asked = getattr(query.limits, name)
+    asked, (step, _, first) = getattr(query.limits, name), space.times(batch[able], able)
     if name == "ttft":
-        return [part("limits.ttft", asked, float(np.min(space.ttft_s(batch[able], able))))]
-    return [part("limits.user_speed", asked, 1.0 / float(np.min(space.step_s(batch[able], able))))]
+        return [] if first is None else [part("limits.ttft", asked, float(np.min(first)))]
+    return [part("limits.user_speed", asked, 1.0 / float(np.min(step)))]
 
 
 def _larger_groups(
     query: Query, respace: Callable[[Query], AnySpace], servers: Servers
 ) -> list[CurePart]:
-    space = respace(_lifted(query, "tensor"))
+    space = respace(lifted(query, "tensor"))
     wider = _filled(servers, space)
     fits = _fits(query, space, wider, need(query, space, wider))
     return [part("limits.tensor", query.limits.tensor, float(np.min(space.tensor[fits])))] if fits.any() else []

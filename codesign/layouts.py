@@ -82,10 +82,6 @@ class Space:
         step, _, first = self.times(batch, at)
         return meets(limits, step, first)
 
-    def ttft_s(self, batch: Any, at: Any = slice(None)) -> Floats:
-        """No first token is timed in mode limit: ValueError."""
-        raise ValueError("mode limit has no time to first token")
-
     def cycle_s(self, batch: Any, at: Any = slice(None)) -> Floats:
         """Seconds in which each user gets one token, all waits shared out; here a step."""
         return self.step_s(batch, at)
@@ -154,6 +150,21 @@ class Space:
         weights, kv = self.precisions[int(self.precision[position])]
         tensor, pipeline, expert = (int(x[position]) for x in (self.tensor, self.pipeline, self.experts))
         return Layout(tensor, pipeline, expert, weights, kv)
+
+
+def portions(counts: Ints, points: int) -> Iterator[tuple[Ints, Ints]]:
+    """(position, turn) for turn 0 .. counts - 1 of each position, in portions of whole positions.
+
+    A portion holds about `points`, or one position with more.
+    """
+    ends, start = np.cumsum(counts), 0
+    while start < len(counts):
+        stop = max(int(np.searchsorted(ends, (ends[start - 1] if start else 0) + points)), start + 1)
+        some = counts[start:stop]
+        here = np.repeat(np.arange(start, stop), some)
+        if len(here):
+            yield here, np.arange(len(here)) - np.repeat(np.cumsum(some) - some, some)
+        start = stop
 
 
 def meets(limits: Limits, step_s: Floats, ttft_s: Floats | None) -> Any:

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 
 from codesign import serving
-from codesign.columns import Servers, best_batch, limits_of
+from codesign.columns import BOUNDING, Servers, best_batch, limits_of
 from codesign.errors import DataError, UnboundedError
 from codesign.hardware import Chip
 from codesign.layouts import Floats, Ints
@@ -230,8 +230,7 @@ def _demand_limits(query: Query, pools: Pools) -> None:
     """Two pools balance better in ever larger systems: all but the cheapest system needs a limit."""
     bounded = bool(limits_of(query)) or query.limits.replicas is not None
     if query.maximize != "cost" and not bounded and 0 < pools.split < len(pools):
-        names = "limits.budget, limits.hourly, limits.power, limits.chips, limits.racks or limits.replicas"
-        raise UnboundedError(f"{query.maximize} of two pools grows with ever larger systems; give one of {names}")
+        raise UnboundedError(f"{query.maximize} of two pools grows with ever larger systems; give one of {BOUNDING}")
 
 
 def every(pools: Pools) -> Ints:

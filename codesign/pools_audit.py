@@ -114,8 +114,8 @@ def recompute(query: Query, model: Model, supply: Supply, both: Both) -> Audited
         _sum(capital), hourly, dollars_per_mtok(hourly, throughput, supply.economics.utilisation), _sum(power),
     )  # fmt: skip
     used, allowed = _limits(query, both, found)
-    found = replace(found, value=_objective(query, found), used=used, allowed=allowed)
-    _check(found)
+    found = replace(found, value=audit.objective(query, found), used=used, allowed=allowed)
+    audit.check_limits(used, allowed)
     return found
 
 
@@ -133,15 +133,13 @@ def _prompts(
         raise AuditError("two pools outside mode achieved")
     if chip.scale_out_bandwidth is None:
         raise AuditError(f"{chip.name} has no scale-out bandwidth to send caches over")
-    asked = Asked(model, chip, d, 1, query.input, query.output, query.serving.engine or "vllm",
-                  query.serving.release or "", d)  # fmt: skip
+    asked = Asked(model, chip, d, 1, query.input, query.output, query.engine, query.release, d)
     rows = prediction.row_of(asked, record)
     service, fixed = achieved.pool_s(rows, achieved.constants_of(record).gather(rows))
     memory = serving.memory(model, chip, d, query.input)
     if room(memory, d) < 1:
         raise AuditError(f"a prompt for each of {d.pipeline} stages does not fit the memory of {chip.name}")
-    held = memory.weights_bytes + memory.activation_bytes + memory.reserve_bytes
-    held += math.ceil(d.pipeline / d.data) * memory.kv_bytes_per_user
+    held = memory.held_bytes(math.ceil(d.pipeline / d.data))
     send = size / (chip.scale_out_bandwidth * d.chips)
     return Prompts(float(service[0]), float(fixed[0]), send, d.pipeline), (held, memory.usable_bytes)
 
@@ -169,22 +167,12 @@ def _share(query: Query, s: System, speed: float, size: float, held: tuple[float
     )  # fmt: skip
 
 
-def _objective(query: Query, a: AuditedPools) -> float:
-    if query.maximize == "throughput":
-        return a.throughput
-    money = a.capital_usd if query.dollars == "capital" else a.hourly_usd
-    base = a.power_w if query.maximize == "throughput-per-watt" else money
-    if base is None:
-        raise AuditError(f"{query.maximize} of a system whose denominator is unknown")
-    return base if query.maximize == "cost" else a.throughput / base
-
-
 def _limits(query: Query, both: Both, a: AuditedPools) -> tuple[dict[str, float], dict[str, float]]:
     """What each limit that is in force allows, and what the system takes of it."""
     limits, pools = query.limits, (both.prefill, both.decode)
     racks = sum(x.servers_bought / (s.offer.chip.server.per_rack if s.offer.chip.server else 1)
                 for s, x in zip(pools, a.shares, strict=True))  # fmt: skip
-    taken: dict[str, tuple[float | None, float | None]] = {
+    return audit.in_force({
         "budget": (a.capital_usd, limits.budget), "hourly": (a.hourly_usd, limits.hourly),
         "power": (a.power_w, limits.power), "chips": (sum(x.chips_bought for x in a.shares), limits.chips),
         "racks": (math.ceil(racks - 1e-9), limits.racks),
@@ -197,22 +185,7 @@ def _limits(query: Query, both: Both, a: AuditedPools) -> tuple[dict[str, float]
         "prefill_time": (a.prefill.utilisation, CAP), "decode_time": (a.decode.utilisation, 1.0),
         "sent": (a.rate * a.cache_bytes, a.prefill.link * both.prefill.replicas),
         "received": (a.rate * a.cache_bytes, a.decode.link * both.decode.replicas),
-    }  # fmt: skip
-    used, allowed = {}, {}
-    for name, (amount, limit) in taken.items():
-        if limit is not None:
-            if amount is None:
-                raise AuditError(f"{name} is limited and the system's is unknown")
-            used[name], allowed[name] = float(amount), float(limit)
-    return used, allowed
-
-
-def _check(a: AuditedPools) -> None:
-    for name, limit in (a.allowed or {}).items():
-        amount, at_least = (a.used or {})[name], name in ("user_speed", "users")
-        broken = amount < limit * (1 - 1e-9) if at_least else amount > limit * (1 + 1e-9)
-        if broken:
-            raise AuditError(f"{name} = {amount!r} breaks the limit {limit!r}")
+    })  # fmt: skip
 
 
 def grown(query: Query, both: Both, a: AuditedPools) -> dict[str, float]:

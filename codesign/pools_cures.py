@@ -13,7 +13,7 @@ import numpy as np
 
 from codesign.answer import CurePart
 from codesign.columns import limits_of
-from codesign.cures import SHARED, part
+from codesign.cures import SHARED, lifted, part
 from codesign.layouts import Floats, Ints
 from codesign.pools import Pools, prompts_of, undominated
 from codesign.query import Query
@@ -39,7 +39,7 @@ def cures(query: Query, repool: Callable[[Query], Pools]) -> list[CurePart]:
         if (asked := getattr(limits, limit)) is None:
             continue
         # a replica of more chips than the limit is no layout of the pools
-        wide = repool(_lifted(query, "chips")) if limit == "chips" else pools
+        wide = repool(lifted(query, "chips")) if limit == "chips" else pools
         some = _pairs(undominated(wide), wide) if limit == "chips" else pairs
         fits, taken, _ = _fits(query, wide, some, _need(query, wide, some), without=limit)
         if fits.any():
@@ -52,10 +52,6 @@ def cures(query: Query, repool: Callable[[Query], Pools]) -> list[CurePart]:
     found += [] if limits.user_speed is None else _slower_users(query, repool)
     found += [] if limits.ttft is None else _later_token(query, repool)
     return found + ([] if limits.tensor is None else _larger_groups(query, repool))
-
-
-def _lifted(query: Query, limit: str) -> Query:
-    return query.model_copy(update={"limits": query.limits.model_copy(update={limit: None})})
 
 
 def _pairs(columns: Ints, pools: Pools) -> Pairs:
@@ -108,7 +104,7 @@ def _fewer_users(query: Query, pools: Pools, pairs: Pairs) -> list[CurePart]:
 
 def _slower_users(query: Query, repool: Callable[[Query], Pools]) -> list[CurePart]:
     """The best user speed of any pair, at the smallest batch that serves the users: a larger one never needs more."""
-    pools = repool(_lifted(query, "user_speed"))
+    pools = repool(lifted(query, "user_speed"))
     first = undominated(pools)
     able = np.unique(pools.layout[pools.split :])
     i, at = (x.ravel() for x in np.meshgrid(first[first < pools.split], able, indexing="ij"))
@@ -139,7 +135,7 @@ def _slower_users(query: Query, repool: Callable[[Query], Pools]) -> list[CurePa
 
 def _later_token(query: Query, repool: Callable[[Query], Pools]) -> list[CurePart]:
     """The soonest mean first token of any pair: as many prefill replicas as the limits leave beside its decode pool."""
-    pools = repool(_lifted(query, "ttft"))
+    pools = repool(lifted(query, "ttft"))
     last, s = undominated(pools), pools.servers
     pairs = _pairs(np.concatenate([np.arange(pools.split), last[last >= pools.split]]), pools)
     need, layouts = _need(query, pools, pairs), (pools.layout[pairs.i], pools.layout[pairs.j])
@@ -161,7 +157,7 @@ def _later_token(query: Query, repool: Callable[[Query], Pools]) -> list[CurePar
 
 def _larger_groups(query: Query, repool: Callable[[Query], Pools]) -> list[CurePart]:
     """The smallest degree that works: columns up to each degree in turn, since a larger one may dominate them."""
-    pools = repool(_lifted(query, "tensor"))
+    pools = repool(lifted(query, "tensor"))
     degree = pools.decode.tensor[pools.layout]
     for tensor in np.unique(degree).tolist():
         pairs = _pairs(undominated(pools, np.flatnonzero(degree <= tensor)), pools)

@@ -1,16 +1,14 @@
 """Look at every pair of columns of two pools and every useful replica count: the enumeration behind an optimum."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from codesign.audit import Enumerated
-from codesign.columns import limits_of
-from codesign.layouts import Floats, Ints
+from codesign.columns import limits_of, money_of
+from codesign.layouts import Floats, Ints, portions
 from codesign.pools import Pools
-from codesign.pools_program import money_of
 from codesign.query import Query
 
 MOST_POINTS = 4_000_000  # a few seconds
@@ -36,24 +34,12 @@ def enumerate_pairs(query: Query, pools: Pools, columns: Ints) -> Enumerated | N
         return None
     up, best = query.maximize != "cost", None
     for (own, other), several in zip(((i, j), (j, i)), counts, strict=True):
-        for a, b, replicas in _portions(own, other, several.astype(np.int64)):
-            values = _values(query, pools, most, a, b, replicas)
+        for here, turn in portions(several.astype(np.int64), CHUNK):
+            values = _values(query, pools, most, own[here], other[here], (turn + 1).astype(np.float64))
             if not np.isnan(values).all():
                 top = float(np.nanmax(values) if up else np.nanmin(values))
                 best = top if best is None else max(best, top) if up else min(best, top)
     return Enumerated(best, int(points))
-
-
-def _portions(own: Ints, other: Ints, counts: Ints) -> Iterator[tuple[Ints, Ints, Floats]]:
-    """(column, the other pool's column, replicas 1 .. count of the column) in portions of whole pairs."""
-    ends, start = np.cumsum(counts), 0
-    while start < len(own):
-        stop = max(int(np.searchsorted(ends, (ends[start - 1] if start else 0) + CHUNK)), start + 1)
-        n = counts[start:stop]
-        here = np.repeat(np.arange(start, stop), n)
-        replicas: Floats = (np.arange(len(here)) - np.repeat(np.cumsum(n) - n, n) + 1).astype(np.float64)
-        yield own[here], other[here], replicas
-        start = stop
 
 
 def _most(query: Query, pools: Pools) -> Floats:

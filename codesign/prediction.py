@@ -69,11 +69,6 @@ def release_key(model: Model, release: str) -> str:
     return f"{release} latent" if model.kv_heads is None else release
 
 
-def family_of(record: AchievedRecord, chip: str) -> str:
-    """The family of a chip, or of the die of a composed one; a chip of none is its own, with no constants."""
-    return record.family_of(chip)
-
-
 def row_of(a: Asked, record: AchievedRecord) -> Rows:
     """What is asked as arrays of one, with as many users in a step as memory holds.
 
@@ -84,7 +79,7 @@ def row_of(a: Asked, record: AchievedRecord) -> Rows:
     users = a.users if decode.memory.users < 1 else min(a.users, decode.memory.users)
     return achieved.rows_at(
         decode, np.array([float(users)]), asked=np.array([float(a.users)]), prompt=a.prompt, output=a.output,
-        name=(a.engine, family_of(record, a.chip.name), release_key(a.model, a.release)),
+        name=(a.engine, record.family_of(a.chip.name), release_key(a.model, a.release)),
         prefill=None if a.prefill is None else serving.coefficients(a.model, a.chip, a.prefill, a.prompt, a.output),
         pools=a.pools,
         chunk=(a.prefill or a.deployment).chunk,

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from codesign.catalog import Catalog
 from codesign.columns import Columns, Servers
-from codesign.layouts import Ints
+from codesign.layouts import Floats, Ints
 from codesign.pools import Pools
 from codesign.query import Query
 from codesign.spaces import AnySpace
@@ -42,12 +44,7 @@ class Solved:
 
     def bound(self) -> float | None:
         """Proven bound in the program's unit: the solver's, or the weakest of the columns' own."""
-        if self.outcome.bound is not None:
-            return self.outcome.bound
-        known = self.proof.sweep.bound[self.proof.sweep.bound == self.proof.sweep.bound]
-        if len(known) == 0:
-            return None
-        return float(known.max() if self.columns.instance.objective == "ratio" else known.min())
+        return _bound(self.outcome.bound, self.proof.sweep.bound, up=self.columns.instance.objective == "ratio")
 
 
 @dataclass(frozen=True)
@@ -69,9 +66,12 @@ class SolvedPools:
 
     def bound(self) -> float | None:
         """Proven bound in the program's unit: the solver's, or the weakest of the columns' own."""
-        if self.outcome.bound is not None:
-            return self.outcome.bound
-        known = self.proof.sweep.bound[self.proof.sweep.bound == self.proof.sweep.bound]
-        if len(known) == 0:
-            return None
-        return float(known.min() if self.instance.objective == "cost" else known.max())
+        return _bound(self.outcome.bound, self.proof.sweep.bound, up=self.instance.objective != "cost")
+
+
+def _bound(solver: float | None, columns: Floats, *, up: bool) -> float | None:
+    """The solver's bound, else the weakest of the columns' own; NaN is a column that is not feasible."""
+    known = columns[~np.isnan(columns)]
+    if solver is not None or len(known) == 0:
+        return solver
+    return float(known.max() if up else known.min())

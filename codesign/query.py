@@ -185,6 +185,16 @@ class Query(Table):
         """decode: prompts are computed elsewhere; aggregated: in the same steps; disaggregated: in a pool apart."""
         return self.serving.phases or "aggregated"
 
+    @property
+    def engine(self) -> Engine:
+        """As asked, or vllm."""
+        return self.serving.engine or "vllm"
+
+    @property
+    def release(self) -> str:
+        """As asked; empty: the mean of the engine's."""
+        return self.serving.release or ""
+
     def at_context(self, context: int) -> "Query":
         """The same question at another context; input and output keep their proportion."""
         output = max(1, min(context - 1, round(context * self.output / self.context)))

@@ -123,6 +123,15 @@ class Memory:
     kv_bytes_per_user: float  # of one user whose attention this chip serves
     users: int                # 0 where even one does not fit
 
+    @property
+    def fixed_bytes(self) -> float:
+        """All but caches."""
+        return self.weights_bytes + self.activation_bytes + self.reserve_bytes
+
+    def held_bytes(self, users: int) -> float:
+        """With the caches of so many users on this chip."""
+        return self.fixed_bytes + users * self.kv_bytes_per_user
+
 
 @dataclass(frozen=True)
 class Work:

@@ -16,7 +16,7 @@ from codesign.achieved import Rows
 from codesign.collectives import Curve
 from codesign.experts import busiest
 from codesign.hardware import Chip
-from codesign.layouts import Floats, Ints, meets, tensor_degrees
+from codesign.layouts import Floats, Ints, meets, portions, tensor_degrees
 from codesign.prediction import release_key
 from codesign.query import Limits, Query
 from codesign.records import AchievedRecord
@@ -39,7 +39,6 @@ def deployments(model: Model, chip: Chip, precision: str, kv: str, query: Query)
     experts = max(layer.experts for layer in model.layers)
     apart = experts > 0 or model.kv_heads is None
     stages = [p for p in _powers(MOST_PIPELINE) if p <= len(model.layers)]
-    s = query.serving
     for tensor in [t for t in tensor_degrees(model, query.limits.tensor or MOST_STAGE) if t & (t - 1) == 0]:
         wide = [d for d in _powers(MOST_STAGE) if tensor * d <= MOST_STAGE]
         if chip.domain is not None and chip.domain % tensor == 0 and chip.domain <= MOST_STAGE:
@@ -48,8 +47,15 @@ def deployments(model: Model, chip: Chip, precision: str, kv: str, query: Query)
             spread = [e for e in range(1, tensor * data + 1) if (tensor * data) % e == 0 and experts % e == 0]
             for expert in spread if experts else [1]:
                 for pipeline in stages:
-                    yield Deployment(tensor, data, pipeline, expert, precision, kv, s.draft or 0, s.acceptance or 1.0,
-                                     s.chunk)  # fmt: skip
+                    yield deployment(query, tensor, data, pipeline, expert, precision, kv)
+
+
+def deployment(
+    query: Query, tensor: int, data: int, pipeline: int, expert: int, precision: str, kv: str
+) -> Deployment:
+    """These degrees and precisions, with tokens drafted and chunked as the query says."""
+    s = query.serving
+    return Deployment(tensor, data, pipeline, expert, precision, kv, s.draft or 0, s.acceptance or 1.0, s.chunk)
 
 
 def _powers(most: int) -> list[int]:
@@ -184,10 +190,6 @@ class ServingSpace:
         """Time per output token in seconds."""
         return achieved.tpot_s(*self._rows(batch, at))
 
-    def ttft_s(self, batch: Any, at: Any = slice(None)) -> Floats:
-        """Mean time to first token in seconds."""
-        return achieved.ttft_s(*self._rows(batch, at))
-
     def prompts(self, at: Any = slice(None)) -> tuple[Floats, Floats]:
         """Seconds of one prompt alone, all stages, and the fixed seconds of a first token, in a pool for prompts."""
         return achieved.pool_s(*self._rows(1, at))
@@ -199,10 +201,10 @@ class ServingSpace:
         user asks again when an answer has ended. Where prompts are computed elsewhere it is a step.
         """
         rows, k = self._rows(batch, at)
-        step = achieved.tpot_s(rows, k)
         if self.query.phases != "aggregated":
+            step = achieved.tpot_s(rows, k)
             return step, step, None
-        first = achieved.ttft_s(rows, k)
+        step, first = achieved.both_s(rows, k)
         return step, cycle_s(step, first, self.query.output), first
 
     def within(self, batch: Any, limits: Limits, at: Any = slice(None)) -> Any:
@@ -248,17 +250,9 @@ class ServingSpace:
 
     def _curves(self, at: Ints, least: Floats, most: Floats) -> Iterator[tuple[Ints, Floats, Floats]]:
         """All points of the curves in portions: positions in `at`, batches rising for each, cycles."""
-        counts = np.maximum(most - least + 1, 0).astype(np.int64)
-        ends, start = np.cumsum(counts), 0
-        while start < len(at):
-            stop = max(int(np.searchsorted(ends, (ends[start - 1] if start else 0) + POINTS)), start + 1)
-            part = np.arange(start, stop)
-            here = np.repeat(part, counts[part])
-            first = np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])
-            batch = least[here] + np.arange(len(here)) - first
-            if len(here):
-                yield here, batch, self.cycle_s(batch, at[here])
-            start = stop
+        for here, turn in portions(np.maximum(most - least + 1, 0).astype(np.int64), POINTS):
+            batch = least[here] + turn
+            yield here, batch, self.cycle_s(batch, at[here])
 
 
 def _distinct(at: Ints, least: Floats, most: Floats) -> tuple[tuple[Ints, Floats, Floats], Ints]:
@@ -294,8 +288,7 @@ def enumerate_serving(
             continue
         room_of[i], runs[i] = room(found.memory, d), len(parts)
         parts.append(found)
-        names.append((query.serving.engine or "vllm", record.family_of(chips[c].name),
-                      release_key(model, query.serving.release or "")))  # fmt: skip
+        names.append((query.engine, record.family_of(chips[c].name), release_key(model, query.release)))
 
     def of(name: str) -> Ints:
         return np.array([getattr(d, name) for _, d in pairs], dtype=np.int64)
@@ -322,7 +315,7 @@ def _coefficients(model: Model, chip: Chip, d: Deployment, query: Query, most_ch
     except ValueError:
         return REASONS[1]
     memory = found.memory
-    if memory.weights_bytes + memory.activation_bytes + memory.reserve_bytes > memory.usable_bytes:
+    if memory.fixed_bytes > memory.usable_bytes:
         return REASONS[3]
     if memory.users < 1:
         return REASONS[4]

@@ -179,7 +179,7 @@ def test_space_and_prediction_agree(space: ServingSpace) -> None:
             ttft, tpot = times(model, offer, d, batch * d.pipeline, q)
             here = np.array([at])
             assert space.step_s(float(batch), here)[0] == pytest.approx(tpot, rel=1e-12)
-            assert space.ttft_s(float(batch), here)[0] == pytest.approx(ttft, rel=1e-12)
+            assert space.times(float(batch), here)[2][0] == pytest.approx(ttft, rel=1e-12)
 
 
 MODES = [

@@ -30,7 +30,6 @@ from codesign.kitsune.masks import Group, Mask, mask_of, members
 WIDE = 128  # elements: an MLP of this width keeps its weights and a tile in shared memory
 ROOT_MEAN = ("square", "mean", "rsqrt", "mul")
 NORMS = ("layernorm", "rmsnorm")
-GRADIENTS = ("activation_dx", "layernorm_dx", "rmsnorm_dx")
 LINEAR_GRADIENTS = ("linear_dx", "linear_dw", "linear_db")
 OUT = ("bmm", "bmm_da", "bmm_db", "head_sum", "rope", "rope_dx", "buffer", "unsupported")
 

@@ -19,7 +19,6 @@ from codesign.errors import AuditError
 from codesign.kitsune.gpu import Gpu
 from codesign.kitsune.graph import Graph, mask_of, members
 from codesign.kitsune.pipelines import Pipeline
-from codesign.kitsune.schedule import Schedule
 from codesign.kitsune.times import Assumptions
 
 
@@ -59,12 +58,6 @@ def simulate(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -
     plain_s = plain.run()
     queued = _Loop(stages, pipeline.tiles, rates, hop, first=max(hop, assumed.launch_s / 2), queued=True)
     return Simulated(plain_s, max(queued.run(), plain_s), plain.events + queued.events)
-
-
-def simulate_all(graph: Graph, gpu: Gpu, assumed: Assumptions, schedule: Schedule) -> dict[int, Simulated]:
-    """Each pipeline of a schedule, by its place among the groups."""
-    return {r: simulate(graph, gpu, assumed, run.pipeline)
-            for r, run in enumerate(schedule.runs) if run.pipeline is not None}  # fmt: skip
 
 
 def check(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -> None:

@@ -60,8 +60,8 @@ def predict(
     if held < 1:
         raise DataError(f"--tensor {deployment.tensor}: the weights of {model} leave no room for one user's KV cache")
     k = constants.gather(rows)
-    tpot, ttft = float(achieved.tpot_s(rows, k)[0]), float(achieved.ttft_s(rows, k)[0])
-    family = prediction.family_of(record, chip)
+    tpot, ttft = (float(x[0]) for x in achieved.both_s(rows, k))
+    family = record.family_of(chip)
     low, high = prediction.band_of(record, asked.engine)
     soon, late = prediction.band_of(record, asked.engine, first=True)
     return Prediction(

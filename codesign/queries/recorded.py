@@ -12,6 +12,7 @@ from codesign.performance import Layout
 from codesign.queries.best_system_answer import better, direction
 from codesign.query import Query
 from codesign.serving import Deployment
+from codesign.serving_space import deployment
 from codesign.spaces import AnySpace
 
 
@@ -19,9 +20,7 @@ def layout_of(s: SystemPart, query: Query) -> Layout | Deployment:
     """The layout of a recorded pool under a query."""
     if query.mode == "limit":
         return Layout(s.tensor, s.pipeline, s.expert, s.weights, s.kv)
-    q = query.serving
-    return Deployment(s.tensor, s.data, s.pipeline, s.expert, s.weights, s.kv, q.draft or 0, q.acceptance or 1.0,
-                      q.chunk)  # fmt: skip
+    return deployment(query, s.tensor, s.data, s.pipeline, s.expert, s.weights, s.kv)
 
 
 def in_space(chip: str, layout: Layout | Deployment, space: AnySpace) -> bool:

@@ -67,7 +67,7 @@ def validate(catalog: Catalog, table: Path) -> Validation:
         raise DataError(f"{table}: no row can be predicted: {dict(Counter(r.reason for r in refused))}")
     data = prediction.measured_of(catalog, runs, record)
     k = constants.gather(data.rows)
-    tpot, ttft = achieved.tpot_s(data.rows, k), achieved.ttft_s(data.rows, k)
+    tpot, ttft = achieved.both_s(data.rows, k)
     bands = [prediction.band_of(record, run.engine) for run in runs]
     inside = np.array([low <= m / t <= high for m, t, (low, high) in zip(data.tpot_s, tpot, bands, strict=True)])
     step, first = tpot / data.tpot_s - 1, ttft / data.ttft_s - 1
