@@ -1,7 +1,6 @@
 """Instances of best_system by hand and by Hypothesis, enumeration in plain Python, every limit by hand."""
 
 import math
-import re
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,6 @@ SHARED = {
     "racks": "rack_limit",
 }
 NEAR = 1e-9  # a float's rounding, and the solver's row tolerance
-
-
-def names(docstring: str, section: str) -> list[str]:
-    """First words of the rows of one section of a formulation's docstring."""
-    (body,) = re.findall(rf"^{section}\n((?: +\S.*\n)+)", docstring, re.MULTILINE)
-    return re.findall(r"^ {4}(\w+)", body, re.MULTILINE)
 
 
 def instance(columns: list[dict[str, float]], objective: Any, **limits: float | None) -> Instance:

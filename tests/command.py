@@ -1,11 +1,12 @@
 """The command line inside this process: exit code, output and error text of one call."""
 
 import contextlib
+import csv
 import io
 import json
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -96,3 +97,16 @@ def every_file(folder: Path) -> Iterator[tuple[str, str]]:
     """Name and text of each file of a folder, by name."""
     for path in sorted(folder.iterdir()):
         yield path.name, path.read_text(encoding="utf-8")
+
+
+def tampered_rows(exported: Path, folder: Path, change: Callable[[list[dict[str, str]]], object]) -> Path:
+    """The answer of an export in `folder`, beside its candidates with some rows changed."""
+    with (exported / "candidates.csv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    change(rows)
+    put(folder, {"answer.json": (exported / "answer.json").read_text(encoding="utf-8")})
+    with (folder / "candidates.csv").open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "answer.json"

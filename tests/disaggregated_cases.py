@@ -1,7 +1,6 @@
 """Instances of disaggregated by hand and by Hypothesis, enumeration in plain Python, every limit by hand."""
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,12 +28,6 @@ SHARED = {
 }
 NEAR = 1e-9  # a float's rounding, and the solver's row tolerance
 FIRST, SECOND = 10, 1000  # labels of the first column of either pool, so that none is its position
-
-
-def names(docstring: str, section: str) -> list[str]:
-    """First words of the rows of one section of a formulation's docstring."""
-    (body,) = re.findall(rf"^{section}\n((?: +\S.*\n)+)", docstring, re.MULTILINE)
-    return re.findall(r"^ {4}(\w+)", body, re.MULTILINE)
 
 
 def instance(prefill: list[Column], decode: list[Column], objective: Any, **limits: float | None) -> Instance:

@@ -21,8 +21,8 @@ from tests.best_system_cases import (
     instance,
     instances,
     large,
-    names,
 )  # fmt: skip
+from tests.docstrings import SECTIONS, names
 
 DOC = best_system.__doc__ or ""
 REPEATED = settings(derandomize=True, deadline=None)
@@ -34,15 +34,7 @@ def every_limit(objective: str) -> Instance:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize(
-    ("section", "kind"),
-    [
-        ("Sets", pyo.Set),
-        ("Variables", pyo.Var),
-        ("Objective", pyo.Objective),
-        ("Constraints", pyo.Constraint),
-    ],
-)
+@pytest.mark.parametrize(("section", "kind"), SECTIONS)
 def test_docstring_is_the_program(objective, section, kind):
     model = best_system.build(every_limit(objective))
     assert names(DOC, section) == [part.local_name for part in model.component_objects(kind)]

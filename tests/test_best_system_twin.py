@@ -17,8 +17,8 @@ from tests.best_system_cases import (
     instance,
     instances,
     large,
-    names,
 )  # fmt: skip
+from tests.docstrings import names
 
 REPEATED = settings(derandomize=True, deadline=None)
 OBJECTIVES = ("ratio", "speed", "cost")

@@ -2,7 +2,6 @@
 
 from dataclasses import fields, replace
 
-import pyomo.environ as pyo
 import pytest
 
 from formulations import cpsat, dataflow_schedule, dataflow_schedule_chain, dataflow_schedule_cpsat, highs
@@ -12,7 +11,6 @@ from formulations.dataflow_schedule_groups import additive_bound, alone, enumera
 from formulations.dataflow_schedule_order import check, in_turn, waiting
 from formulations.dataflow_schedule_price import Group, balance, pipeline
 from formulations.outcome import Status
-from tests.best_system_cases import names
 from tests.dataflow_schedule_cases import (
     best_by_enumeration,
     chain,
@@ -23,19 +21,12 @@ from tests.dataflow_schedule_cases import (
     trap,
     without_pipelines,
 )  # fmt: skip
+from tests.docstrings import SECTIONS, names
 
 DOC, TWIN_DOC = dataflow_schedule.__doc__ or "", dataflow_schedule_cpsat.__doc__ or ""
 
 
-@pytest.mark.parametrize(
-    ("section", "kind"),
-    [
-        ("Sets", pyo.Set),
-        ("Variables", pyo.Var),
-        ("Objective", pyo.Objective),
-        ("Constraints", pyo.Constraint),
-    ],
-)
+@pytest.mark.parametrize(("section", "kind"), SECTIONS)
 def test_docstring_is_the_program(section, kind):
     data = trap()
     model = dataflow_schedule.build(data, alone(data), cycles=[[0, 1]])

@@ -1,6 +1,5 @@
 """`best` with phases disaggregated: a plain search over both pools, the queue, the transfer, cures, verification."""
 
-import csv
 import itertools
 import json
 import math
@@ -23,7 +22,7 @@ from codesign.serving import Deployment
 from codesign.supply import Offer
 from codesign.workload import Model
 from formulations import highs
-from tests.command import best, known, put, run
+from tests.command import best, known, put, run, tampered_rows
 from tests.query_strategies import built_in, query
 
 APART = ("--mode", "achieved", "--phases", "disaggregated", "--input", "4k", "--output", "1k")
@@ -447,13 +446,5 @@ ROWS: dict[str, tuple[Callable[[list[dict[str, str]]], object], str]] = {
 @pytest.mark.parametrize("what", ROWS)
 def test_tampered_candidates_are_found(what: str, exported: Path, tmp_path: Path) -> None:
     change, said = ROWS[what]
-    with (exported / "candidates.csv").open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    change(rows)
-    put(tmp_path, {"answer.json": (exported / "answer.json").read_text(encoding="utf-8")})
-    with (tmp_path / "candidates.csv").open("w", encoding="utf-8", newline="") as lines:
-        writer = csv.DictWriter(lines, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    done = run("verify", tmp_path / "answer.json")
+    done = run("verify", tampered_rows(exported, tmp_path, change))
     assert (done.code, said in done.out) == (1, True), done

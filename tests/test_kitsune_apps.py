@@ -6,9 +6,14 @@ from codesign.errors import DataError
 from codesign.kitsune.apps import APPS, application
 from codesign.kitsune.backward import training
 from codesign.kitsune.graph import Graph
-from codesign.kitsune.selection import PAPER, kitsune, vertical
+from codesign.kitsune.selection import kitsune, vertical
 from codesign.kitsune.traffic import coverage, cut, traffic
+from codesign.records import StudyRecord
+from tests.command import load
 
+ROWS = {(row.app, row.mode): (int(row.vertical_covered.si), int(row.kitsune_covered.si))
+        for row in load().get(StudyRecord, "kitsune").rows}  # fmt: skip
+PAPER = {name: {mode: ROWS.get((name, mode)) for mode in ("inference", "training")} for name in APPS}
 OPERATORS = {
     "dlrm": (21, 59), "graphcast": (35, 101), "meshgraphnets": (51, 148), "nerf": (24, 69),
     "llama3-8b-context": (27, 88), "llama3-8b-token": (27, 88),

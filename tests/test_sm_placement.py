@@ -9,7 +9,7 @@ from formulations import sm_placement_bounds as bounds
 from formulations.outcome import Status
 from formulations.sm_placement import Instance, Solution
 from formulations.sm_placement_bounds import Host
-from tests.best_system_cases import names
+from tests.docstrings import names
 from tests.sm_placement_cases import best_by_enumeration, generated, instance
 
 DOC = sm_placement.__doc__ or ""

@@ -11,7 +11,7 @@ from formulations import cpsat, highs, spatial_pipeline, spatial_pipeline_cpsat
 from formulations import spatial_pipeline_bounds as bounds
 from formulations.outcome import Status
 from formulations.spatial_pipeline import Instance, Solution
-from tests.best_system_cases import names
+from tests.docstrings import SECTIONS, names
 from tests.spatial_pipeline_cases import best_by_enumeration, instance, instances
 
 DOC, TWIN_DOC = spatial_pipeline.__doc__ or "", spatial_pipeline_cpsat.__doc__ or ""
@@ -24,15 +24,7 @@ def tabled(count: int = 2) -> Instance:
     return replace(data, scale=np.tile([0.3, 0.5, 0.9, 1.0], (count, 1)))
 
 
-@pytest.mark.parametrize(
-    ("section", "kind"),
-    [
-        ("Sets", pyo.Set),
-        ("Variables", pyo.Var),
-        ("Objective", pyo.Objective),
-        ("Constraints", pyo.Constraint),
-    ],
-)
+@pytest.mark.parametrize(("section", "kind"), SECTIONS)
 def test_docstring_is_the_program(section, kind):
     model = spatial_pipeline.build(tabled())
     assert names(DOC, section) == [part.local_name for part in model.component_objects(kind)]

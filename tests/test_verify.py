@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import INSTANCES, Done, entry, known, line_of, put, run
+from tests.command import INSTANCES, Done, entry, known, line_of, put, run, tampered_rows
 
 FEW = ("--mode", "limit", "--chip", "mi300x,mi325x,h100-sxm", "--user-speed", "none")
 CHEAPER = "mi300x"  # the rival that wins at a lower price: mi325x in the same server is chosen
@@ -197,18 +197,6 @@ def assert_fault(done: Done, said: str) -> None:
     assert (done.code, done.err) == (1, ""), done
     assert done.out.startswith("the answer does not hold any more\nfault: ")
     assert said in done.out
-
-
-def tampered_rows(exported: Path, folder: Path, change: Callable[[list[dict[str, str]]], object]) -> Path:
-    with (exported / "candidates.csv").open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    change(rows)
-    put(folder, {"answer.json": (exported / "answer.json").read_text(encoding="utf-8")})
-    with (folder / "candidates.csv").open("w", encoding="utf-8", newline="") as lines:
-        writer = csv.DictWriter(lines, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    return folder / "answer.json"
 
 
 ROWS: dict[str, tuple[Callable[[list[dict[str, str]]], object], str]] = {

@@ -24,6 +24,7 @@ from formulations.outcome import Status
 
 Execution = Literal["bulk", "vertical", "kitsune", "best"]
 EXECUTIONS: tuple[Execution, ...] = ("bulk", "vertical", "kitsune", "best")
+OTHERS: tuple[Execution, ...] = ("kitsune", "vertical", "bulk")  # than the best; of equal ones the first is taken
 MOST_SETS = 20_000
 AGREE = 1e-9
 
@@ -99,11 +100,14 @@ class Schedule:
         return (self.time_s - self.bound_s) / self.time_s
 
 
-def evaluate(times: Times, execution: Execution, *, most_sets: int = MOST_SETS) -> Schedule:
+def evaluate(
+    times: Times, execution: Execution, *, most_sets: int = MOST_SETS, known: Sequence[Schedule] = ()
+) -> Schedule:
     """The graph under one execution model.
 
-    `best` looks at `most_sets` connected sets of operators in each pass; where there are more its bound is
-    weaker, never wrong. Raises ValueError for `best` in the zero-latency model, which has no time to fill.
+    `best` is never worse than any of `known`, which are the other models' schedules if not given. It looks at
+    `most_sets` connected sets of operators in each pass; where there are more its bound is weaker, never wrong.
+    Raises ValueError for `best` in the zero-latency model, which has no time to fill.
     """
     if execution == "bulk":
         return _schedule(times, execution, [])
@@ -116,7 +120,7 @@ def evaluate(times: Times, execution: Execution, *, most_sets: int = MOST_SETS) 
         return _kitsune(times)
     if not times.assumed.latency:
         raise ValueError("execution = 'best' needs latency = True: without time to fill any pipeline looks free")
-    return _best(times, most_sets)
+    return _best(times, most_sets, known or [evaluate(times, name) for name in OTHERS])
 
 
 def _alone(times: Times, i: int) -> Run:
@@ -200,11 +204,10 @@ def _name(times: Times, group: Group) -> str:
     return f"{first} .. {last} ({len(group)} operators)"
 
 
-def _best(times: Times, most_sets: int) -> Schedule:
-    """Both passes by the program; never worse than the other models, which it is told."""
+def _best(times: Times, most_sets: int, known: Sequence[Schedule]) -> Schedule:
+    """Both passes by the program; never worse than the known schedules."""
     runs: list[Run] = []
     bound, status, notes = 0.0, Status.OPTIMAL, []
-    known = [evaluate(times, "kitsune"), evaluate(times, "vertical"), evaluate(times, "bulk")]
     for phase in phases(times):
         data = program(times, phase)
         outcome, proof = dataflow_schedule.solve(data, most_sets=most_sets)

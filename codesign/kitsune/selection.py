@@ -1,8 +1,8 @@
 """The study's own selection of groups, as one stated rule for all applications.
 
 The study gives patterns and, for each application, how many operators they cover (Table 2), but no
-list. These rules were chosen to meet those counts with as little as possible; where they miss, the
-table of `PAPER` beside `coverage` shows it.
+list. These rules were chosen to meet those counts with as little as possible; where they miss,
+`codesign reproduce kitsune` shows it.
 
 **Vertical fusion** (forward pass only): every linear with the ReLU after it; every norm written out in
 primitives; and an MLP of two activations or more, none of its widths above 128, is one kernel when
@@ -21,8 +21,7 @@ In training more stays out: a linear that neither activation nor norm follows, f
 and db, unless the gradient of an activation feeds it together with dX and dW.
 """
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.masks import Group, Mask, mask_of, members
@@ -32,16 +31,6 @@ ROOT_MEAN = ("square", "mean", "rsqrt", "mul")
 NORMS = ("layernorm", "rmsnorm")
 LINEAR_GRADIENTS = ("linear_dx", "linear_dw", "linear_db")
 OUT = ("bmm", "bmm_da", "bmm_db", "head_sum", "rope", "rope_dx", "buffer", "unsupported")
-
-# operators covered in Table 2: (vertical, Kitsune), of inference and of training; None: not printed
-PAPER: Mapping[str, Mapping[str, tuple[int, int] | None]] = MappingProxyType({
-    "dlrm": {"inference": (17, 17), "training": (18, 46)},
-    "graphcast": {"inference": (21, 29), "training": (20, 76)},
-    "meshgraphnets": {"inference": (36, 41), "training": (36, 108)},
-    "nerf": {"inference": (18, 24), "training": (18, 56)},
-    "llama3-8b-context": {"inference": (10, 19), "training": (10, 34)},
-    "llama3-8b-token": {"inference": (10, 19), "training": None},
-})  # fmt: skip
 
 
 def vertical(graph: Graph) -> tuple[Group, ...]:

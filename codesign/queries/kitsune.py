@@ -11,7 +11,7 @@ from codesign.answer import Part
 from codesign.kitsune.gpu import UNITS, Gpu
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.pipelines import Pipeline, ring_bytes
-from codesign.kitsune.schedule import EXECUTIONS, MOST_SETS, Execution, Run, Schedule, evaluate
+from codesign.kitsune.schedule import EXECUTIONS, MOST_SETS, OTHERS, Execution, Run, Schedule, evaluate
 from codesign.kitsune.simulate import NotResident, simulate
 from codesign.kitsune.times import Assumptions, Times
 
@@ -125,8 +125,10 @@ def ask(
     if execution not in EXECUTIONS:
         raise ValueError(f"execution = {execution!r}, known: {', '.join(EXECUTIONS)}")
     times = Times(graph, gpu, assumed or Assumptions(), measured or {})
-    models = [name for name in EXECUTIONS if name != "best" or times.assumed.latency or execution == "best"]
-    schedules = [evaluate(times, name, most_sets=most_sets) for name in models]
+    others = [evaluate(times, name) for name in OTHERS]
+    if times.assumed.latency or execution == "best":
+        others.append(evaluate(times, "best", most_sets=most_sets, known=others))
+    schedules = sorted(others, key=lambda s: EXECUTIONS.index(s.execution))
     parts = tuple(_execution(times, s, s.execution == execution) for s in schedules)
     return KitsuneAnswer(
         graph=graph.name, operators=len(graph), gpu=gpu.name, execution=execution,
