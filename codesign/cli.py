@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codesign import cli_kitsune
-from codesign.cli_parts import Assume, Json, Own, pairs, print_table, written
+from codesign.cli_parts import Assume, Json, Own, pairs, print_table
+from codesign.cli_query import asks_query
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from codesign.answer import Answer
     from codesign.catalog import Catalog
+    from codesign.query import Query
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -51,50 +55,10 @@ class Modes(StrEnum):
 
 
 @app.command()
+@asks_query
 def best(
-    query: Annotated[
-        Path | None, typer.Argument(metavar="[QUERY.toml]", help="a query file; built-in if absent", show_default=False)
-    ] = None,
-    model: Annotated[str | None, written("a model of the catalogue")] = None,
-    budget: Annotated[str | None, written("capital, '$3M', or per hour, '$900/h'", metavar="MONEY")] = None,
-    power: Annotated[str | None, written("provisioned IT power, '150 kW'", metavar="POWER")] = None,
-    chips: Annotated[str | None, written("most chips bought", metavar="N")] = None,
-    racks: Annotated[str | None, written("most racks", metavar="N")] = None,
-    replicas: Annotated[str | None, written("most replicas", metavar="N")] = None,
-    tensor: Annotated[str | None, written("largest tensor degree", metavar="N")] = None,
-    user_speed: Annotated[str | None, written("least tokens/s of each user", metavar="SPEED")] = None,
-    users: Annotated[str | None, written("concurrent users to serve at least", metavar="N")] = None,
-    context: Annotated[str | None, written("tokens in each user's KV cache, '32k'", metavar="TOKENS")] = None,
-    mode: Annotated[str | None, written("limit: what no system can beat; achieved: what an engine reaches")] = None,
-    prompt: Annotated[str | None, written("tokens in (mode achieved)", "--input", metavar="TOKENS")] = None,
-    output: Annotated[str | None, written("tokens out (mode achieved)", metavar="TOKENS")] = None,
-    ttft: Annotated[str | None, written("longest mean time to first token, '2 s'", metavar="TIME")] = None,
-    engine: Annotated[str | None, written("vllm, sglang or trtllm")] = None,
-    release: Annotated[str | None, written("the engine's release as measured, 'vllm 0.12.0'")] = None,
-    phases: Annotated[str | None, written("decode, aggregated, or disaggregated: two pools")] = None,
-    prior: Annotated[str | None, written("for chips without runs: none, family or all")] = None,
-    draft: Annotated[str | None, written("tokens drafted in a step (speculative, multi-token)", metavar="N")] = None,
-    acceptance: Annotated[str | None, written("mean tokens that a step then yields", metavar="X")] = None,
-    chunk: Annotated[str | None, written("prompt tokens in one step", metavar="TOKENS")] = None,
-    precision: Annotated[str | None, written("of weights: bf16, fp8, int8, fp4; or several", metavar="LIST")] = None,
-    kv_precision: Annotated[str | None, written("of the KV cache; fp8 beside 8 and 4 bit weights if absent")] = None,
-    memory: Annotated[str | None, written("allow only these memories, 'hbm3e,hbm4'", metavar="LIST")] = None,
-    no_memory: Annotated[str | None, written("forbid these memories", metavar="LIST")] = None,
-    chip: Annotated[str | None, written("allow only these chips or dies", metavar="LIST")] = None,
-    no_chip: Annotated[str | None, written("forbid these chips or dies", metavar="LIST")] = None,
-    vendor: Annotated[str | None, written("allow only these vendors", metavar="LIST")] = None,
-    no_vendor: Annotated[str | None, written("forbid these vendors", metavar="LIST")] = None,
-    available_by: Annotated[str | None, written("latest year of availability", metavar="YEAR")] = None,
-    hardware: Annotated[str | None, written("any, catalogue (products) or composed (die with stacks)")] = None,
-    maximize: Annotated[str | None, written("throughput[-per-dollar or -per-watt], user-speed, cost")] = None,
-    dollars: Annotated[str | None, written("capital or per-hour")] = None,
-    basis: Annotated[str | None, written("buy, hyperscaler or rent")] = None,
-    price_basis: Annotated[str | None, written("sold or cost")] = None,
-    spare_servers: Annotated[str | None, written("servers bought and kept idle (N+1: 1)", metavar="N")] = None,
-    cost: Annotated[list[str] | None, written("set a number of `prices default`: pue=1.1", metavar="KEY=VALUE")] = None,
-    assume: Assume = None,
-    catalog: Own = None,
-    time_limit: Annotated[str | None, written("stop the proof after this time, '30 s'", metavar="TIME")] = None,
+    asked: "Query",
+    own: Path | None,
     no_removal: Annotated[bool, typer.Option("--no-removal", help="prove over the full program")] = False,
     as_json: Json = False,
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, query, candidates, program")] = None,
@@ -103,29 +67,13 @@ def best(
 
     Options go before what the query file says; the value none lifts a limit of the file.
     """
-    from codesign.catalog import builtin_query, load
     from codesign.queries.best_system import prepare_and_solve
-    from codesign.query import read_query
 
-    options = {
-        "model": model, **_budget(budget), "limits.power": power,
-        "limits.chips": chips, "limits.racks": racks, "limits.replicas": replicas, "limits.tensor": tensor,
-        "limits.user_speed": user_speed, "limits.users": users, "context": context, "precision": precision,
-        "limits.ttft": ttft, "mode": mode, "serving.input": prompt, "serving.output": output,
-        "serving.engine": engine, "serving.release": release, "serving.phases": phases, "serving.prior": prior,
-        "serving.draft": draft, "serving.acceptance": acceptance, "serving.chunk": chunk,
-        "kv_precision": kv_precision, "allow.memories": memory, "forbid.memories": no_memory, "allow.chips": chip,
-        "forbid.chips": no_chip, "allow.vendors": vendor, "forbid.vendors": no_vendor, "available_by": available_by,
-        "hardware": hardware, "maximize": maximize, "dollars": dollars, "basis": basis, "price_basis": price_basis,
-        "spare_servers": spare_servers, "time_limit": time_limit, "cost": pairs("--cost", cost),
-        "assume": pairs("--assume", assume),
-    }  # fmt: skip
-    asked = read_query(query, options, builtin_query("best"))
-    result = prepare_and_solve(load(catalog, asked.assumptions()), asked, removal=not no_removal)
+    result = prepare_and_solve(_load(own, asked.assumptions()), asked, removal=not no_removal)
     if export is not None:
         from codesign.exports.folder import write_answer
 
-        write_answer(export, result, removal=not no_removal, own=catalog)
+        write_answer(export, result, removal=not no_removal, own=own)
     _show(result.answer, as_json, export)
     raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
 
@@ -143,14 +91,6 @@ def _show(answer: "Answer", as_json: bool, export: Path | None) -> None:
         console.print(part)
     if export is not None:
         console.print(f"Exported to {export}")
-
-
-def _budget(written: str | None) -> dict[str, str | None]:
-    """One option for both money limits: what it does not set, it lifts."""
-    if written is None:
-        return {}
-    hourly = "/h" in written.replace(" ", "")
-    return {"limits.hourly": written if hourly else "none", "limits.budget": "none" if hourly else written}
 
 
 @app.command()
@@ -302,7 +242,7 @@ def reproduce_liminal(as_json: Json = False) -> None:
         print_table(Group(*render(found)))
 
 
-def _load(own: Path | None, assume: dict[str, str] | None = None) -> "Catalog":
+def _load(own: Path | None, assume: "Mapping[str, str | float] | None" = None) -> "Catalog":
     from codesign.catalog import load
 
     return load(own, assume)
