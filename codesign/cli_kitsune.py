@@ -53,7 +53,7 @@ def kitsune(
         str | None, written("where the schedule changes: l2_bandwidth=1x..4x", "--sweep", "KEY=LOW..HIGH")
     ] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write schedule, SMs, programs")] = None,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write schedule, SMs, programs, charts")] = None,
     catalog: Own = None,
 ) -> None:
     """How should one GPU run this operator graph: operator by operator, fused, or as pipelines?"""
@@ -83,16 +83,19 @@ def kitsune(
         from codesign.exports.kitsune import write_schedule
 
         write_schedule(export, asked, chip, found, Assumptions())
-    from codesign.report.kitsune import not_resident, render
+    from codesign.report.kitsune import render
 
     _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))
     if export is not None and not as_json:
         typer.echo(f"Exported to {export}")
     part = found.chosen()
-    raise typer.Exit(1 if not_resident(part) else 0 if part.status == "optimal" else 3)
+    raise typer.Exit(1 if part.blocked else 0 if part.status == "optimal" else 3)
 
 
-def reproduce_kitsune(as_json: Json = False) -> None:
+def reproduce_kitsune(
+    as_json: Json = False,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write the document and its chart")] = None,
+) -> None:
     """The scheduling study arXiv 2502.18403: Table 2, predictions, and its claims as checks."""
     from rich.console import Group
 
@@ -101,6 +104,10 @@ def reproduce_kitsune(as_json: Json = False) -> None:
     from codesign.report.kitsune_study import render
 
     found = reproduce(load(None))
+    if export is not None:
+        from codesign.exports.kitsune_speedup import write_study
+
+        write_study(export, found)
     _show(found.document() if as_json else None, Group(*render(found)))
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.catalog import load
-from codesign.exports.kitsune import sms_table
+from codesign.exports.kitsune import placed_on, sms_table
 from codesign.exports.kitsune_charts import CHARTS, FILES, charts, timeline_chart, write_charts
 from codesign.exports.kitsune_drawing import ALONE, COLOURS, FORMATS, SIMT, TENSOR, named, save
 from codesign.exports.kitsune_speedup import SpeedUp, speedup_chart
@@ -38,7 +38,8 @@ def asked(app: str, execution: Execution) -> tuple[Graph, KitsuneAnswer, str]:
     graph, gpu = mlp() if app == "mlp" else application(app), gpu_named(load(), "a100-40gb")
     answer = ask(graph, gpu, execution)
     pipelines = [group for group in answer.chosen().groups if group.pipeline is not None]
-    return graph, answer, sms_table(Times(graph, gpu, Assumptions()), pipelines)
+    times = Times(graph, gpu, Assumptions())
+    return graph, answer, sms_table(pipelines, [placed_on(times, group) for group in pipelines])
 
 
 def rows_of(drawn: Any) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from codesign.catalog import load
+from codesign.exports.kitsune import FILES
 from codesign.kitsune.from_answer import layer_of
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.traffic import operator_bytes
@@ -81,9 +82,19 @@ def test_a_file_is_a_graph() -> None:
     assert (known("kitsune", MLP).code, document(MLP)["graph"]) == (0, "mlp")
 
 
-def test_rings_that_do_not_fit_are_infeasible_and_explained() -> None:
-    done = known("kitsune", MLP, "--gpu-set", "l2_capacity=140000 B", "--execution", "kitsune")
-    assert done.code == 1 and "Infeasible" in done.out and "rings take" in done.out
+@pytest.mark.parametrize(("setting", "said"), [
+    ("l2_capacity=140000 B", "rings take"),
+    ("shared_memory=80 KiB", "a CTA of each class takes"),
+])  # fmt: skip
+def test_a_group_that_cannot_be_resident_is_infeasible_explained_and_not_adopted(setting: str, said: str) -> None:
+    done = known("kitsune", MLP, "--gpu-set", setting, "--execution", "kitsune")
+    assert done.code == 1 and "Infeasible" in done.out and said in done.out
+    parts = {part["execution"]: part for part in document(MLP, "--gpu-set", setting)["executions"]}
+    assert said in parts["kitsune"]["blocked"][0] and parts["kitsune"]["covered"] == 0
+    assert parts["best"]["blocked"] == [] and parts["best"]["time_s"] <= parts["bulk"]["time_s"]
+    room = 0.75 * 140000 if "l2" in setting else float("inf")
+    pipelines = [group["pipeline"] for group in parts["best"]["groups"] if group["pipeline"]]
+    assert all(pipeline["ring_bytes"] <= room and pipeline["simulated_s"] for pipeline in pipelines)
 
 
 @pytest.mark.slow
@@ -153,7 +164,7 @@ def test_export_is_the_document_and_a_program_for_each_pipeline(exported: Path) 
     assert written == document(MLP, "--execution", "kitsune")
     count = len(pipelines_of(exported))
     programs = {f"pipeline-{n}.{end}" for n in range(1, count + 1) for end in ("lp", "mps", "cpsat.txt")}
-    assert count and {path.name for path in exported.iterdir()} == {"schedule.json", "sms.csv", "mine.txt", *programs}
+    assert count and {path.name for path in exported.iterdir()} == {*FILES, "mine.txt", *programs}
 
 
 def test_programs_reach_the_balance(exported: Path) -> None:
@@ -166,6 +177,13 @@ def test_programs_reach_the_balance(exported: Path) -> None:
         assert 1 / (optima[0] * float(unit)) >= slowest * (1 - 1e-9)
         twin = (exported / f"pipeline-{number}.cpsat.txt").read_text(encoding="utf-8")
         assert 'name: "spatial_pipeline"' in twin and "keep_up" in twin
+
+
+def test_a_placement_is_between_its_bound_and_the_arbiters(exported: Path) -> None:
+    with (exported / "placements.csv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == len(pipelines_of(exported))
+    assert all(0 <= float(row["bound"]) <= float(row["cost"]) <= float(row["round_robin"]) <= 1 for row in rows)
 
 
 def test_every_cta_is_on_an_sm(exported: Path) -> None:

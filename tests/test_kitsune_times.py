@@ -156,7 +156,7 @@ def test_the_zero_latency_model_has_no_queue_cost() -> None:
 def test_what_cannot_be_resident_runs_alone_and_is_explained() -> None:
     few = Times(application("nerf"), a100().with_settings({"sms": "8"}))
     found = evaluate(few, "kitsune")
-    assert any("cannot be resident" in note for note in found.notes) and all(r.kind == "alone" for r in found.runs)
+    assert any("cannot be resident" in note for note in found.blocked) and all(r.kind == "alone" for r in found.runs)
 
 
 def test_ctas_that_no_arbiter_grants_are_refused() -> None:

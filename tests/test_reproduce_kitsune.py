@@ -31,6 +31,14 @@ def test_operator_counts_are_exact() -> None:
     assert all(c.study == c.ours for c in found().cells if c.what == "operators")
 
 
+def test_coverage_that_differs_names_its_operators() -> None:
+    differing = {(c.app, c.mode, c.what) for c in found().cells if "coverage" in c.what and c.study != c.ours}
+    assert differing and {(d.app, d.mode, d.what) for d in found().differences} == differing
+    operators = {(c.app, c.mode): c.ours for c in found().cells if c.what == "operators"}
+    for d in found().differences:
+        assert len(d.covered) == d.ours and len({*d.covered, *d.left_out}) == operators[d.app, d.mode]
+
+
 def test_checks_are_hit_but_for_the_ones_that_say_why() -> None:
     missed = {c.name for c in found().checks if not c.hit}
     assert missed == MISSED

@@ -1,10 +1,13 @@
-"""A folder with a schedule: schedule.json, sms.csv, and each pipeline's balance as LP, MPS and CP-SAT text."""
+"""A folder with a schedule: schedule.json, which SM hosts what, each pipeline's balance as programs, charts."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from codesign.errors import AuditError
+from codesign.exports import kitsune_charts
 from codesign.exports.atomic import write_folder
 from codesign.kitsune.gpu import Gpu
 from codesign.kitsune.graph import Graph
@@ -13,12 +16,27 @@ from codesign.kitsune.simulate import ctas_on_sms
 from codesign.kitsune.times import Assumptions, Times
 from codesign.queries.kitsune import GroupPart, KitsuneAnswer
 from formulations import cpsat, highs, sm_placement, spatial_pipeline, spatial_pipeline_cpsat
+from formulations.sm_placement_bounds import Host, check
+from formulations.sm_placement_bounds import cost as placement_cost
 from formulations.spatial_pipeline_bounds import ceiling
 
-FILES = ("schedule.json", "sms.csv")
+FILES = ("schedule.json", "sms.csv", "placements.csv", *kitsune_charts.FILES)
 PROGRAMS = ("lp", "mps", "cpsat.txt")
 PLACEMENT = cpsat.Limits(deterministic_s=0.2)  # of one pipeline: about a second
-HEAD = ("pipeline", "sm", "gpc", "tensor_stage", "simt_stage", "placed_by")
+HEAD = ("pipeline", "sm", "gpc", "tensor_stage", "simt_stage")
+COSTS = ("pipeline", "placed_by", "status", "cost", "bound", "round_robin")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One pipeline on the SMs: who placed it, the SMs, and costs as shares of sending every byte far."""
+
+    placed_by: str   # "program", or "round-robin" where the limit ended the search before a placement
+    status: str
+    hosts: tuple[Host, ...]
+    cost: float
+    bound: float | None
+    round_robin: float
 
 
 def write_schedule(folder: Path, graph: Graph, gpu: Gpu, answer: KitsuneAnswer, assumed: Assumptions) -> None:
@@ -28,44 +46,70 @@ def write_schedule(folder: Path, graph: Graph, gpu: Gpu, answer: KitsuneAnswer, 
     """
     times = Times(graph, gpu, assumed)
     pipelines = [group for group in answer.chosen().groups if group.pipeline is not None]
+    placed = [placed_on(times, group) for group in pipelines]
 
     def fill(stage: Path) -> None:
+        sms = sms_table(pipelines, placed)
         (stage / "schedule.json").write_text(answer.document() + "\n", encoding="utf-8")
-        (stage / "sms.csv").write_text(sms_table(times, pipelines), encoding="utf-8")
+        (stage / "sms.csv").write_text(sms, encoding="utf-8")
+        (stage / "placements.csv").write_text(placements_table(placed), encoding="utf-8")
         for number, group in enumerate(pipelines, 1):
             _write_programs(stage / f"pipeline-{number}", times, group)
+        kitsune_charts.write_charts(stage, graph, answer, sms)
 
     earlier = [path.name for end in PROGRAMS for path in folder.glob(f"pipeline-*.{end}")]
     write_folder(folder, fill, (*FILES, *earlier))
 
 
-def sms_table(times: Times, pipelines: list[GroupPart]) -> str:
+def sms_table(pipelines: Sequence[GroupPart], placed: Sequence[Placed]) -> str:
     """What each SM hosts while each pipeline runs, as CSV; pipelines count from 1, SMs and GPCs from 0."""
+    rows: list[Sequence[object]] = []
+    for number, (group, found) in enumerate(zip(pipelines, placed, strict=True), 1):
+        shown: dict[int | None, str] = {None: "", **{i: stage.operator for i, stage in enumerate(group.stages)}}
+        rows += [(number, sm, host.gpc, shown[host.tensor], shown[host.simt]) for sm, host in enumerate(found.hosts)]
+    return _csv(HEAD, rows)
+
+
+def placements_table(placed: Sequence[Placed]) -> str:
+    """How far the streams of each pipeline travel, as CSV: 1 is all bytes to the other half of L2."""
+    rows = [(n, p.placed_by, p.status, p.cost, "" if p.bound is None else p.bound, p.round_robin)
+            for n, p in enumerate(placed, 1)]  # fmt: skip
+    return _csv(COSTS, rows)
+
+
+def _csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(HEAD)
-    for number, group in enumerate(pipelines, 1):
-        table.writerows((number, *row) for row in _placed(times, group))
+    table.writerow(head)
+    table.writerows(rows)
     return text.getvalue()
 
 
-def _placed(times: Times, group: GroupPart) -> Iterator[tuple[int | str, ...]]:
-    """Near their producers where that is found in the limit, else in turn as the study's arbiters do."""
-    names = [stage.operator for stage in group.stages]
-    shown: dict[int | None, str] = {None: "", **dict(enumerate(names))}
+def placed_on(times: Times, group: GroupPart) -> Placed:
+    """Near their producers where that is found in the limit and better, else in turn as the study's arbiters do."""
     data = _placement(times.gpu, group)
     outcome = sm_placement.solve(data, limits=PLACEMENT)
-    if outcome.solution is not None:
-        for sm, host in enumerate(outcome.solution.hosts):
-            yield sm, host.gpc, shown[host.tensor], shown[host.simt], outcome.status.value
-        return
-    at, ctas = times.graph.position, {stage.operator: stage.ctas or 0 for stage in group.stages}
-    turns = ctas_on_sms(times.graph, times.gpu, {at[name]: ctas[name] for name in names})
+    far = sm_placement.cost_of_all_far(data) or 1.0
+    turns = _in_turn(times, group, data)
+    counts = [[sum(i in (host.tensor, host.simt) for host in turns if host.gpc == g) for g in range(len(data.gpcs))]
+              for i in range(len(data.stages))]  # fmt: skip
+    simple = placement_cost(data, counts)
+    bound = None if outcome.bound is None else outcome.bound / far
+    if outcome.solution is None or outcome.solution.cost > simple:
+        return Placed("round-robin", "feasible", turns, simple / far, bound, simple / far)
+    if faults := check(data, outcome.solution):
+        raise AuditError(f"placement of {times.graph.name}: {'; '.join(faults)}")
+    found = outcome.solution
+    return Placed("program", outcome.status.value, found.hosts, found.cost / far, bound, simple / far)
+
+
+def _in_turn(times: Times, group: GroupPart, data: sm_placement.Instance) -> tuple[Host, ...]:
+    """The two arbiters of the study, SM after SM."""
+    position = [times.graph.position[stage.operator] for stage in group.stages]
+    turns = ctas_on_sms(times.graph, times.gpu, dict(zip(position, data.ctas, strict=True)))
+    at: dict[int, int | None] = {-1: None, **{i: p for p, i in enumerate(position)}}
     gpcs = [g for g, sms in enumerate(data.gpc_sms) for _ in range(sms)]
-    for sm, gpc in enumerate(gpcs):
-        found = [turns[pipe][sm] for pipe in ("tensor", "simt")]
-        stages = ["" if i < 0 else times.graph.operators[i].name for i in found]
-        yield sm, gpc, *stages, "round-robin"
+    return tuple(Host(gpc, at[turns["tensor"][sm]], at[turns["simt"][sm]]) for sm, gpc in enumerate(gpcs))
 
 
 def _placement(gpu: Gpu, group: GroupPart) -> sm_placement.Instance:

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import altair as alt
 
+from codesign.exports.atomic import write_folder
 from codesign.exports.kitsune_drawing import CHARACTER, FORMATS, plain, save, texts, title
 from codesign.queries.reproduce_kitsune import KitsuneReproduction
 
-FILES = tuple(f"speedup.{kind}" for kind in FORMATS)
+FILES = ("reproduction.json", *(f"speedup.{kind}" for kind in FORMATS))
 MODELS = {"vertical fusion": "#D55E00", "Kitsune": "#0072B2"}
 MODES = ("inference", "training")
 SIZE = 380  # px of a panel
@@ -29,9 +30,14 @@ class SpeedUp:
     speed_up: float
 
 
-def write_speedup(stage: Path, found: KitsuneReproduction) -> None:
-    """Write `FILES`."""
-    save(stage, "speedup", speedup_chart(speedups(found)))
+def write_study(folder: Path, found: KitsuneReproduction) -> None:
+    """Write the document and its chart, whole or not at all."""
+
+    def fill(stage: Path) -> None:
+        (stage / "reproduction.json").write_text(found.document() + "\n", encoding="utf-8")
+        save(stage, "speedup", speedup_chart(speedups(found)))
+
+    write_folder(folder, fill, FILES)
 
 
 def speedups(found: KitsuneReproduction) -> list[SpeedUp]:

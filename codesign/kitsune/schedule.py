@@ -16,6 +16,7 @@ from codesign.errors import AuditError
 from codesign.kitsune import selection
 from codesign.kitsune.graph import Graph, Group
 from codesign.kitsune.pipelines import Pipeline, balance, phases, price, program
+from codesign.kitsune.simulate import NotResident, check
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
 from formulations import dataflow_schedule
@@ -73,6 +74,7 @@ class Schedule:
     status: Status
     notes: tuple[str, ...] = ()
     tried: tuple[Run, ...] = ()  # kitsune: each group of the study as a pipeline, also where it loses
+    blocked: tuple[str, ...] = ()  # kitsune: groups that the GPU cannot hold as pipelines, and why; they run alone
 
     @property
     def time_s(self) -> float:
@@ -182,21 +184,27 @@ def _in_turn(graph: Graph, runs: Sequence[Run]) -> list[Run]:
 
 def _kitsune(times: Times) -> Schedule:
     """The study's groups; its bound: each group's proven balance, or its operators alone."""
-    runs, notes, bound = [], [], sum(times.alone_s)
+    runs, notes, blocked, bound = list[Run](), list[str](), list[str](), sum(times.alone_s)
     for group in selection.kitsune(times.graph):
         found = balance(times, group)
         if isinstance(found, str):
-            notes.append(f"{_name(times, group)}: {found}; runs alone")
+            blocked.append(f"{_name(times, group)}: {found}")
             continue
         ctas, steady, _ = found
-        run = _pipeline(times, price(times, group, ctas))
+        priced = price(times, group, ctas)
+        try:
+            check(times.graph, times.gpu, times.assumed, priced)
+        except NotResident as error:
+            blocked.append(f"{_name(times, group)}: cannot be resident: {error}")
+            continue
+        run = _pipeline(times, priced)
         if run.time_s >= run.alone_s:
             notes.append(f"{_name(times, group)}: {run.time_s * 1e6:.1f} us as a pipeline, {run.alone_s * 1e6:.1f} us "
                          "alone; runs alone")  # fmt: skip
         runs.append(run)
         filled = max(times.depth(group) * times.hop_s, times.assumed.launch_s)
         bound += min(0.0, steady + filled - run.alone_s)
-    return replace(_schedule(times, "kitsune", runs, notes, bound), tried=tuple(runs))
+    return replace(_schedule(times, "kitsune", runs, notes, bound), tried=tuple(runs), blocked=tuple(blocked))
 
 
 def _name(times: Times, group: Group) -> str:
@@ -212,15 +220,37 @@ def _best(times: Times, most_sets: int, known: Sequence[Schedule]) -> Schedule:
         data = program(times, phase)
         outcome, proof = dataflow_schedule.solve(data, most_sets=most_sets)
         chosen = [_of(times, phase, g) for g in outcome.solution.groups] if outcome.solution else []
+        if crowded := _crowded(times, chosen):
+            notes.append(crowded + "; the next best of the known schedules is taken")
+            chosen = []
         given = [[run for run in s.runs if run.members[0] in phase] for s in known]
-        best = min([chosen, *given] if chosen else given, key=lambda rs: sum(r.time_s for r in rs))
+        best = _least([chosen, *given] if chosen else given)
         runs += best
         bound += outcome.bound or 0.0
-        status = status if outcome.status is Status.OPTIMAL else Status.FEASIBLE
+        proven = outcome.status is Status.OPTIMAL and bool(chosen)
+        status = status if proven else Status.FEASIBLE
         if not proof.complete:
             notes.append(f"pipelines of more than {proof.complete_to} operators were not all looked at: "
                          "the bound is weaker")  # fmt: skip
     return _schedule(times, "best", runs, notes, bound, status)
+
+
+def _least(schedules: Sequence[list[Run]]) -> list[Run]:
+    """The fastest; of those as fast within rounding, the one with the fewest bytes off the chip."""
+    least = min(sum(run.time_s for run in runs) for runs in schedules)
+    near = [runs for runs in schedules if sum(run.time_s for run in runs) <= least * (1 + AGREE)]
+    return min(near, key=lambda runs: sum(run.dram_bytes for run in runs))
+
+
+def _crowded(times: Times, runs: Iterable[Run]) -> str:
+    """The first pipeline whose rings, with the entries of what bypasses stages, do not fit; empty: all fit."""
+    for run in runs:
+        try:
+            if run.pipeline is not None:
+                check(times.graph, times.gpu, times.assumed, run.pipeline)
+        except NotResident as error:
+            return f"{_name(times, run.members)}: cannot be resident: {error}"
+    return ""
 
 
 def _of(times: Times, phase: Group, group: Column) -> Run:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from codesign.errors import AuditError
 from codesign.kitsune.gpu import Gpu
 from codesign.kitsune.graph import Graph, mask_of, members
-from codesign.kitsune.pipelines import Pipeline
+from codesign.kitsune.pipelines import GEMM_SHARED, Pipeline
 from codesign.kitsune.times import Assumptions
 
 
@@ -61,20 +61,21 @@ def simulate(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -
 
 
 def check(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -> None:
-    """Raises NotResident for CTAs of a class beyond the SMs, an entry beyond shared memory, rings beyond L2.
+    """Raises NotResident for CTAs of a class beyond the SMs, CTAs beyond shared memory, rings beyond L2.
 
-    Two arbiters give CTAs to SMs, one for each class; an SM takes one CTA of each at a time.
+    Two arbiters give CTAs to SMs, one for each class; an SM takes one CTA of each at a time, so both must fit it.
     """
     for pipe in ("tensor", "simt"):
         asked = sum(pipeline.ctas[i] for i in pipeline.group if graph.operators[i].pipe == pipe)
         if asked > gpu.sms:
             raise NotResident(f"the {pipe} arbiter has {gpu.sms} SMs, the stages ask for {asked} CTAs")
+    classes = {graph.operators[i].pipe for i in pipeline.group}
+    needed = GEMM_SHARED * ("tensor" in classes) + assumed.entry * len(classes)
+    if gpu.shared_memory is not None and needed > gpu.shared_memory:
+        raise NotResident(f"a CTA of each class takes {needed:,} B of shared memory, an SM has "
+                          f"{gpu.shared_memory:,.0f} B")  # fmt: skip
     room, taken = gpu.l2_capacity * assumed.queue_share, 0.0
     for queue in pipeline.queues:
-        name = graph.operators[queue.producer].name
-        if gpu.shared_memory is not None and queue.payload > gpu.shared_memory:
-            raise NotResident(f"{name}: a payload of {queue.payload:,.0f} B exceeds the shared memory of an SM, "
-                                 f"{gpu.shared_memory:,.0f} B")  # fmt: skip
         taken += queue.payload * queue.entries * pipeline.ctas[queue.producer]
     if taken > room:
         raise NotResident(f"rings take {taken:,.0f} B (payload x entries x CTAs), queues may have {room:,.0f} B "

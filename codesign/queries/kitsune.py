@@ -12,7 +12,7 @@ from codesign.kitsune.gpu import UNITS, Gpu
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.pipelines import Pipeline, ring_bytes
 from codesign.kitsune.schedule import EXECUTIONS, MOST_SETS, OTHERS, Execution, Run, Schedule, evaluate
-from codesign.kitsune.simulate import NotResident, simulate
+from codesign.kitsune.simulate import simulate
 from codesign.kitsune.times import Assumptions, Times
 
 MOST_SIMULATED = 4000  # tiles of one pipeline
@@ -49,7 +49,6 @@ class PipelinePart(Part):
     queues: tuple[QueuePart, ...]
     simulated_s: float | None = Field(description="without queue cost; null: not simulated, too many tiles")
     simulated_queued_s: float | None = Field(description="with queue cost")
-    not_resident: str = Field(default="", description="why the pipeline does not fit")
 
 
 class GroupPart(Part):
@@ -81,6 +80,7 @@ class ExecutionPart(Part):
     gap: float
     groups: tuple[GroupPart, ...]
     notes: tuple[str, ...]
+    blocked: tuple[str, ...] = Field(description="the study's groups that the GPU cannot hold; they run alone")
 
 
 class KitsuneAnswer(Part):
@@ -145,6 +145,7 @@ def _execution(times: Times, schedule: Schedule, simulated: bool) -> ExecutionPa
         "speed_up": schedule.speed_up, "dram_bytes": schedule.dram_bytes, "traffic_cut": schedule.traffic_cut,
         "covered": sum(len(run.members) for run in schedule.runs if len(run.members) > 1),
         "bound_s": schedule.bound_s, "gap": schedule.gap, "notes": schedule.notes,
+        "blocked": schedule.blocked,
         "groups": tuple(_group(times, run, simulated) for run in schedule.runs),
     })  # fmt: skip
 
@@ -160,11 +161,8 @@ def _group(times: Times, run: Run, simulated: bool) -> GroupPart:
 def _pipeline(times: Times, found: Pipeline, simulated: bool) -> PipelinePart:
     ran: dict[str, Any] = {"simulated_s": None, "simulated_queued_s": None}
     if simulated and found.tiles <= MOST_SIMULATED:
-        try:
-            result = simulate(times.graph, times.gpu, times.assumed, found)
-            ran = {"simulated_s": result.plain_s, "simulated_queued_s": result.queued_s}
-        except NotResident as error:
-            ran["not_resident"] = str(error)
+        result = simulate(times.graph, times.gpu, times.assumed, found)
+        ran = {"simulated_s": result.plain_s, "simulated_queued_s": result.queued_s}
     return PipelinePart(steady_s=found.steady_s, fill_s=found.fill_s, queue_s=found.queue_s, tiles=found.tiles,
                         bottleneck=found.bottleneck, ring_bytes=ring_bytes(found),
                         queues=tuple(_queues(times.graph, found)), **ran)  # fmt: skip

@@ -13,6 +13,7 @@ from codesign.kitsune import selection, traffic
 from codesign.kitsune.apps import application
 from codesign.kitsune.backward import training
 from codesign.kitsune.gpu import gpu_named
+from codesign.kitsune.graph import Graph
 from codesign.kitsune.paper import Headline, Row
 from codesign.kitsune.schedule import Schedule, evaluate
 from codesign.kitsune.simulate import simulate
@@ -34,6 +35,18 @@ class Cell(Part):
     study: float | None = Field(description="null: not known to us, ours is a prediction")
     ours: float
     mark: Literal["known", "prediction"]
+
+
+class Difference(Part):
+    """A coverage that is not the study's: which operators it covers is not printed there, so ours are named."""
+
+    app: str
+    mode: Literal["inference", "training"]
+    what: Literal["vertical coverage", "Kitsune coverage"]
+    study: int
+    ours: int
+    covered: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 class Speed(Part):
@@ -76,6 +89,7 @@ class KitsuneReproduction(Part):
     study: str
     gpu: str
     cells: tuple[Cell, ...]
+    differences: tuple[Difference, ...]
     speeds: tuple[Speed, ...]
     means: tuple[Mean, ...]
     simulated: tuple[SimulatedGroup, ...]
@@ -95,12 +109,13 @@ def reproduce(catalog: Catalog, assumed: Assumptions | None = None) -> KitsuneRe
     gpu = gpu_named(catalog, GPU)
     queued = assumed or Assumptions()
     plain = Assumptions(**{**vars(queued), "latency": False})
-    cells, speeds, groups = list[Cell](), list[Speed](), list[SimulatedGroup]()
+    cells, speeds, groups, differences = list[Cell](), list[Speed](), list[SimulatedGroup](), list[Difference]()
     for row in paper.rows:
         graph = application(row.app)
         graph = training(graph) if row.mode == "training" else graph
         slow, fast = Times(graph, gpu, queued), Times(graph, gpu, plain)
         cells += _cells(row, fast)
+        differences += _differences(row, graph)
         zero, filled = evaluate(fast, "kitsune"), evaluate(slow, "kitsune")
         speeds.append(_speed(row, fast, zero, filled))
         if row.mode == "inference":
@@ -115,7 +130,8 @@ def reproduce(catalog: Catalog, assumed: Assumptions | None = None) -> KitsuneRe
     )  # fmt: skip
     absent = ", ".join(f"{cut:.0%}" for cut in paper.missing())
     return KitsuneReproduction(
-        study=paper.title, gpu=GPU, cells=tuple(cells), speeds=tuple(speeds), means=means, simulated=tuple(groups),
+        study=paper.title, gpu=GPU, cells=tuple(cells), differences=tuple(differences), speeds=tuple(speeds),
+        means=means, simulated=tuple(groups),
         checks=tuple(checks(facts, paper.headline)), assumptions=(*plain.stated(), *queued.stated()[-2:-1]),
         discrepancy=f"the abstract's traffic cuts of {absent} do not occur among the cells of Table 2 that we know; "
         "the table is reproduced, not the abstract; for training the abstract says up to 2.4x, the text 2.2x",
@@ -149,6 +165,19 @@ def _cells(row: Row, times: Times) -> Iterator[Cell]:
     for what, (study, ours) in printed.items():
         yield Cell.model_validate({"app": row.app, "mode": row.mode, "what": what, "study": study, "ours": ours,
                                    "mark": "prediction" if study is None else "known"})  # fmt: skip
+
+
+def _differences(row: Row, graph: Graph) -> Iterator[Difference]:
+    rules = {"vertical coverage": (row.vertical_covered.si, selection.vertical(graph)),
+             "Kitsune coverage": (row.kitsune_covered.si, selection.kitsune(graph))}  # fmt: skip
+    for what, (study, groups) in rules.items():
+        inside = {i for group in groups for i in group}
+        if len(inside) != study:
+            names = [[op.name for i, op in enumerate(graph.operators) if (i in inside) is own] for own in (True, False)]
+            yield Difference.model_validate({
+                "app": row.app, "mode": row.mode, "what": what, "study": int(study), "ours": len(inside),
+                "covered": names[0], "left_out": names[1],
+            })  # fmt: skip
 
 
 def _percent(share: Fact | None) -> float | None:

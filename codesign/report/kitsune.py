@@ -33,24 +33,24 @@ def render(answer: KitsuneAnswer, *, alone: bool = False) -> Iterator[Renderable
         yield Padding("stages: operator with its CTAs; queues: entries x payload of one CTA, x2 where two read it",
                       (0, 0, 0, 2))  # fmt: skip
     yield Text(proven(chosen), style="bold")
-    yield from _listed("Notes", (*answer.notes, *chosen.notes, *not_resident(chosen)))
+    yield from _listed("Notes", (*answer.notes, *chosen.notes, *_blocked(answer)))
     yield from _listed("Assumptions", answer.assumptions)
 
 
 def proven(part: ExecutionPart) -> str:
     """What is known of the chosen schedule, in one sentence."""
-    if not_resident(part):
-        return f"\nInfeasible: '{part.execution}' has a pipeline that the GPU cannot hold; the notes say by how much."
+    if part.blocked:
+        return (f"\nInfeasible: '{part.execution}' has {len(part.blocked)} group(s) that the GPU cannot hold as a "
+                "pipeline; the notes say by how much. The figures are with their operators run alone.")
     if part.status == "optimal":
         return f"\nNo schedule of '{part.execution}' is faster by more than {part.gap:.2%}."
     return (f"\nNot decided: {_s(part.time_s)} found, {_s(part.bound_s)} proven necessary, gap {part.gap:.1%}; "
             "the search was cut short.")  # fmt: skip
 
 
-def not_resident(part: ExecutionPart) -> tuple[str, ...]:
-    """Pipelines that the GPU cannot hold, with the reason."""
-    return tuple(f"{_title(group)}: {group.pipeline.not_resident}" for group in part.groups
-                 if group.pipeline is not None and group.pipeline.not_resident)  # fmt: skip
+def _blocked(answer: KitsuneAnswer) -> tuple[str, ...]:
+    """Groups of the study that the GPU cannot hold, with the reason."""
+    return tuple(f"'{part.execution}': {reason}; runs alone" for part in answer.executions for reason in part.blocked)
 
 
 def render_sweep(answer: SweepAnswer) -> Iterator[RenderableType]:

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from codesign.queries.reproduce_kitsune import Cell, KitsuneReproduction, Mean, SimulatedGroup, Speed
+from codesign.queries.reproduce_kitsune import Cell, Difference, KitsuneReproduction, Mean, SimulatedGroup, Speed
 from codesign.queries.reproduce_kitsune_checks import Check
 from codesign.units import show
 
@@ -26,10 +26,19 @@ def render(r: KitsuneReproduction) -> Iterator[RenderableType]:
     for title, table in parts.items():
         yield Text(f"\n{title}", style="bold")
         yield Padding(table, (0, 0, 0, 2))
+    if r.differences:
+        yield Text("\nCoverage that differs (the study prints no names; ours, the shorter list)", style="bold")
+        yield from (Padding(_difference(d), (0, 0, 0, 2)) for d in r.differences)
     yield Text("\nWithin the study", style="bold")
     yield Padding(r.discrepancy, (0, 0, 0, 2))
     yield Text("\nAssumptions", style="bold")
     yield from (Padding(line, (0, 0, 0, 2)) for line in r.assumptions)
+
+
+def _difference(d: Difference) -> str:
+    word, names = ("covers", d.covered) if len(d.covered) <= len(d.left_out) else ("leaves out", d.left_out)
+    rule = d.what.partition(" ")[0]
+    return f"{d.app}, {d.mode}, {rule}: study {d.study}, ours {d.ours}, which {word} {', '.join(names)}"
 
 
 def _cells(cells: tuple[Cell, ...]) -> Table:
