@@ -46,6 +46,9 @@ def kitsune(
     execution: Annotated[
         Executions | None, typer.Option(help="show this one; all side by side if absent", show_default=False)
     ] = None,
+    measured: Annotated[
+        Path | None, written("your own times of operators alone: columns name, seconds", metavar="TIMES.csv")
+    ] = None,
     answer: Annotated[
         Path | None, written("a transformer layer at the sizes of an answer of `best`", "--from", "ANSWER.json")
     ] = None,
@@ -62,11 +65,13 @@ def kitsune(
     from codesign.catalog import load
     from codesign.errors import DataError
     from codesign.kitsune.gpu import gpu_named
-    from codesign.kitsune.times import Assumptions
+    from codesign.kitsune.times import Assumptions, Times, read_measured
     from codesign.queries.kitsune import ask
 
     if over is not None and export is not None:
         raise DataError("--sweep and --export exclude each other: a sweep has no single schedule to write")
+    if over is not None and measured is not None:
+        raise DataError("--sweep and --measured exclude each other: times are of one GPU, a sweep changes it")
     loaded = load(catalog)
     asked = _graph(graph, answer, pairs("--set", sizes) or {}, training, loaded)
     chip = gpu_named(loaded, gpu, pairs("--gpu-set", settings))
@@ -78,11 +83,12 @@ def kitsune(
         swept = sweep(asked, chip, chosen, over)
         _show(swept.document() if as_json else None, Group(*render_sweep(swept)))
         return
-    found = ask(asked, chip, chosen)
+    known = {} if measured is None else read_measured(measured, asked)
+    found = ask(asked, chip, chosen, measured=known)
     if export is not None:
         from codesign.exports.kitsune import write_schedule
 
-        write_schedule(export, asked, chip, found, Assumptions())
+        write_schedule(export, Times(asked, chip, Assumptions(), known), found)
     from codesign.report.kitsune import render
 
     _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))

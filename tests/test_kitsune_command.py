@@ -82,6 +82,12 @@ def test_a_file_is_a_graph() -> None:
     assert (known("kitsune", MLP).code, document(MLP)["graph"]) == (0, "mlp")
 
 
+def test_measured_times_decide(tmp_path: Path) -> None:
+    put(tmp_path, {"times.csv": "name,seconds\nbottom1,0.5\n"})
+    done = document(*SMALL, "--measured", str(tmp_path / "times.csv"), "--execution", "bulk")
+    assert done["measured"] == ["bottom1"] and 0.5 < done["executions"][0]["time_s"] < 0.501
+
+
 @pytest.mark.parametrize(("setting", "said"), [
     ("l2_capacity=140000 B", "rings take"),
     ("shared_memory=80 KiB", "a CTA of each class takes"),
@@ -130,6 +136,8 @@ def test_training_that_is_not_proven_says_so() -> None:
     (("dlrm", "--sweep", "l2_bandwidth=4x..1x"), "4x is not below 1x"),
     (("dlrm", "--sweep", "l3=1x..2x"), "GPU setting 'l3' is not known"),
     (("dlrm", "--sweep", "sms=54..108", "--export", "out"), "exclude each other"),
+    (("dlrm", "--sweep", "sms=54..108", "--measured", "times.csv"), "exclude each other"),
+    (("dlrm", "--measured", "no.csv"), "--measured no.csv: cannot be read"),
     (("--from", "no.json"), "no.json: cannot be read"),
     (("--from", MLP), "not JSON"),
     (("--from", "no.json", "--training"), "do not apply"),

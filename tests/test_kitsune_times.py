@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -72,9 +73,10 @@ def test_a_vertical_group_is_one_kernel() -> None:
     assert app("meshgraphnets").vertical_s(tuple(range(6))) is not None
 
 
-def test_measured_times_replace_the_roofline() -> None:
+def test_measured_times_replace_the_roofline(tmp_path: Path) -> None:
     graph = application("nerf")
-    measured = read_measured("name,seconds\ntrunk1,1e-3\n", graph)
+    (tmp_path / "t.csv").write_text("name,seconds\ntrunk1,1e-3\n")
+    measured = read_measured(tmp_path / "t.csv", graph)
     times = Times(graph, a100(), Assumptions(), measured)
     assert times.alone_s[0] == 1e-3 and times.alone_s[1:] == app("nerf").alone_s[1:]
 
@@ -85,9 +87,10 @@ def test_measured_times_replace_the_roofline() -> None:
     ("name,seconds\ntrunk1,nan\n", "positive"), ("name,seconds\ntrunk1,1,2\n", "positive"),
     ("name,seconds\ntrunk1,fast\n", "positive"), ("", "expected name, seconds"), ("name,seconds\ntrunk1\n", "positive"),
 ])  # fmt: skip
-def test_measured_times_say_what_is_wrong(text: str, fault: str) -> None:
-    with pytest.raises(DataError, match=fault):
-        read_measured(text, application("nerf"))
+def test_measured_times_say_what_is_wrong(text: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=rf"--measured .*t\.csv: .*{fault}"):
+        read_measured(tmp_path / "t.csv", application("nerf"))
 
 
 @pytest.mark.parametrize("change", [{"dram_share": 0.0}, {"l2_share": 1.1}, {"launch_s": -1.0}, {"entry": 0}])

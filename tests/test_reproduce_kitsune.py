@@ -39,6 +39,13 @@ def test_coverage_that_differs_names_its_operators() -> None:
         assert len(d.covered) == d.ours and len({*d.covered, *d.left_out}) == operators[d.app, d.mode]
 
 
+def test_measured_sub_graphs_are_beside_ours() -> None:
+    rows = {m.name: m for m in found().measured}
+    assert len(rows) == 6 and all(m.operators >= 6 for m in rows.values())
+    assert rows["nerf_all"].operators == 24 and rows["dlrm_bot"].traffic == pytest.approx(15.3, rel=0.05)
+    assert all(m.bulk > m.measured_bulk and m.traffic > 1 for m in rows.values())  # a model of peaks and shares
+
+
 def test_checks_are_hit_but_for_the_ones_that_say_why() -> None:
     missed = {c.name for c in found().checks if not c.hit}
     assert missed == MISSED

@@ -10,10 +10,9 @@ from codesign.errors import AuditError
 from codesign.exports import kitsune_charts
 from codesign.exports.atomic import write_folder
 from codesign.kitsune.gpu import Gpu
-from codesign.kitsune.graph import Graph
 from codesign.kitsune.pipelines import GEMM_SHARED, instance
 from codesign.kitsune.simulate import ctas_on_sms
-from codesign.kitsune.times import Assumptions, Times
+from codesign.kitsune.times import Times
 from codesign.queries.kitsune import GroupPart, KitsuneAnswer
 from formulations import cpsat, highs, sm_placement, spatial_pipeline, spatial_pipeline_cpsat
 from formulations.sm_placement_bounds import Host, check
@@ -39,12 +38,11 @@ class Placed:
     round_robin: float
 
 
-def write_schedule(folder: Path, graph: Graph, gpu: Gpu, answer: KitsuneAnswer, assumed: Assumptions) -> None:
+def write_schedule(folder: Path, times: Times, answer: KitsuneAnswer) -> None:
     """Write the folder whole or not at all; programs and SMs are those of the chosen execution model.
 
     Programs of an earlier export that this one does not write are removed.
     """
-    times = Times(graph, gpu, assumed)
     pipelines = [group for group in answer.chosen().groups if group.pipeline is not None]
     placed = [placed_on(times, group) for group in pipelines]
 
@@ -55,7 +53,7 @@ def write_schedule(folder: Path, graph: Graph, gpu: Gpu, answer: KitsuneAnswer, 
         (stage / "placements.csv").write_text(placements_table(placed), encoding="utf-8")
         for number, group in enumerate(pipelines, 1):
             _write_programs(stage / f"pipeline-{number}", times, group)
-        kitsune_charts.write_charts(stage, graph, answer, sms)
+        kitsune_charts.write_charts(stage, times.graph, answer, sms)
 
     earlier = [path.name for end in PROGRAMS for path in folder.glob(f"pipeline-*.{end}")]
     write_folder(folder, fill, (*FILES, *earlier))

@@ -39,11 +39,23 @@ class Headline(Table):
     abstract_cuts: tuple[Share, ...] = Field(min_length=1)
 
 
+class MeasuredRow(Table):
+    """A sub-graph as the study's predecessor measured it, by PyTorch and as a pipeline with no change of scheduler."""
+
+    name: str
+    app: str                              # of `codesign.kitsune.apps`, where its operators are
+    operators: tuple[str, ...] = Field(min_length=1)  # beginnings of their names; its own shapes are not printed
+    bulk: Annotated[Fact, In("FLOP/s")]
+    pipelined: Annotated[Fact, In("FLOP/s")]
+    traffic: Factor                       # bytes off the chip of PyTorch over those of the pipeline
+
+
 class Table2(Table):
     """The study's results as far as they are known to us."""
 
     rows: tuple[Row, ...] = Field(min_length=1)
     headline: Headline
+    measured: tuple[MeasuredRow, ...] = ()
 
     @model_validator(mode="after")
     def _each_once(self) -> "Table2":

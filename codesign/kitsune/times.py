@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from codesign.errors import DataError
 from codesign.kitsune.gpu import Gpu
@@ -201,15 +202,19 @@ def _tiled(op: Operator, sms: int, sm_rate: float, tile_s: float) -> float:
     return min(times)
 
 
-def read_measured(text: str, graph: Graph) -> dict[str, float]:
-    """Measured times by operator from CSV text with the columns name and seconds.
+def read_measured(path: Path, graph: Graph) -> dict[str, float]:
+    """Measured times by operator from a CSV file with the columns name and seconds.
 
     Raises DataError with every fault: columns missing, an operator unknown or named twice, a time that is
     no positive number. Operators that the table leaves out keep their roofline times.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--measured {path}: cannot be read: {error}") from error
     table = csv.DictReader(io.StringIO(text))
     if set(table.fieldnames or ()) != {"name", "seconds"}:
-        raise DataError(f"measured times: columns are {table.fieldnames}, expected name, seconds")
+        raise DataError(f"--measured {path}: columns are {table.fieldnames}, expected name, seconds")
     found: dict[str, float] = {}
     faults = []
     for line, row in enumerate(table, start=2):
@@ -227,5 +232,5 @@ def read_measured(text: str, graph: Graph) -> dict[str, float]:
         else:
             found[name] = seconds
     if faults:
-        raise DataError("measured times: " + "; ".join(faults))
+        raise DataError(f"--measured {path}: " + "; ".join(faults))
     return found

@@ -8,13 +8,15 @@ from pydantic import Field
 
 from codesign.answer import Part
 from codesign.catalog import Catalog
+from codesign.errors import AuditError
 from codesign.facts import Fact
 from codesign.kitsune import selection, traffic
 from codesign.kitsune.apps import application
 from codesign.kitsune.backward import training
 from codesign.kitsune.gpu import gpu_named
 from codesign.kitsune.graph import Graph
-from codesign.kitsune.paper import Headline, Row
+from codesign.kitsune.paper import Headline, MeasuredRow, Row
+from codesign.kitsune.pipelines import balance, price
 from codesign.kitsune.schedule import Schedule, evaluate
 from codesign.kitsune.simulate import simulate
 from codesign.kitsune.times import Assumptions, Times
@@ -82,6 +84,20 @@ class SimulatedGroup(Part):
     simulated_queued_s: float
 
 
+class MeasuredGroup(Part):
+    """A sub-graph that the study's predecessor measured on an A100, and ours at the application's shapes; FLOP/s."""
+
+    name: str
+    app: str
+    operators: int
+    measured_bulk: float
+    bulk: float
+    measured_pipelined: float
+    pipelined: float = Field(description="with fill and queue cost")
+    measured_traffic: float = Field(description="bytes of bulk-synchronous execution over those of the pipeline")
+    traffic: float
+
+
 class KitsuneReproduction(Part):
     """The study beside ours, as one document."""
 
@@ -93,6 +109,7 @@ class KitsuneReproduction(Part):
     speeds: tuple[Speed, ...]
     means: tuple[Mean, ...]
     simulated: tuple[SimulatedGroup, ...]
+    measured: tuple[MeasuredGroup, ...]
     checks: tuple[Check, ...]
     discrepancy: str
     assumptions: tuple[str, ...]
@@ -132,6 +149,7 @@ def reproduce(catalog: Catalog, assumed: Assumptions | None = None) -> KitsuneRe
     return KitsuneReproduction(
         study=paper.title, gpu=GPU, cells=tuple(cells), differences=tuple(differences), speeds=tuple(speeds),
         means=means, simulated=tuple(groups),
+        measured=tuple(_measured(row, Times(application(row.app), gpu, queued)) for row in paper.measured),
         checks=tuple(checks(facts, paper.headline)), assumptions=(*plain.stated(), *queued.stated()[-2:-1]),
         discrepancy=f"the abstract's traffic cuts of {absent} do not occur among the cells of Table 2 that we know; "
         "the table is reproduced, not the abstract; for training the abstract says up to 2.4x, the text 2.2x",
@@ -200,6 +218,21 @@ def _simulated(app: str, times: Times, schedule: Schedule) -> Iterator[Simulated
             yield SimulatedGroup(app=app, operators=len(run.members), tiles=pipeline.tiles,
                                  predicted_s=pipeline.steady_s + pipeline.fill_s, simulated_s=ran.plain_s,
                                  predicted_queued_s=pipeline.time_s, simulated_queued_s=ran.queued_s)  # fmt: skip
+
+
+def _measured(row: MeasuredRow, times: Times) -> MeasuredGroup:
+    operators = times.graph.operators
+    group = tuple(i for i, op in enumerate(operators) if op.name.startswith(row.operators))
+    found = balance(times, group)
+    if isinstance(found, str):
+        raise AuditError(f"{row.name}: {found}")
+    flop, alone = sum(operators[i].flop for i in group), sum(times.alone_s[i] for i in group)
+    apart = sum(traffic.group_bytes(times.graph, (i,)) for i in group)
+    return MeasuredGroup(
+        name=row.name, app=row.app, operators=len(group), measured_bulk=row.bulk.si, bulk=flop / alone,
+        measured_pipelined=row.pipelined.si, pipelined=flop / price(times, group, found[0]).time_s,
+        measured_traffic=row.traffic.si, traffic=apart / traffic.group_bytes(times.graph, group),
+    )  # fmt: skip
 
 
 def _mean(factors: Iterator[float] | Sequence[float]) -> float:
