@@ -56,12 +56,15 @@ from formulations import dataflow_schedule_chain as chain
 from formulations import dataflow_schedule_order as order
 from formulations import highs
 from formulations.dataflow_schedule_graph import Graph
-from formulations.dataflow_schedule_groups import Pool, additive_bound, enumerate_groups, group_of
+from formulations.dataflow_schedule_groups import Pool, additive_bound, alone, group_of
 from formulations.dataflow_schedule_merge import merged
+from formulations.dataflow_schedule_pendants import Bundle, flattened, owners
 from formulations.dataflow_schedule_price import Group
 from formulations.outcome import Outcome, Status
 
 ROUNDING = 1e-9  # in multiples of all operators alone: the solver's row tolerance
+STEADY = 0.5  # share of the best bound's prices in those that columns are sought at
+MOST_COLUMNS = 20_000  # of one integer program
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Columns = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -191,8 +194,7 @@ def solve(
         time = sum(g.time_s for g in groups)
         largest = data.most_operators or len(data.operators)
         return _outcome(groups, time, gap), Proof("chain", priced, True, largest, len(groups), time, 0, 0)
-    pool = enumerate_groups(data, graph, most_sets)
-    return _Search(data, graph, pool, given, limits or highs.Limits()).solve(gap)
+    return _Search(data, graph, Pool(data, graph, most_sets), given, limits or highs.Limits()).solve(gap)
 
 
 def _given(data: Instance, graph: Graph, start: Sequence[Iterable[int]]) -> list[Group]:
@@ -215,12 +217,9 @@ class _Search:
 
     def __init__(self, data: Instance, graph: Graph, pool: Pool, given: list[Group], limits: highs.Limits) -> None:
         self.data, self.graph, self.pool, self.limits = data, graph, pool, limits
-        self.groups = [*pool.groups, *(g for g in given if len(g.members) > 1)]
         self.unit = sum(data.alone_s)
-        self.members = np.array([v for g in self.groups for v in g.members])
-        self.starts = np.cumsum([0] + [len(g.members) for g in self.groups[:-1]])
-        self.times = np.array([g.time_s for g in self.groups]) / self.unit
-        self.best = order.in_turn(graph, self.groups[: len(data.operators)])
+        self.first = np.array(sorted(pool.bundles), dtype=np.int64)  # columns of single operators and vertical groups
+        self.best = order.in_turn(graph, alone(data))
         self.keep(given)
         self.cycles: list[list[int]] = []
         self.nodes = self.columns = 0
@@ -234,18 +233,13 @@ class _Search:
         """Time of the best schedule, in units."""
         return sum(g.time_s for g in self.best) / self.unit
 
-    def worth(self, prices: Array) -> Array:
-        """Sum of the operators' prices in each column."""
-        return np.add.reduceat(prices[self.members], self.starts)
-
     def solve(self, gap: float) -> tuple[Outcome[Solution], Proof]:
         """The outcome, OPTIMAL within `gap`."""
         everything = np.full(len(self.data.operators), np.inf)
         bound, prices, active = self.relax(everything)
         self.integer(active)
-        left = self.value() - bound + ROUNDING
-        near = np.flatnonzero(self.times - self.worth(prices) <= left)
-        proven = max(bound, min(self.integer(near), self.value()))
+        near, beyond = self.near(bound, prices)
+        proven = max(bound, min(self.integer(near), beyond, self.value()))
         if not self.pool.complete:
             self.keep(merged(self.data, self.graph, self.best))
             bound = self.relax(additive_bound(self.data) / self.unit)[0]
@@ -256,27 +250,59 @@ class _Search:
         return _outcome(self.best, proven * self.unit, gap), proof
 
     def relax(self, most: Array) -> tuple[float, Array, Columns]:
-        """Farley's bound with no price above `most`, its prices, and the columns generated."""
-        ratio = self.times / self.worth(np.array(self.data.alone_s) / self.unit)
-        count = len(self.data.operators)
-        active = np.union1d(np.arange(count), np.argsort(ratio, kind="stable")[: 4 * count])
-        bound, best = 0.0, np.zeros(count)
+        """Farley's bound with no price above `most`, its prices, and the columns generated.
+
+        Columns are sought at a mean of the program's prices and those of the best bound, since the former jump;
+        where there are none, at the program's prices themselves.
+        """
+        pool, count, unit = self.pool, len(self.data.operators), self.unit
+        ratio = np.argsort(pool.floors / pool.worth(np.array(self.data.alone_s)), kind="stable")[: 4 * count]
+        active = self.priced(self.first, ratio, np.full(len(ratio), np.inf))
+        bound, best, prices, pull = 0.0, np.zeros(count), self.prices(active, most), 0.0
         while True:
-            prices = self.prices(active, most)
-            worth = self.worth(prices)
-            feasible = float(prices.sum()) / max(1.0, float((worth / self.times).max()))
+            point = pull * best + (1 - pull) * prices
+            worth = pool.worth(point) * unit
+            feasible = float(point.sum()) / max(1.0, float((worth / pool.floors).max()))
             if feasible > bound:
-                bound, best = feasible, prices * feasible / float(prices.sum())
-            gain = worth - self.times
+                bound, best = feasible, point * feasible / float(point.sum())
+            gain = worth - pool.floors
             gain[active] = -np.inf
-            better = np.flatnonzero(gain > ROUNDING)
-            if len(better) == 0:
+            better = np.flatnonzero(gain > ROUNDING * unit)
+            if bound >= float(prices.sum()) - ROUNDING or (len(better) == 0 and pull == 0):
                 return bound, best, active
-            active = np.union1d(active, better[np.argsort(-gain[better], kind="stable")[: 2 * count]])
+            if len(better) == 0:
+                pull = 0.0
+                continue
+            better = better[np.argsort(-gain[better], kind="stable")[: 2 * count]]
+            wider = self.priced(active, better, worth[better])
+            new = np.setdiff1d(wider, active)
+            active = wider
+            if (pool.worth(prices)[new] * unit > pool.floors[new]).any():
+                prices, pull = self.prices(active, most), STEADY
+
+    def priced(self, known: Columns, others: Columns, below: Array) -> Columns:
+        """The known columns, and those of the others that are resident in less than `below` s."""
+        self.pool.price(others, below)
+        return np.union1d(known, [c for c in others.tolist() if c in self.pool.bundles]).astype(np.int64)
+
+    def near(self, bound: float, prices: Array) -> tuple[Columns, float]:
+        """Columns that a better schedule than the best can have, and a bound of those with any other, in units."""
+        pool, left, worth = self.pool, self.value() - bound + ROUNDING, self.pool.worth(prices)
+        while True:
+            cost = pool.floors / self.unit - worth
+            columns = np.flatnonzero(cost <= left)
+            beyond = bound + left
+            if len(columns) > MOST_COLUMNS:
+                columns = columns[np.argsort(cost[columns], kind="stable")]
+                beyond, columns = bound + float(cost[columns[MOST_COLUMNS]]), columns[:MOST_COLUMNS]
+            before = pool.floors[columns]
+            found = self.priced(columns[:0], columns, (worth[columns] + 2 * left) * self.unit)
+            if (before == pool.floors[columns]).all():
+                return found, beyond
 
     def prices(self, active: Columns, most: Array) -> Array:
         """Prices of the operators where only the columns `active` are there."""
-        model = build(self.data, [self.groups[c] for c in active], relaxed=True, most=most * self.unit)
+        model = build(self.data, [self.pool.bundles[c] for c in active.tolist()], relaxed=True, most=most * self.unit)
         program = highs.load(model)
         if highs.solve(program, highs.Limits(seed=self.limits.seed)).status is not Status.OPTIMAL:
             raise highs.SolverFailure("the relaxation of dataflow_schedule has an optimum, and it was not found")
@@ -284,29 +310,30 @@ class _Search:
 
     def integer(self, active: Columns) -> float:
         """Bound on every schedule of these columns; the best one found is kept."""
-        at = np.unique(np.concatenate([np.arange(len(self.data.operators)), active]))
-        groups = [self.groups[c] for c in at]
-        self.columns, known, cycles = len(at), {int(c): i for i, c in enumerate(at)}, list[list[int]]()
+        at = np.union1d(self.first, active)
+        bundles = [self.pool.bundles[c] for c in at.tolist()]
+        self.columns, known = len(at), {int(c): i for i, c in enumerate(at)}
         while True:
             cycles = [[known[c] for c in cycle if c in known] for cycle in self.cycles]
             rows = [row for row, cycle in zip(cycles, self.cycles, strict=True) if len(row) == len(cycle)]
-            result = highs.solve(highs.load(build(self.data, groups, cycles=rows)), self.limits)
+            result = highs.solve(highs.load(build(self.data, bundles, cycles=rows)), self.limits)
             self.nodes += result.nodes
             bound = 0.0 if result.bound is None else result.bound
             if not result.values:
                 return bound
-            chosen = read(groups, result.values)
-            self.keep(order.broken_up(self.data, self.graph, chosen))
-            found = order.waiting(self.graph, chosen)
+            chosen = read(bundles, result.values)
+            groups = flattened([bundles[c] for c in chosen])
+            self.keep(order.broken_up(self.data, self.graph, groups))
+            found = order.waiting(self.graph, groups)
             if not found:
                 return bound
-            where = {id(g): int(c) for g, c in zip(groups, at, strict=True)}
-            self.cycles += [[where[id(g)] for g in cycle] for cycle in found]
+            owner = owners(bundles)
+            self.cycles += [[int(at[owner[id(g)]]) for g in cycle] for cycle in found]
 
 
 def build(
     data: Instance,
-    groups: Sequence[Group],
+    groups: Sequence[Group | Bundle],
     *,
     cycles: Sequence[Sequence[int]] = (),
     relaxed: bool = False,
@@ -347,6 +374,6 @@ def build(
     return m
 
 
-def read(groups: Sequence[Group], values: Mapping[str, float]) -> list[Group]:
-    """The groups that are run."""
-    return [group for c, group in enumerate(groups) if round(values[f"run[{c}]"]) == 1]
+def read(groups: Sequence[Group | Bundle], values: Mapping[str, float]) -> list[int]:
+    """Positions of the groups that are run."""
+    return [c for c in range(len(groups)) if round(values[f"run[{c}]"]) == 1]
