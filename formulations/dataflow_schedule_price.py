@@ -35,7 +35,7 @@ class Group:
 
 
 def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: float = math.inf) -> Group | None:
-    """The fastest pipeline of these operators, a connected convex set; None: none is resident in less than `below` s."""
+    """The fastest pipeline of these operators, a connected convex set; None: none takes less than `below` s."""
     inside = set(members)
     read = [sum(size for u, size in graph.into[v] if u in inside) for v in members]
     kept = [data.output[v] if any(w in inside for w in graph.out[v]) else 0.0 for v in members]
