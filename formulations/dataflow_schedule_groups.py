@@ -78,16 +78,16 @@ class Pool:
                 return
             self.sets += len(level)
             if level:
-                self._append([list(bits(mask)) for mask in level])
+                self._append({mask: list(bits(mask)) for mask in level})
 
-    def _append(self, cores: Sequence[list[int]]) -> None:
+    def _append(self, cores: dict[int, list[int]]) -> None:
         """Columns of these sets with their floors."""
         data, hosts = self.data, self.hosts
-        own = [[*core, *hosts.of(core)] for core in cores]
+        own = [[*core, *hosts.of(core)] for core in cores.values()]
         sizes = np.array([len(members) for members in own])
         flat = np.fromiter(itertools.chain.from_iterable(own), dtype=np.int32, count=int(sizes.sum()))
         means = np.add.reduceat(hosts.weighed[flat], np.concatenate([[0], np.cumsum(sizes)[:-1]]), axis=0)
-        extra = np.array([hosts.around(core) for core in cores])
+        extra = np.array([hosts.around(core, mask) for mask, core in cores.items()])
         memory = np.column_stack([extra[:, 0] / data.dram_bandwidth, extra[:, :2].sum(axis=1) / data.l2_bandwidth])
         means += memory @ hosts.means[:, :2].T
         self._floors.append(means.max(axis=1) * (1 - 1e-12) + extra[:, 2])

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from formulations.dataflow_schedule_graph import Graph
-from formulations.dataflow_schedule_price import Group, dram_bytes, fill_s, pipeline
+from formulations.dataflow_schedule_price import Group, dram_bytes, pipeline
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
@@ -88,26 +88,39 @@ class Hosts:
         alone = np.where([self.pendants >> v & 1 for v in range(len(self.own))], self.data.alone_s, np.inf)
         return np.minimum(self.own @ self.means.T, alone[:, None])
 
-    def crossing(self, core: Sequence[int], inside: int) -> tuple[float, float]:
-        """Bytes off the chip, and through queues, of a pipeline of these operators whatever hangs on it is in."""
-        data, graph, off, queued = self.data, self.graph, 0.0, 0.0
-        counted = ~(inside | self.pendants)
-        for v in core:
-            for u, size in graph.into[v]:
-                if inside >> u & 1:
-                    queued += size
-                elif counted >> u & 1:
-                    off += size
-            if any(counted >> w & 1 for w in graph.out[v]):
-                off += data.output[v]
-            if any(inside >> w & 1 for w in graph.out[v]):
-                queued += data.output[v]
-        return off, queued
+    @cached_property
+    def rank(self) -> dict[int, int]:
+        """Place of each operator in an order of the graph."""
+        return {v: r for r, v in enumerate(self.graph.order)}
 
-    def around(self, core: Sequence[int]) -> tuple[float, float, float]:
-        """Of a pipeline of these operators: bytes off the chip and through queues as in `crossing`, seconds to fill."""
-        off, queued = self.crossing(core, sum(1 << v for v in core))
-        return off, queued, fill_s(self.data, self.graph, core)
+    @cached_property
+    def readers(self) -> list[int]:
+        """Readers of each operator but pendants, as bits."""
+        return [sum(1 << w for w in set(out)) & ~self.pendants for out in self.graph.out]
+
+    def around(self, core: Sequence[int], inside: int) -> tuple[float, float, float]:
+        """Bytes off the chip, bytes through queues and seconds to fill of a pipeline of these operators.
+
+        Whatever hangs on it may be in or not: neither counts. `inside` is `core` as bits.
+        """
+        pendants, output, tile = self.pendants, self.data.output, self.data.tile_s
+        off = queued = filled = 0.0
+        done: dict[int, float] = {}
+        for v in sorted(core, key=self.rank.__getitem__):
+            before = 0.0
+            for u, size in self.graph.into[v]:
+                if u in done:
+                    queued += size
+                    before = max(before, done[u])
+                elif not pendants >> u & 1:
+                    off += size
+            done[v] = before + tile[v]
+            filled = max(filled, done[v])
+            if self.readers[v] & ~inside:
+                off += output[v]
+            if self.readers[v] & inside:
+                queued += output[v]
+        return off, queued, filled
 
     def alone(self, core: Sequence[int], first: Group) -> Bundle:
         """A group with all that hangs on it alone."""
@@ -155,11 +168,10 @@ class _Choice:
         self.hosts, self.core, self.best, self.below = hosts, core, best, below
         self.data, self.graph = hosts.data, hosts.graph
         self.items = sorted(hosts.of(core), key=lambda q: -self.data.alone_s[q])
-        self.filled = fill_s(self.data, self.graph, core)
         inside = sum(1 << v for v in core)
-        self.certain = self.memory(*hosts.crossing(core, inside))
-        outside = ~(inside | hosts.pendants)
-        self.written = frozenset(v for v in core if any(outside >> w & 1 for w in self.graph.out[v]))
+        off, queued, self.filled = hosts.around(core, inside)
+        self.certain = self.memory(off, queued)
+        self.written = frozenset(v for v in core if hosts.readers[v] & ~inside)
         self.seen: set[frozenset[int]] = set()
 
     def run(self) -> Bundle | None:
