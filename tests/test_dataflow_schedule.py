@@ -15,11 +15,14 @@ from formulations.dataflow_schedule_price import Group, balance, pipeline
 from formulations.outcome import Status
 from tests.dataflow_schedule_cases import (
     best_by_enumeration,
+    bytes_off_chip,
     chain,
     cost,
     generated,
     instance,
     layered,
+    lightest_by_enumeration,
+    tied,
     trap,
     without_pipelines,
 )  # fmt: skip
@@ -69,6 +72,21 @@ def test_schedule_is_the_exhaustive_partition(seed):
 @pytest.mark.parametrize("seed", range(40, 240))
 def test_schedule_is_the_exhaustive_partition_of_200_more(seed):
     agrees(generated(seed))
+
+
+@pytest.mark.parametrize("row", [False, True], ids=["graphs", "chains"])
+def test_of_equally_fast_schedules_the_lightest_is_taken(row):
+    lighter = 0
+    for seed in range(12):
+        data = tied(seed, row=row)
+        outcome, proof = dataflow_schedule.solve(data)
+        assert proof.method == ("chain" if row else "columns")
+        assert outcome.value == pytest.approx(best_by_enumeration(data), rel=1e-9)
+        assert check(data, outcome.solution) == []
+        moved = sum(bytes_off_chip(data, frozenset(g.members)) for g in outcome.solution.groups)
+        assert moved == pytest.approx(lightest_by_enumeration(data), rel=1e-9)
+        lighter += moved < sum(bytes_off_chip(data, frozenset({v})) for v in range(6))
+    assert lighter >= 6
 
 
 def twin_agrees(data: Instance, work: float) -> Status:
