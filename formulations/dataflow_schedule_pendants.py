@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from formulations.dataflow_schedule_graph import Graph
-from formulations.dataflow_schedule_price import Group, dram_bytes, pipeline
+from formulations.dataflow_schedule_price import Group, dram_bytes, pipeline, rate
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
@@ -80,7 +80,20 @@ class Hosts:
     @cached_property
     def own(self) -> Array:
         """Seconds of each operator in a pipeline, whatever else is in it: DRAM, L2, tensor, SIMT."""
-        return np.array([_own(self.data, v) for v in range(len(self.data.operators))])
+        every = range(len(self.data.operators))
+        return np.array([_own(self.data, v, self.queues(v, 0), self.per_s) for v in every])
+
+    @cached_property
+    def per_s(self) -> float:
+        """B/s of the queue of one CTA, with the fastest payload."""
+        return max((rate(self.data, p) for p in range(len(self.data.payloads))), default=math.inf)
+
+    def queues(self, v: int, inside: int) -> tuple[float, float]:
+        """Bytes that v reads from queues and writes to one, in any pipeline that `inside`, as bits, is part of."""
+        if self.pendants >> v & 1:
+            inside |= self.graph.near[v]
+        fed = sum(size for u, size in self.graph.into[v] if inside >> u & 1)
+        return fed, self.data.output[v] if any(inside >> w & 1 for w in self.graph.out[v]) else 0.0
 
     @cached_property
     def weighed(self) -> Array:
@@ -146,11 +159,23 @@ class Hosts:
         return _Choice(self, tuple(core), None, below).run()
 
 
-def _own(data: "Instance", v: int, least: float = 0.0, most: float = np.inf) -> tuple[float, float, float, float]:
-    """Seconds of one operator in a pipeline whose steady state is from `least` to `most` seconds."""
+def _own(
+    data: "Instance", v: int, queues: tuple[float, float], per_s: float, least: float = 0.0, most: float = np.inf
+) -> tuple[float, float, float, float]:
+    """Seconds (DRAM, L2, tensor, SIMT) of one operator in a pipeline whose steady state is from `least` to `most` s.
+
+    `queues`: bytes that it certainly reads from queues, and writes to one; `per_s`: B/s of a queue at most.
+    """
 
     def taken(row: "Sequence[Stage]", kind: str) -> float:
-        return sum(max(s.work_s, _rounded(s.work_s, data.sms, least, most)) for s in row if s.kind == kind)
+        total, fed = 0.0, queues[0]
+        for at, stage in enumerate(row, start=1):
+            passed = queues[1] if at == len(row) else stage.passes
+            if stage.kind == kind:
+                work = max(stage.work_s, max(fed, passed) / per_s / data.sms)
+                total += max(work, _rounded(work, data.sms, least, most))
+            fed = passed
+        return total
 
     off, rows = data.read[v] + data.write[v], data.alternatives[v]
     tensor, simt = (min(taken(row, kind) for row in rows) for kind in ("tensor", "simt"))
@@ -168,7 +193,7 @@ class _Choice:
         self.hosts, self.core, self.best, self.below = hosts, core, best, below
         self.data, self.graph = hosts.data, hosts.graph
         self.items = sorted(hosts.of(core), key=lambda q: -self.data.alone_s[q])
-        inside = sum(1 << v for v in core)
+        inside = self.inside = sum(1 << v for v in core)
         off, queued, self.filled = hosts.around(core, inside)
         self.certain = self.memory(off, queued)
         self.written = frozenset(v for v in core if hosts.readers[v] & ~inside)
@@ -181,7 +206,8 @@ class _Choice:
             return self.best
         self.price(self.items)
         self.price([])
-        least = float((self.hosts.own[list(self.core)].sum(axis=0) + self.certain).max())
+        own = self.priced(0.0, np.inf)
+        least = float(sum((own[v] for v in self.core), self.certain).max())
         if not math.isfinite(self.limit()):
             self.within(0.0, np.inf)
             return self.best
@@ -197,13 +223,19 @@ class _Choice:
 
     def within(self, least: float, most: float) -> None:
         """Every choice with a steady state from `least` to `most` seconds that can be better."""
-        rows = [*self.core, *self.items]
-        self.own = {v: np.array(_own(self.data, v, least, most)) for v in rows}
+        self.own = self.priced(least, most)
         rest = [np.zeros(len(self.hosts.means))]
         for q in reversed(self.items):
             rest.append(rest[-1] + np.minimum(self.hosts.means @ self.own[q], self.data.alone_s[q]))
         self.rest, self.least, self.most = rest[::-1], least, most
         self.deepen([], 0, sum((self.own[v] for v in self.core), self.certain), self.written, 0.0)
+
+    def priced(self, least: float, most: float) -> dict[int, Array]:
+        """Seconds of each operator as in `_own`."""
+        hosts, rows = self.hosts, [*self.core, *self.items]
+        return {
+            v: np.array(_own(self.data, v, hosts.queues(v, self.inside), hosts.per_s, least, most)) for v in rows
+        }
 
     def memory(self, off: float, queued: float) -> Array:
         """Seconds that bytes off the chip and through queues take of each kind."""

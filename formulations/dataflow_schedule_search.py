@@ -87,7 +87,8 @@ class Search:
         singly = pool.worth(np.array(self.data.alone_s))
         ratio = np.argsort(pool.floors / singly, kind="stable")[: 4 * count]
         active = self.priced(self.first, ratio, singly[ratio])
-        bound, best, prices, pull = 0.0, np.zeros(count), self.prices(active, most), 0.0
+        program = self.relaxed(active, most)
+        bound, best, prices, pull = 0.0, np.zeros(count), self.prices(program), 0.0
         while True:
             point = pull * best + (1 - pull) * prices
             worth = pool.worth(point) * unit
@@ -106,8 +107,12 @@ class Search:
             wider = self.priced(active, better, worth[better])
             new = np.setdiff1d(wider, active)
             active = wider
+            if len(new):
+                own = [pool.bundles[c] for c in new.tolist()]
+                names = [f"added[{c}]" for c in new.tolist()]
+                highs.extend(program, names, [b.time_s / unit for b in own], [b.members for b in own])
             if (pool.worth(prices)[new] * unit > pool.floors[new]).any():
-                prices, pull = self.prices(active, most), STEADY
+                prices, pull = self.prices(program), STEADY
 
     def priced(self, known: Columns, others: Columns, below: Array) -> Columns:
         """The known columns, and those of the others that are resident in less than `below` s."""
@@ -129,11 +134,13 @@ class Search:
             if (before == pool.floors[columns]).all():
                 return found, beyond
 
-    def prices(self, active: Columns, most: Array) -> Array:
-        """Prices of the operators where only the columns `active` are there."""
+    def relaxed(self, active: Columns, most: Array) -> highs.Program:
+        """The program where only the columns `active` are there, in shares; its first rows are `run_once`."""
         bundles = [self.pool.bundles[c] for c in active.tolist()]
-        model = self.build(self.data, bundles, relaxed=True, most=most * self.unit)
-        program = highs.load(model)
+        return highs.load(self.build(self.data, bundles, relaxed=True, most=most * self.unit))
+
+    def prices(self, program: highs.Program) -> Array:
+        """Prices of the operators."""
         if highs.solve(program, highs.Limits(seed=self.limits.seed)).status is not Status.OPTIMAL:
             raise highs.SolverFailure("the relaxation of dataflow_schedule has an optimum, and it was not found")
         return np.array(program.highs.getSolution().row_dual)[: len(self.data.operators)]

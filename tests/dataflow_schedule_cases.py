@@ -205,6 +205,19 @@ def tied(seed: int, count: int = 6, *, row: bool = False) -> Instance:
                     dram_bandwidth=1e15, l2_bandwidth=1e15)  # fmt: skip
 
 
+def caterpillar(seed: int, hosts: int = 2, pendants: int = 8) -> Instance:
+    """A row of hosts, and operators that hang on them before or after, in turn, on few SMs."""
+    rng = np.random.default_rng(seed)
+    count = hosts + pendants
+    edges = [(v, v + 1, float(rng.integers(1, 40)) * 1e6) for v in range(hosts - 1)]
+    for q in range(hosts, count):
+        pair = (q, int(rng.integers(hosts))) if rng.random() < 0.3 else (int(rng.integers(hosts)), q)
+        edges.append((*pair, float(rng.integers(1, 40)) * 1e6))
+    operators = [_operator(rng) | {"streams": True} for _ in range(count)]
+    return instance(operators, edges, payloads=(Payload(16_000),), sms=int(rng.integers(8, 14)),
+                    queue_bandwidth=2e11, sync_s=1e-8, shared_memory=400_000)  # fmt: skip
+
+
 def chain(count: int, seed: int = 0, **others: Any) -> Instance:
     rng = np.random.default_rng(seed)
     operators = [realistic(rng) for _ in range(count)]

@@ -4,9 +4,11 @@ import itertools
 import math
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
 from formulations import cpsat, dataflow_schedule, dataflow_schedule_chain, dataflow_schedule_cpsat, highs
+from formulations import dataflow_schedule_pendants as pendants
 from formulations.dataflow_schedule import Instance, Payload, Solution, Stage
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import Pool, additive_bound, alone
@@ -16,6 +18,7 @@ from formulations.outcome import Status
 from tests.dataflow_schedule_cases import (
     best_by_enumeration,
     bytes_off_chip,
+    caterpillar,
     chain,
     cost,
     generated,
@@ -163,9 +166,27 @@ def best_bundle(data: Instance, pool: Pool, core: list[int]) -> float:
     for taken in itertools.product([False, True], repeat=len(hanging)):
         inside = [q for q, own in zip(hanging, taken, strict=True) if own]
         rest = sum(data.alone_s[q] for q, own in zip(hanging, taken, strict=True) if not own)
-        if len(core) + len(inside) > 1:
-            times.append(cost(data, frozenset([*core, *inside])) + rest)
+        group = pipeline(data, Graph(data), sorted([*core, *inside]))
+        times.append(math.inf if group is None else group.time_s + rest)
     return min(times)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_hangs_on_a_group_is_chosen_as_by_enumeration(seed):
+    """Eight pendants, more than are chosen without slices of steady state."""
+    data = caterpillar(seed)
+    pool = Pool(data, Graph(data), 10**6)
+    assert len(pool.hosts.of([0, 1])) == 8 > pendants.FEW
+    bundle, best = pool.hosts.pipeline([0, 1]), best_bundle(data, pool, [0, 1])
+    assert bundle.time_s == pytest.approx(best, rel=1e-9)
+    assert bundle.members == tuple(range(10))
+    assert pool.hosts.pipeline([0, 1], best * (1 - 1e-6)) is None
+    assert pool.hosts.pipeline([0, 1], best * (1 + 1e-6)).time_s == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize(("seed", "hosts"), [(seed, hosts) for seed in range(3) for hosts in (1, 2, 3)])
+def test_schedules_with_pendants_are_the_exhaustive_partition(seed, hosts):
+    agrees(caterpillar(seed, hosts, 9 - hosts))
 
 
 PAIR = {"alone_s": 4e-5, "alternatives": ((Stage("tensor", 1e-5, 100_000),),)}
@@ -273,10 +294,12 @@ def test_a_layered_graph_is_proven():
 
 @pytest.mark.slow
 def test_a_layered_graph_of_500_is_within_a_percent_of_its_bound():
-    data = layered(500, most_operators=7)
+    """Without a limit of operators in a pipeline."""
+    data = layered(500)
     outcome, proof = dataflow_schedule.solve(data)
     assert proof.complete
     assert outcome.bound >= 0.99 * outcome.value
+    assert max(len(group.members) for group in outcome.solution.groups) > 20
     assert check(data, outcome.solution) == []
 
 
@@ -290,6 +313,21 @@ def test_a_cap_weakens_the_bound_and_says_so():
     assert capped.bound <= whole.value
     assert capped.status is Status.FEASIBLE
     assert check(data, capped.solution) == []
+
+
+def test_columns_added_to_a_program_are_as_if_they_had_been_built():
+    data = layered(12)
+    pool = Pool(data, Graph(data), 10**6)
+    pool.price(np.arange(len(pool.floors)), np.full(len(pool.floors), np.inf))
+    every = [pool.bundles[c] for c in sorted(pool.bundles)]
+    whole = highs.solve(highs.load(dataflow_schedule.build(data, every, relaxed=True)), highs.Limits())
+    program = highs.load(dataflow_schedule.build(data, every[:20], relaxed=True))
+    first = highs.solve(program, highs.Limits())
+    unit, rest = sum(data.alone_s), every[20:]
+    highs.extend(program, [f"more[{c}]" for c in range(len(rest))], [b.time_s / unit for b in rest],
+                 [b.members for b in rest])  # fmt: skip
+    assert highs.solve(program, highs.Limits()).value == pytest.approx(whole.value, rel=1e-9)
+    assert whole.value < first.value
 
 
 def test_limits_end_without_an_invented_proof():
