@@ -30,9 +30,11 @@ Variables
     run               x[S] in {0,1}                    1 if the group is run
 Objective
     finish            min sum_S time[S] x[S]                       in multiples of sum_v t[v]
+    lighten           min sum_S DRAM bytes[S] x[S]                 then, of those that are as fast
 Constraints
     run_once          sum_{S: v in S} x[S] = 1         v in V
     break_cycle       sum_{S in K} x[S] <= |K| - 1     K in cycles found so far
+    stay_fast         sum_S time[S] x[S] <= T          with lighten only; T: 1e-9 above the least time
 Source
     Kitsune, arXiv 2502.18403; sub-graphs, splits, CTAs and payloads are chosen together, beyond the paper.
     Time of a pipeline: max(DRAM bytes / D, L2 bytes / B, e / a of every stage) + the longest path of f.
@@ -40,14 +42,13 @@ Source
     stage, with what a payload stages, are within H, so any placement of them is possible. DRAM bytes: read,
     write, output where some reader is elsewhere, edges from elsewhere. L2 bytes: those, and what queues carry,
     written once and read by each consumer. Groups are convex, and no group waits for itself through others:
-    a cycle K of the chosen groups is cut off when it is found. Columns are added by reduced cost: with prices
-    y[v], every y(S) <= k time[S], sum y / k is a bound on every schedule (Farley), and no schedule better than
-    the best found has a column whose reduced cost is above the gap.
+    a cycle K of the chosen groups is cut off when it is found. A column is a group with the best choice for what
+    hangs on it (`dataflow_schedule_pendants`); columns are added by reduced cost (`dataflow_schedule_search`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyomo.environ as pyo
@@ -56,14 +57,14 @@ from formulations import dataflow_schedule_chain as chain
 from formulations import dataflow_schedule_order as order
 from formulations import highs
 from formulations.dataflow_schedule_graph import Graph
-from formulations.dataflow_schedule_groups import Pool, additive_bound, enumerate_groups, group_of
-from formulations.dataflow_schedule_merge import merged
+from formulations.dataflow_schedule_groups import Pool, group_of
+from formulations.dataflow_schedule_pendants import Bundle
 from formulations.dataflow_schedule_price import Group
+from formulations.dataflow_schedule_search import Search
 from formulations.outcome import Outcome, Status
 
-ROUNDING = 1e-9  # in multiples of all operators alone: the solver's row tolerance
 Array = np.ndarray[Any, np.dtype[np.float64]]
-Columns = np.ndarray[Any, np.dtype[np.int64]]
+Column = TypeVar("Column", Group, Bundle)
 
 
 @dataclass(frozen=True)
@@ -173,15 +174,16 @@ class Proof:
 def solve(
     data: Instance,
     *,
-    most_sets: int = 200_000,
+    most_sets: int = 1_000_000,
     start: Sequence[Iterable[int]] = (),
     limits: highs.Limits | None = None,
     gap: float = 1e-6,
 ) -> tuple[Outcome[Solution], Proof]:
     """Least total time (s) with its proven bound; never slower than `start`, groups of a partition.
 
-    A chain is solved by dynamic programming, without a limit of sets. `limits` are of each integer program;
-    the relaxation before them always ends. Raises ValueError when `start` is no
+    Of schedules that are equally fast within 1e-9 the one with fewest bytes off the chip, where the optimum is
+    proven. A chain is solved by dynamic programming, without a limit of sets. `limits` are of each integer
+    program; the relaxation before them always ends. Raises ValueError when `start` is no
     partition or has a group that cannot run.
     """
     graph = Graph(data)
@@ -191,8 +193,12 @@ def solve(
         time = sum(g.time_s for g in groups)
         largest = data.most_operators or len(data.operators)
         return _outcome(groups, time, gap), Proof("chain", priced, True, largest, len(groups), time, 0, 0)
-    pool = enumerate_groups(data, graph, most_sets)
-    return _Search(data, graph, pool, given, limits or highs.Limits()).solve(gap)
+    pool = Pool(data, graph, most_sets)
+    search = Search(data, graph, pool, limits=limits or highs.Limits(), given=given, build=build, read=read)
+    bound, unit = search.solve(), sum(data.alone_s)
+    proof = Proof("columns", pool.sets, pool.complete, pool.complete_to, search.columns, search.relaxation * unit,
+                  len(search.cycles), search.nodes)  # fmt: skip
+    return _outcome(search.best, bound * unit, gap), proof
 
 
 def _given(data: Instance, graph: Graph, start: Sequence[Iterable[int]]) -> list[Group]:
@@ -210,111 +216,20 @@ def _outcome(groups: Sequence[Group], bound: float, gap: float) -> Outcome[Solut
     return Outcome(status, Solution(tuple(groups), time), time, min(bound, time))
 
 
-class _Search:
-    """Prices, then the program over the columns that can be in a better schedule than the best known."""
-
-    def __init__(self, data: Instance, graph: Graph, pool: Pool, given: list[Group], limits: highs.Limits) -> None:
-        self.data, self.graph, self.pool, self.limits = data, graph, pool, limits
-        self.groups = [*pool.groups, *(g for g in given if len(g.members) > 1)]
-        self.unit = sum(data.alone_s)
-        self.members = np.array([v for g in self.groups for v in g.members])
-        self.starts = np.cumsum([0] + [len(g.members) for g in self.groups[:-1]])
-        self.times = np.array([g.time_s for g in self.groups]) / self.unit
-        self.best = order.in_turn(graph, self.groups[: len(data.operators)])
-        self.keep(given)
-        self.cycles: list[list[int]] = []
-        self.nodes = self.columns = 0
-
-    def keep(self, groups: Sequence[Group]) -> None:
-        """A schedule, if it is the best so far."""
-        if groups and sum(g.time_s for g in groups) < sum(g.time_s for g in self.best):
-            self.best = order.in_turn(self.graph, groups)
-
-    def value(self) -> float:
-        """Time of the best schedule, in units."""
-        return sum(g.time_s for g in self.best) / self.unit
-
-    def worth(self, prices: Array) -> Array:
-        """Sum of the operators' prices in each column."""
-        return np.add.reduceat(prices[self.members], self.starts)
-
-    def solve(self, gap: float) -> tuple[Outcome[Solution], Proof]:
-        """The outcome, OPTIMAL within `gap`."""
-        everything = np.full(len(self.data.operators), np.inf)
-        bound, prices, active = self.relax(everything)
-        self.integer(active)
-        left = self.value() - bound + ROUNDING
-        near = np.flatnonzero(self.times - self.worth(prices) <= left)
-        proven = max(bound, min(self.integer(near), self.value()))
-        if not self.pool.complete:
-            self.keep(merged(self.data, self.graph, self.best))
-            bound = self.relax(additive_bound(self.data) / self.unit)[0]
-            proven = min(proven, bound)
-        pool = self.pool
-        proof = Proof("columns", pool.sets, pool.complete, pool.complete_to, self.columns, bound * self.unit,
-                      len(self.cycles), self.nodes)  # fmt: skip
-        return _outcome(self.best, proven * self.unit, gap), proof
-
-    def relax(self, most: Array) -> tuple[float, Array, Columns]:
-        """Farley's bound with no price above `most`, its prices, and the columns generated."""
-        ratio = self.times / self.worth(np.array(self.data.alone_s) / self.unit)
-        count = len(self.data.operators)
-        active = np.union1d(np.arange(count), np.argsort(ratio, kind="stable")[: 4 * count])
-        bound, best = 0.0, np.zeros(count)
-        while True:
-            prices = self.prices(active, most)
-            worth = self.worth(prices)
-            feasible = float(prices.sum()) / max(1.0, float((worth / self.times).max()))
-            if feasible > bound:
-                bound, best = feasible, prices * feasible / float(prices.sum())
-            gain = worth - self.times
-            gain[active] = -np.inf
-            better = np.flatnonzero(gain > ROUNDING)
-            if len(better) == 0:
-                return bound, best, active
-            active = np.union1d(active, better[np.argsort(-gain[better], kind="stable")[: 2 * count]])
-
-    def prices(self, active: Columns, most: Array) -> Array:
-        """Prices of the operators where only the columns `active` are there."""
-        model = build(self.data, [self.groups[c] for c in active], relaxed=True, most=most * self.unit)
-        program = highs.load(model)
-        if highs.solve(program, highs.Limits(seed=self.limits.seed)).status is not Status.OPTIMAL:
-            raise highs.SolverFailure("the relaxation of dataflow_schedule has an optimum, and it was not found")
-        return np.array(program.highs.getSolution().row_dual)[: len(self.data.operators)]
-
-    def integer(self, active: Columns) -> float:
-        """Bound on every schedule of these columns; the best one found is kept."""
-        at = np.unique(np.concatenate([np.arange(len(self.data.operators)), active]))
-        groups = [self.groups[c] for c in at]
-        self.columns, known, cycles = len(at), {int(c): i for i, c in enumerate(at)}, list[list[int]]()
-        while True:
-            cycles = [[known[c] for c in cycle if c in known] for cycle in self.cycles]
-            rows = [row for row, cycle in zip(cycles, self.cycles, strict=True) if len(row) == len(cycle)]
-            result = highs.solve(highs.load(build(self.data, groups, cycles=rows)), self.limits)
-            self.nodes += result.nodes
-            bound = 0.0 if result.bound is None else result.bound
-            if not result.values:
-                return bound
-            chosen = read(groups, result.values)
-            self.keep(order.broken_up(self.data, self.graph, chosen))
-            found = order.waiting(self.graph, chosen)
-            if not found:
-                return bound
-            where = {id(g): int(c) for g, c in zip(groups, at, strict=True)}
-            self.cycles += [[where[id(g)] for g in cycle] for cycle in found]
-
-
 def build(
     data: Instance,
-    groups: Sequence[Group],
+    groups: Sequence[Group | Bundle],
     *,
     cycles: Sequence[Sequence[int]] = (),
     relaxed: bool = False,
     most: Array | None = None,
+    within: float | None = None,
+    dram: Sequence[float] = (),
 ) -> pyo.ConcreteModel:
     """The program over the given groups and cycles (positions in `groups`); `relaxed`: shares of groups.
 
     `most` (s) adds for each operator a column of that time: a price of it is no more than that.
+    With `within` (s) the fewest bytes are sought in that time, of each group's `dram` (B).
     """
     m = pyo.ConcreteModel("dataflow_schedule")
     covers: list[list[int]] = [[] for _ in data.operators]
@@ -329,10 +244,17 @@ def build(
     if shares:
         m.part = pyo.Var(shares, domain=pyo.NonNegativeReals)
 
-    @m.Objective(sense=pyo.minimize)
-    def finish(m: Any) -> Any:
+    def time_taken(m: Any) -> Any:
         total = pyo.quicksum(group.time_s / unit * m.run[c] for c, group in enumerate(groups))
         return total + sum(float(most[v]) / unit * m.part[v] for v in shares) if most is not None else total
+
+    if within is None:
+        m.finish = pyo.Objective(rule=time_taken, sense=pyo.minimize)
+    else:
+
+        @m.Objective(sense=pyo.minimize)
+        def lighten(m: Any) -> Any:
+            return pyo.quicksum(size / max(*dram, 1.0) * m.run[c] for c, size in enumerate(dram))
 
     @m.Constraint(m.operators)
     def run_once(m: Any, v: int) -> Any:
@@ -344,9 +266,15 @@ def build(
         def break_cycle(m: Any, k: int) -> Any:
             return pyo.quicksum(m.run[c] for c in cycles[k]) <= len(cycles[k]) - 1
 
+    if within is not None:
+
+        @m.Constraint()
+        def stay_fast(m: Any) -> Any:
+            return time_taken(m) <= within / unit
+
     return m
 
 
-def read(groups: Sequence[Group], values: Mapping[str, float]) -> list[Group]:
+def read(groups: Sequence[Column], values: Mapping[str, float]) -> list[Column]:
     """The groups that are run."""
     return [group for c, group in enumerate(groups) if round(values[f"run[{c}]"]) == 1]

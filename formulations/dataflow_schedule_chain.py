@@ -2,23 +2,38 @@
 
 Groups of a chain are intervals, and intervals in turn never wait for themselves. With best[j] the least time
 of the first j operators, best[j] = min over i of best[i] + time of i..j-1, exact. An interval is priced
-only if a bound of it can win: its DRAM time, its work of each class spread over all SMs, and its fill.
+only if a bound of it can win: its DRAM time, its work of each class spread over all SMs, and its fill. Of equal
+times the one with fewer bytes off the chip is kept: what counts as equal after j operators grows with j, so the
+prefix of a best schedule is never lost, and stays within 1e-9.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import alone, verticals
-from formulations.dataflow_schedule_price import Group, pipeline
+from formulations.dataflow_schedule_price import Group, dram_bytes, pipeline
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance
+
+EQUAL = 1e-13  # of the time of all operators alone, for each operator
 
 
 def applies(data: "Instance", graph: Graph) -> bool:
     """Whether every operator reads from one other at most and feeds one at most, and vertical groups are connected."""
     single = all(len(into) <= 1 and len(out) <= 1 for into, out in zip(graph.into, graph.out, strict=True))
     return single and all(graph.connected(sorted(members)) for members, _ in data.verticals)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """Of the first operators: least time (s); of the schedule kept its time, bytes off the chip and last group."""
+
+    least: float
+    time: float
+    dram: float
+    last: Group | None = None
 
 
 def fastest(data: "Instance", graph: Graph) -> tuple[list[Group], int]:
@@ -29,26 +44,38 @@ def fastest(data: "Instance", graph: Graph) -> tuple[list[Group], int]:
     for group in (*alone(data), *verticals(data, graph)):
         ending.setdefault(max(at[v] for v in group.members), []).append(group)
     least = [_least(data, v) for v in row]
-    best, last, priced = [0.0], list[Group](), 0
+    best, priced, equal = [_Best(0.0, 0.0, 0.0)], 0, EQUAL * sum(data.alone_s)
     for j in range(len(row)):
-        group = min(ending[j], key=lambda g: best[j + 1 - len(g.members)] + g.time_s)
-        time = best[j + 1 - len(group.members)] + group.time_s
+        found, slack = list(ending[j]), (j + 1) * equal
+        shortest = min(best[j + 1 - len(g.members)].least + g.time_s for g in found)
         for i, floor in _intervals(data, graph, row, least, j):
-            if best[i] + floor >= time:
+            if best[i].least + floor > shortest + slack:
                 continue
             wider = pipeline(data, graph, sorted(row[i : j + 1]))
             priced += 1
             if wider is None:
                 break  # nor can a longer one be resident
-            if best[i] + wider.time_s < time:
-                group, time = wider, best[i] + wider.time_s
-        best.append(time)
-        last.append(group)
+            found.append(wider)
+            shortest = min(shortest, best[i].least + wider.time_s)
+        best.append(_kept(data, graph, best, found, shortest, shortest + slack))
     groups, j = list[Group](), len(row)
-    while j > 0:
-        groups.append(last[j - 1])
-        j -= len(last[j - 1].members)
+    while (last := best[j].last) is not None:
+        groups.append(last)
+        j -= len(last.members)
     return groups[::-1], priced
+
+
+def _kept(
+    data: "Instance", graph: Graph, best: list[_Best], found: list[Group], shortest: float, most: float
+) -> _Best:
+    """One operator more: the lightest schedule that takes no more than `most` s, by its last group."""
+    j, kept = len(best), list[_Best]()
+    for group in found:
+        before = best[j - len(group.members)]
+        if before.time + group.time_s <= most:
+            dram = before.dram + dram_bytes(data, graph, set(group.members))
+            kept.append(_Best(shortest, before.time + group.time_s, dram, group))
+    return min(kept, key=lambda own: (own.dram, own.time))
 
 
 def _row(graph: Graph) -> list[int]:

@@ -1,27 +1,32 @@
-"""Every group of `dataflow_schedule` that there is, as far as it is not dominated.
+"""Every group of `dataflow_schedule` that there is, each with a floor of its time, and priced when it is asked for.
 
 Enumeration. A connected convex set of operators grows from a smaller one by a source or a sink. (Take a
 leaf block of the set's undirected graph: it has a source and a sink, one of which is no cut vertex. It is a
-source or a sink of the whole set, and without it the set is connected and convex still.) A set that cannot
-be resident has no superset that can: stages, rings and the largest shared memory only grow.
+source or a sink of the whole set, and without it the set is connected and convex still.) Pendants are left out:
+a column is a set with the best choice for what hangs on it. A set with more stages of a class than SMs, in the
+fewest that its operators have, cannot be resident, nor can any superset.
 
-Dominance. A pipeline that takes no less than one of its sources or sinks alone and the rest as a pipeline is
-no column: the two in turn replace it in any schedule. It still grows.
+Floors. The time of most sets is never needed: a column is priced only where its floor does not exclude it.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from formulations.dataflow_schedule_graph import Graph, bits
+from formulations.dataflow_schedule_pendants import Bundle, Hosts
 from formulations.dataflow_schedule_price import Group, pipeline
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Columns = np.ndarray[Any, np.dtype[np.int64]]
+
+Around = tuple[int, int, int, int]  # operators before and after a set, its fewest tensor and SIMT stages
+
 
 def alone(data: "Instance") -> list[Group]:
     """Every operator bulk-synchronously."""
@@ -33,72 +38,112 @@ def verticals(data: "Instance", graph: Graph) -> list[Group]:
     return [Group(tuple(sorted(v)), "vertical", time) for v, time in data.verticals if graph.convex(v)]
 
 
-@dataclass(frozen=True)
 class Pool:
-    """Columns, and how far they are all that there are."""
+    """Columns by position: single operators, vertical groups, then sets of operators as pipelines.
 
-    groups: tuple[Group, ...]   # operators alone, vertical groups, pipelines not dominated
-    sets: int                   # connected convex sets looked at
-    complete: bool              # no pipeline is missing
-    complete_to: int            # no pipeline of at most so many operators is missing
+    `floors` (s) is the time of each column, or below it as long as it is not priced; infinite: not resident.
+    """
 
+    def __init__(self, data: "Instance", graph: Graph, most_sets: int) -> None:
+        self.data, self.graph = data, graph
+        self.hosts = Hosts(data, graph)
+        self.singles = [v for v in range(len(data.operators)) if not self.hosts.pendants >> v & 1]
+        priced = [self.hosts.single(v) for v in self.singles]
+        priced += [self.hosts.alone(group.members, group) for group in verticals(data, graph)]
+        self.bundles: dict[int, Bundle] = dict(enumerate(priced))
+        self.sets = 0                   # looked at
+        self.complete = True            # no pipeline is missing
+        self.complete_to = len(data.operators) if data.most_operators is None else data.most_operators
+        self._parts = [np.array(sorted(b.members), dtype=np.int32) for b in priced]
+        self._floors = [np.array([b.time_s for b in priced])]
+        self._sizes = [np.array([len(b.members) for b in priced], dtype=np.int64)]
+        self._enumerate(most_sets)
+        self.members, sizes = np.concatenate(self._parts), np.concatenate(self._sizes)
+        self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self.floors = np.concatenate(self._floors)
+        self._parts, self._floors, self._sizes = [], [], []
 
-def enumerate_groups(data: "Instance", graph: Graph, most_sets: int) -> Pool:
-    """Every pipeline that is no worse than two groups in turn; ends after `most_sets` sets, smallest first."""
-    groups = [*alone(data), *verticals(data, graph)]
-    streaming = sum(1 << v for v, streams in enumerate(data.streams) if streams)
-    level = {1 << v: (graph.before[v], graph.after[v]) for v in bits(streaming)}
-    times = {1 << v: time for v, time in enumerate(data.alone_s)}
-    largest = len(data.operators) if data.most_operators is None else data.most_operators
-    looked, size = 0, 1
-    while level and size < largest:
-        wider: dict[int, tuple[int, int]] = {}
-        smaller, times_now = times, {}
-        for mask in grown(graph, level, streaming):
-            looked += 1
-            if looked > most_sets:
-                return Pool(tuple(groups), most_sets, False, size)
-            members = tuple(bits(mask))
-            group = pipeline(data, graph, members)
-            if group is None:
+    def _enumerate(self, most_sets: int) -> None:
+        """Level by level: sets of two operators, of three, ..."""
+        data, graph = self.data, self.graph
+        streaming = sum(1 << v for v in self.singles if data.streams[v])
+        stages = [_fewest(data, v) for v in range(len(data.operators))]
+        level = {1 << v: (graph.before[v], graph.after[v], *stages[v]) for v in bits(streaming)}
+        for size in itertools.count(2):
+            if not level or size > self.complete_to:
+                return
+            level = grown(graph, level, streaming, stages, data.sms, most_sets - self.sets)
+            if len(level) > most_sets - self.sets:
+                self.sets, self.complete, self.complete_to = most_sets, False, size - 1
+                return
+            self.sets += len(level)
+            if level:
+                self._append({mask: list(bits(mask)) for mask in level})
+
+    def _append(self, cores: dict[int, list[int]]) -> None:
+        """Columns of these sets with their floors."""
+        data, hosts = self.data, self.hosts
+        own = [[*core, *hosts.of(core)] for core in cores.values()]
+        sizes = np.array([len(members) for members in own])
+        flat = np.fromiter(itertools.chain.from_iterable(own), dtype=np.int32, count=int(sizes.sum()))
+        means = np.add.reduceat(hosts.weighed[flat], np.concatenate([[0], np.cumsum(sizes)[:-1]]), axis=0)
+        extra = np.array([hosts.around(core, mask) for mask, core in cores.items()])
+        memory = np.column_stack([extra[:, 0] / data.dram_bandwidth, extra[:, :2].sum(axis=1) / data.l2_bandwidth])
+        means += memory @ hosts.means[:, :2].T
+        self._floors.append(means.max(axis=1) * (1 - 1e-12) + extra[:, 2])
+        self._parts.append(flat)
+        self._sizes.append(sizes)
+
+    def own(self, column: int) -> list[int]:
+        """Operators of a column, what hangs on them last."""
+        end = self.starts[column + 1] if column + 1 < len(self.starts) else len(self.members)
+        return [int(v) for v in self.members[self.starts[column] : end]]
+
+    def worth(self, prices: Array) -> Array:
+        """Sum of the operators' prices in each column."""
+        return np.add.reduceat(prices[self.members], self.starts)
+
+    def price(self, columns: Columns, below: Array) -> None:
+        """Replace the floors of these columns by their times, or raise them to `below` (s) if they are no less."""
+        for column, limit in zip(columns.tolist(), below.tolist(), strict=True):
+            if column in self.bundles:
                 continue
-            wider[mask] = _around(graph, members)
-            times_now[mask] = group.time_s
-            if not _dominated(data, graph, group, mask, smaller):
-                groups.append(group)
-        level, times, size = wider, times_now, size + 1
-    return Pool(tuple(groups), looked, True, largest)
+            core = [v for v in self.own(column) if not self.hosts.pendants >> v & 1]
+            bundle = self.hosts.pipeline(core, limit)
+            if bundle is not None:
+                self.bundles[column] = bundle
+                self.floors[column] = bundle.time_s
+            elif limit > self.floors[column]:
+                self.floors[column] = limit
 
 
-def _around(graph: Graph, members: Iterable[int]) -> tuple[int, int]:
-    before = after = 0
-    for v in members:
-        before, after = before | graph.before[v], after | graph.after[v]
-    return before, after
+def _fewest(data: "Instance", v: int) -> tuple[int, int]:
+    """Fewest stages of either class over the alternatives of v."""
+    rows = data.alternatives[v]
+    tensor, simt = (min(sum(s.kind == kind for s in row) for row in rows) for kind in ("tensor", "simt"))
+    return tensor, simt
 
 
-def grown(graph: Graph, level: dict[int, tuple[int, int]], allowed: int) -> Iterator[int]:
-    """Each connected convex set with one operator more than those of `level`, once."""
-    seen = set()
-    for mask, (before, after) in level.items():
+def grown(
+    graph: Graph, level: dict[int, Around], allowed: int, stages: Sequence[tuple[int, int]], sms: int, most: int
+) -> dict[int, Around]:
+    """Each connected convex set with one operator more than those of `level`; ends after more than `most`."""
+    found: dict[int, Around] = {}
+    for mask, (before, after, tensor, simt) in level.items():
         near = 0
         for v in bits(mask):
             near |= graph.near[v]
         for v in bits(near & allowed & ~mask):
             wider = mask | 1 << v
-            if wider not in seen and not (before | graph.before[v]) & (after | graph.after[v]) & ~wider:
-                seen.add(wider)
-                yield wider
-
-
-def _dominated(data: "Instance", graph: Graph, group: Group, mask: int, smaller: dict[int, float]) -> bool:
-    for v in group.members:
-        inner = graph.near[v] & mask
-        if not inner & graph.before[v] or not inner & graph.after[v]:
-            rest = smaller.get(mask ^ 1 << v)
-            if rest is not None and group.time_s >= data.alone_s[v] + rest:
-                return True
-    return False
+            if wider in found:
+                continue
+            earlier, later = before | graph.before[v], after | graph.after[v]
+            tensors, simts = tensor + stages[v][0], simt + stages[v][1]
+            if not earlier & later & ~wider and tensors <= sms and simts <= sms:
+                found[wider] = earlier, later, tensors, simts
+        if len(found) > most:
+            break
+    return found
 
 
 def group_of(data: "Instance", graph: Graph, members: Iterable[int]) -> Group:

@@ -8,6 +8,7 @@ e alone, spread over all SMs, is no faster than the best so far.
 """
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -33,20 +34,22 @@ class Group:
     ctas: tuple[tuple[int, ...], ...] = ()    # CTAs of every stage of every member
 
 
-def pipeline(data: "Instance", graph: Graph, members: Sequence[int]) -> Group | None:
-    """The fastest pipeline of these operators, a connected convex set; None: it cannot be resident."""
+def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: float = math.inf) -> Group | None:
+    """The fastest pipeline of these operators, a connected convex set; None: none takes less than `below` s."""
     inside = set(members)
     read = [sum(size for u, size in graph.into[v] if u in inside) for v in members]
     kept = [data.output[v] if any(w in inside for w in graph.out[v]) else 0.0 for v in members]
     dram = dram_bytes(data, graph, inside)
     moved = dram + sum(read) + sum(kept)
+    filled = fill_s(data, graph, members)
     search = _Search(data, members, read, kept, dram / data.dram_bandwidth, moved)
+    search.steady_s = below - filled
     for payload in sorted(range(len(data.payloads)), key=lambda p: -rate(data, p)):
         search.run(payload)
     if search.best is None:
         return None
     payload, picks, ctas = search.best
-    return Group(tuple(members), "pipeline", search.steady_s + fill_s(data, graph, members), payload, picks, ctas)
+    return Group(tuple(members), "pipeline", search.steady_s + filled, payload, picks, ctas)
 
 
 def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
@@ -146,11 +149,22 @@ class _Search:
 
     def _balance(self, picks: list[int], floor: float) -> None:
         chosen = [own[o][0] for own, o in zip(self.options, picks, strict=True)]
-        found = balance([n for need in chosen for n in need], self.data.sms, rings(self.data, self.payload), floor)
+        stages = [n for need in chosen for n in need]
+        if not within(stages, self.data.sms, self.steady_s):
+            return
+        found = balance(stages, self.data.sms, rings(self.data, self.payload), floor)
         if found is None or max(found[0], floor) >= self.steady_s:
             return
         self.steady_s, each = max(found[0], floor), iter(found[1])
         self.best = self.payload, tuple(picks), tuple(tuple(next(each) for _ in need) for need in chosen)
+
+
+def within(stages: Sequence[Need], sms: int, target: float) -> bool:
+    """Whether the SMs might do with the CTAs that each stage needs for less than `target` seconds; rings aside."""
+    used = [0, 0]
+    for effort, tensor, _, _ in stages:
+        used[tensor] += max(1, math.ceil(effort / target * (1 - 1e-12)))
+    return max(used) <= sms
 
 
 def balance(stages: Sequence[Need], sms: int, most_rings: int, floor: float) -> tuple[float, list[int]] | None:

@@ -5,7 +5,7 @@ status, the solution and the proven bound. HiGHS has no deterministic time limit
 `node_limit`; `limit_s` is for people.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -163,6 +163,18 @@ _STATUS = {
     highspy.HighsModelStatus.kSolutionLimit: Status.UNKNOWN,
     highspy.HighsModelStatus.kInterrupt: Status.UNKNOWN,
 }
+
+
+def extend(program: Program, names: Sequence[str], costs: Sequence[float], rows: Sequence[Sequence[int]]) -> None:
+    """Add columns, not negative, each with its cost and a one in each of its rows; the last basis stays the start."""
+    starts = np.cumsum([0] + [len(own) for own in rows[:-1]]).astype(np.int32)
+    flat = np.array([r for own in rows for r in own], dtype=np.int32)
+    count, ones = len(names), np.ones(len(flat))
+    lower, upper = np.zeros(count), np.full(count, INFINITY)
+    status = program.highs.addCols(count, np.array(costs), lower, upper, len(flat), starts, flat, ones)
+    if status == highspy.HighsStatus.kError:
+        raise SolverFailure(f"HiGHS refused {count} more columns")
+    program.names.extend(names)
 
 
 def _read(program: Program) -> Result:

@@ -161,6 +161,63 @@ def best_by_enumeration(data: Instance) -> float:
     return least(frozenset())
 
 
+def lightest_by_enumeration(data: Instance) -> float:
+    """Fewest bytes off the chip of all schedules as fast as the best, whose times are whole microseconds."""
+    count = len(data.operators)
+    before = [frozenset(u for u, w, _ in data.edges if w == v) for v in range(count)]
+
+    @cache
+    def ways(members: frozenset[int]) -> tuple[int, float]:
+        time = cost(data, members)
+        return (10**9 if math.isinf(time) else round(time * 1e6)), bytes_off_chip(data, members)
+
+    @cache
+    def least(done: frozenset[int]) -> tuple[int, float]:
+        left = [v for v in range(count) if v not in done]
+        best = (10**9, 0.0) if left else (0, 0.0)
+        for size in range(1, len(left) + 1):
+            for chosen in itertools.combinations(left, size):
+                group = frozenset(chosen)
+                if all(before[v] <= done | group for v in group):
+                    best = min(best, tuple(a + b for a, b in zip(ways(group), least(done | group), strict=True)))
+        return best
+
+    return least(frozenset())[1]
+
+
+def bytes_off_chip(data: Instance, members: frozenset[int]) -> float:
+    off = sum(data.read[v] + data.write[v] for v in members)
+    off += sum(b for u, v, b in data.edges if v in members and u not in members)
+    return off + sum(data.output[u] for u in members if any(a == u and b not in members for a, b, _ in data.edges))
+
+
+def tied(seed: int, count: int = 6, *, row: bool = False) -> Instance:
+    """Whole microseconds, and many schedules that take as many: pipelines limited by CTAs and by fill alone."""
+    rng = np.random.default_rng(seed)
+    pairs = [(v, v + 1) for v in range(count - 1)] if row else [
+        pair for pair in itertools.combinations(range(count), 2) if rng.random() < 0.35]  # fmt: skip
+    edges = [(u, v, float(rng.integers(1, 40)) * 1e3) for u, v in pairs]
+    operators = [{"alone_s": float(rng.integers(2, 5)) * 1e-6, "read": float(rng.integers(0, 9)) * 1e3,
+                  "tile_s": float(rng.integers(0, 3)) * 1e-6, "streams": bool(rng.random() < 0.9),
+                  "alternatives": ((Stage("tensor", float(rng.integers(1, 4)) * 1e-6 / 8, 0, 1),),)}
+                 for _ in range(count)]  # fmt: skip
+    return instance(operators, edges, sms=8, payloads=(Payload(64_000),), sync_s=0.0, queue_bandwidth=1e15,
+                    dram_bandwidth=1e15, l2_bandwidth=1e15)  # fmt: skip
+
+
+def caterpillar(seed: int, hosts: int = 2, pendants: int = 8) -> Instance:
+    """A row of hosts, and operators that hang on them before or after, in turn, on few SMs."""
+    rng = np.random.default_rng(seed)
+    count = hosts + pendants
+    edges = [(v, v + 1, float(rng.integers(1, 40)) * 1e6) for v in range(hosts - 1)]
+    for q in range(hosts, count):
+        pair = (q, int(rng.integers(hosts))) if rng.random() < 0.3 else (int(rng.integers(hosts)), q)
+        edges.append((*pair, float(rng.integers(1, 40)) * 1e6))
+    operators = [_operator(rng) | {"streams": True} for _ in range(count)]
+    return instance(operators, edges, payloads=(Payload(16_000),), sms=int(rng.integers(8, 14)),
+                    queue_bandwidth=2e11, sync_s=1e-8, shared_memory=400_000)  # fmt: skip
+
+
 def chain(count: int, seed: int = 0, **others: Any) -> Instance:
     rng = np.random.default_rng(seed)
     operators = [realistic(rng) for _ in range(count)]

@@ -1,23 +1,31 @@
 """dataflow_schedule: its docstring is the program; columns, chains and CP-SAT are the exhaustive partition."""
 
+import itertools
+import math
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
 from formulations import cpsat, dataflow_schedule, dataflow_schedule_chain, dataflow_schedule_cpsat, highs
+from formulations import dataflow_schedule_pendants as pendants
 from formulations.dataflow_schedule import Instance, Payload, Solution, Stage
 from formulations.dataflow_schedule_graph import Graph
-from formulations.dataflow_schedule_groups import additive_bound, alone, enumerate_groups
+from formulations.dataflow_schedule_groups import Pool, additive_bound, alone
 from formulations.dataflow_schedule_order import check, in_turn, waiting
 from formulations.dataflow_schedule_price import Group, balance, pipeline
 from formulations.outcome import Status
 from tests.dataflow_schedule_cases import (
     best_by_enumeration,
+    bytes_off_chip,
+    caterpillar,
     chain,
     cost,
     generated,
     instance,
     layered,
+    lightest_by_enumeration,
+    tied,
     trap,
     without_pipelines,
 )  # fmt: skip
@@ -29,9 +37,10 @@ DOC, TWIN_DOC = dataflow_schedule.__doc__ or "", dataflow_schedule_cpsat.__doc__
 @pytest.mark.parametrize(("section", "kind"), SECTIONS)
 def test_docstring_is_the_program(section, kind):
     data = trap()
-    model = dataflow_schedule.build(data, alone(data), cycles=[[0, 1]])
-    declared = [p.local_name for p in model.component_objects(kind) if "index" not in p.local_name]
-    assert names(DOC, section) == declared
+    first = dataflow_schedule.build(data, alone(data))
+    second = dataflow_schedule.build(data, alone(data), cycles=[[0, 1]], within=1.0, dram=[1.0] * 4)
+    declared = dict.fromkeys(p.local_name for m in (first, second) for p in m.component_objects(kind))
+    assert names(DOC, section) == [name for name in declared if "index" not in name]
 
 
 def test_docstring_is_the_instance():
@@ -66,6 +75,21 @@ def test_schedule_is_the_exhaustive_partition(seed):
 @pytest.mark.parametrize("seed", range(40, 240))
 def test_schedule_is_the_exhaustive_partition_of_200_more(seed):
     agrees(generated(seed))
+
+
+@pytest.mark.parametrize("row", [False, True], ids=["graphs", "chains"])
+def test_of_equally_fast_schedules_the_lightest_is_taken(row):
+    lighter = 0
+    for seed in range(12):
+        data = tied(seed, row=row)
+        outcome, proof = dataflow_schedule.solve(data)
+        assert proof.method == ("chain" if row else "columns")
+        assert outcome.value == pytest.approx(best_by_enumeration(data), rel=1e-9)
+        assert check(data, outcome.solution) == []
+        moved = sum(bytes_off_chip(data, frozenset(g.members)) for g in outcome.solution.groups)
+        assert moved == pytest.approx(lightest_by_enumeration(data), rel=1e-9)
+        lighter += moved < sum(bytes_off_chip(data, frozenset({v})) for v in range(6))
+    assert lighter >= 6
 
 
 def twin_agrees(data: Instance, work: float) -> Status:
@@ -118,16 +142,51 @@ def test_without_the_row_the_trap_would_be_chosen():
     assert highs.solve(highs.load(cut), highs.Limits()).value == pytest.approx(2.1e-5 / 4e-5)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_price_is_enumeration(seed):
-    """Every set of the graph: the closed form is the best of all payloads, alternatives and counts."""
-    data = generated(seed, 6)
-    graph = Graph(data)
-    bare = replace(data, verticals=())
-    for group in enumerate_groups(bare, graph, 10**6).groups[6:]:
-        assert group.time_s == pytest.approx(cost(bare, frozenset(group.members)), rel=1e-12)
-        shares = additive_bound(bare)
-        assert sum(shares[v] for v in group.members) <= group.time_s * (1 + 1e-12)
+def test_price_is_enumeration_and_floors_are_below():
+    """Every set of 20 graphs: the closed form is the best of all payloads, alternatives and counts."""
+    found = 0
+    for seed in range(20):
+        data = replace(generated(seed, 6), verticals=())
+        graph, shares, pool = Graph(data), additive_bound(data), Pool(data, Graph(data), 10**6)
+        for column in range(len(pool.singles), len(pool.floors)):
+            core = [v for v in pool.own(column) if not pool.hosts.pendants >> v & 1]
+            group = pipeline(data, graph, core)
+            time = math.inf if group is None else group.time_s
+            assert cost(data, frozenset(core)) == pytest.approx(time, rel=1e-12)
+            assert pool.floors[column] <= best_bundle(data, pool, core) * (1 + 1e-12)
+            if group is not None:
+                found += 1
+                assert sum(shares[v] for v in core) <= group.time_s * (1 + 1e-12)
+    assert found > 60
+
+
+def best_bundle(data: Instance, pool: Pool, core: list[int]) -> float:
+    """By enumeration: a pipeline of these operators with any of what hangs on them, the others alone."""
+    hanging, times = pool.hosts.of(core), []
+    for taken in itertools.product([False, True], repeat=len(hanging)):
+        inside = [q for q, own in zip(hanging, taken, strict=True) if own]
+        rest = sum(data.alone_s[q] for q, own in zip(hanging, taken, strict=True) if not own)
+        group = pipeline(data, Graph(data), sorted([*core, *inside]))
+        times.append(math.inf if group is None else group.time_s + rest)
+    return min(times)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_hangs_on_a_group_is_chosen_as_by_enumeration(seed):
+    """Eight pendants, more than are chosen without slices of steady state."""
+    data = caterpillar(seed)
+    pool = Pool(data, Graph(data), 10**6)
+    assert len(pool.hosts.of([0, 1])) == 8 > pendants.FEW
+    bundle, best = pool.hosts.pipeline([0, 1]), best_bundle(data, pool, [0, 1])
+    assert bundle.time_s == pytest.approx(best, rel=1e-9)
+    assert bundle.members == tuple(range(10))
+    assert pool.hosts.pipeline([0, 1], best * (1 - 1e-6)) is None
+    assert pool.hosts.pipeline([0, 1], best * (1 + 1e-6)).time_s == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize(("seed", "hosts"), [(seed, hosts) for seed in range(3) for hosts in (1, 2, 3)])
+def test_schedules_with_pendants_are_the_exhaustive_partition(seed, hosts):
+    agrees(caterpillar(seed, hosts, 9 - hosts))
 
 
 PAIR = {"alone_s": 4e-5, "alternatives": ((Stage("tensor", 1e-5, 100_000),),)}
@@ -235,10 +294,12 @@ def test_a_layered_graph_is_proven():
 
 @pytest.mark.slow
 def test_a_layered_graph_of_500_is_within_a_percent_of_its_bound():
-    data = layered(500, most_operators=7)
+    """Without a limit of operators in a pipeline."""
+    data = layered(500)
     outcome, proof = dataflow_schedule.solve(data)
     assert proof.complete
     assert outcome.bound >= 0.99 * outcome.value
+    assert max(len(group.members) for group in outcome.solution.groups) > 20
     assert check(data, outcome.solution) == []
 
 
@@ -252,6 +313,21 @@ def test_a_cap_weakens_the_bound_and_says_so():
     assert capped.bound <= whole.value
     assert capped.status is Status.FEASIBLE
     assert check(data, capped.solution) == []
+
+
+def test_columns_added_to_a_program_are_as_if_they_had_been_built():
+    data = layered(12)
+    pool = Pool(data, Graph(data), 10**6)
+    pool.price(np.arange(len(pool.floors)), np.full(len(pool.floors), np.inf))
+    every = [pool.bundles[c] for c in sorted(pool.bundles)]
+    whole = highs.solve(highs.load(dataflow_schedule.build(data, every, relaxed=True)), highs.Limits())
+    program = highs.load(dataflow_schedule.build(data, every[:20], relaxed=True))
+    first = highs.solve(program, highs.Limits())
+    unit, rest = sum(data.alone_s), every[20:]
+    highs.extend(program, [f"more[{c}]" for c in range(len(rest))], [b.time_s / unit for b in rest],
+                 [b.members for b in rest])  # fmt: skip
+    assert highs.solve(program, highs.Limits()).value == pytest.approx(whole.value, rel=1e-9)
+    assert whole.value < first.value
 
 
 def test_limits_end_without_an_invented_proof():
