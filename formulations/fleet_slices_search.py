@@ -1,0 +1,88 @@
+"""The state of one solve of `fleet_slices`: the cheapest fleet known, the proven bound, what the solves took."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from formulations import fleet_slices_start as start
+from formulations import highs
+from formulations.fleet_slices_exact import Fleet, price_unit
+from formulations.fleet_slices_rows import load
+from formulations.outcome import Status
+
+if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
+    from formulations.fleet_slices import Instance
+
+NOT_WHOLE = Fraction(1, 10**6)  # price units: a proven bound so little above whole ones may be a rounding error
+ENOUGH = 0.99                   # price units between value and bound: less than one proves
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Beside the outcome: what was known before the program, what it held, and how the solves went."""
+
+    rounded: float | None  # $/h of the fleet by rounding, before any solve
+    floor: float | None    # $/h that no fleet is below even with slices divided at will
+    pairs: int             # pairs of bucket and kind in the last program
+    removed: int           # pairs that a cheaper fleet cannot have
+    solves: int
+    nodes: int
+
+
+class Search:
+    """Programs that look for a fleet cheaper than the known one only."""
+
+    def __init__(self, data: "Instance", limits: highs.Limits) -> None:
+        self.data, self.limits = data, limits
+        self.began = time.monotonic()
+        self.unit = price_unit(data.price.tolist())
+        self.known = start.cheapest(data)
+        self.rounded = self.known
+        self.bound = Fraction(0)
+        self.floor: float | None = None
+        self.solves = self.nodes = self.pairs = 0
+
+    def improve(self, found: Fleet | None) -> None:
+        """Keep the cheaper fleet."""
+        if found is not None and (self.known is None or found.cost < self.known.cost):
+            self.known = found
+
+    @property
+    def proven(self) -> bool:
+        """No fleet is cheaper, to within 1e-9 where prices have no common unit."""
+        if self.known is None:
+            return False
+        return self.bound >= (self.known.cost if self.unit is not None else self.known.cost * (1 - 2 * start.CLOSE))
+
+    def run(self, data: "Instance", *, rows: float = 1.0) -> highs.Result:
+        """One program, which raises the bound by what it proves; INFEASIBLE: nothing is cheaper than the known."""
+        reduced = start.reduced(data, self.known, self.unit)
+        ceiling = None if self.known is None else start.below(self.known, self.unit)
+        left = self.limits.limit_s - (time.monotonic() - self.began)
+        gap = self.limits.absolute_gap if self.unit is None else ENOUGH
+        limits = replace(self.limits, limit_s=max(left, 0.0), absolute_gap=gap)
+        result = highs.solve(load(reduced, self.unit, ceiling=ceiling, rows=rows), limits)
+        self.solves, self.nodes = self.solves + 1, self.nodes + max(result.nodes, 0)
+        self.pairs = int(np.isfinite(reduced.load).sum())
+        if result.status is Status.INFEASIBLE and self.known is not None:
+            self.bound = max(self.bound, self.known.cost if self.unit is not None else start.below(self.known, None))
+        elif result.bound is not None:
+            self._raise(result.bound)
+        return result
+
+    def _raise(self, proven: float) -> None:
+        """A solver's bound, up to whole price units."""
+        if self.unit is None:
+            self.bound = max(self.bound, Fraction(proven) * (1 - start.CLOSE))
+        else:
+            self.bound = max(self.bound, math.ceil(Fraction(proven) - NOT_WHOLE) * self.unit)
+
+    def proof(self) -> Proof:
+        """What happened."""
+        rounded = None if self.rounded is None else float(self.rounded.cost)
+        removed = int(np.isfinite(self.data.load).sum()) - self.pairs if self.solves else 0
+        return Proof(rounded, self.floor, self.pairs, removed, self.solves, self.nodes)
