@@ -64,8 +64,8 @@ def roomy(data: "Instance", counts: Array) -> Array:
 def _rounded(data: "Instance", counts: Array, divided: Array) -> Array:
     """Whole parts of the shares; each slice left goes to the kind of its bucket that it overloads least."""
     whole: Array = np.floor(divided + NEAR)
-    load = np.where(np.isfinite(data.load), data.load, np.inf)
-    carried = np.where(np.isfinite(data.load), whole * data.load, 0.0).sum(axis=0)
+    load = data.load
+    carried = (whole * np.where(np.isfinite(load), load, 0.0)).sum(axis=0)
     missing = (data.slices - whole.sum(axis=1)).astype(np.int64)
     left = np.repeat(np.arange(len(missing)), np.maximum(missing, 0))
     largest = np.where(np.isfinite(load), load, 0.0).max(axis=1)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from codesign import mix_audit
 from codesign.answer import CurePart
 from codesign.errors import AuditError, SolverError
-from codesign.mix import Mix, instance_of
-from codesign.mix_answer import KindPart, MixAnswer, MixProofPart, SharePart, SinglePart
-from codesign.mix_published import mix_of
+from codesign.mix import audit
+from codesign.mix.answer import KindPart, MixAnswer, MixProofPart, SharePart, SinglePart
+from codesign.mix.published import mix_of
+from codesign.mix.question import Mix, instance_of
 from formulations import fleet_slices, highs
 from formulations.fleet_slices_exact import Fleet
 from formulations.fleet_slices_search import Proof
@@ -49,7 +49,7 @@ def cheapest_mix(
 def solve_published(
     document: Mapping[str, Any], *, slices: int | None = None, fractional: bool = False, time_limit: float | None = None
 ) -> MixAnswer:
-    """The answer to one instance in the published form of Melange, see `codesign.mix_published`.
+    """The answer to one instance in the published form of Melange, see `codesign.mix.published`.
 
     >>> two = {"small": {"cost": 1.0, "tputs": [[2.0, 0.5]]}, "large": {"cost": 3.5, "tputs": [[6.0, 3.0]]}}
     >>> asked = {"total_request_rate": 4.0, "workload_distribution": [[0.75, 0.25]], "gpu_info": two}
@@ -71,9 +71,9 @@ def _solved(data: fleet_slices.Instance, limits: highs.Limits) -> tuple[Outcome[
 def _served(mix: Mix, outcome: Outcome[Fleet], fleet: Fleet, proof: Proof) -> dict[str, Any]:
     if outcome.value is None:
         raise AuditError("a fleet without its cost")
-    found = mix_audit.recompute(mix, fleet.counts, fleet.assign)
+    found = audit.recompute(mix, fleet.counts, fleet.assign)
     optimal = outcome.status is Status.OPTIMAL
-    mix_audit.check(mix, found, value=outcome.value, bound=outcome.bound, optimal=optimal)
+    audit.check(mix, found, value=outcome.value, bound=outcome.bound, optimal=optimal)
     cost = float(found.cost)
     rate = float(sum(bucket.rate for bucket in mix.buckets))
     gap = None if outcome.bound is None else (cost - outcome.bound) / cost if cost else 0.0
@@ -102,7 +102,7 @@ def _share(mix: Mix, b: int, g: int, share: float) -> SharePart:
 def _singles(mix: Mix) -> tuple[SinglePart, ...]:
     parts = []
     for g, kind in enumerate(mix.kinds):
-        alone = mix_audit.single(mix, g)
+        alone = audit.single(mix, g)
         if alone is not None:
             parts.append(SinglePart(kind=kind.name, count=alone[0], cost_usd_per_h=float(alone[1])))
             continue

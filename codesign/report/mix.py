@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from codesign.mix_answer import MixAnswer, MixProofPart
+from codesign.mix.answer import MixAnswer, MixProofPart
 from codesign.report.layout import count, pairs
 
 INDENT = (0, 0, 0, 2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from codesign.errors import AuditError
-from codesign.mix import Mix, decimal
+from codesign.mix.question import Mix, decimal
 
 ROUNDED = Fraction(1, 10**9)  # replicas: loads are to 1e-12 each, so that a sum may be a little off
 DIVIDED = Fraction(1, 10**7)  # replicas: slices divided at will are floats

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from codesign.errors import DataError
-from codesign.mix import Bucket, Kind, Mix, decimal
-from codesign.mix import faults as senseless
+from codesign.mix.question import Bucket, Kind, Mix, decimal
+from codesign.mix.question import faults as senseless
 
 NEEDED = ("total_request_rate", "workload_distribution", "gpu_info")
 ABOUT = ("name", "family", "source", "published", "answers")
 CANNOT = 1e-6    # requests/s and less: the form's way to say that a kind cannot serve a bucket
 KIND = ("cost", "tputs", "available")
-MOST_FAULTS = 20
 
 
 def read_published(path: Path, name: str | None = None) -> dict[str, Any]:
@@ -83,8 +82,7 @@ def mix_of(document: Mapping[str, Any], *, where: str = "instance", slices: int 
 
 
 def _error(where: str, faults: list[str]) -> DataError:
-    more = [] if len(faults) <= MOST_FAULTS else [f"and {len(faults) - MOST_FAULTS} more"]
-    return DataError("\n".join(f"{where}: {fault}" for fault in [*faults[:MOST_FAULTS], *more]))
+    return DataError("\n".join(f"{where}: {fault}" for fault in faults))
 
 
 def _number(value: Any) -> bool:
