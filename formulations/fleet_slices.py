@@ -28,7 +28,7 @@ Source
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,6 @@ import pyomo.environ as pyo
 
 from formulations import highs
 from formulations.fleet_slices_exact import Fleet, fleet
-from formulations.fleet_slices_pack import packed
 from formulations.fleet_slices_search import Proof, Search
 from formulations.outcome import Outcome, Status
 
@@ -74,36 +73,32 @@ class Instance:
 def solve(data: Instance, *, limits: highs.Limits | None = None) -> tuple[Outcome[Fleet], Proof]:
     """The cheapest fleet with proof; value and bound in $/h.
 
-    Three steps, each only where the one before has not proven the fleet known so far: fleets by rounding;
-    the program with slices divided at will, a floor for every fleet, whose solution is rounded too; the
-    program itself. Both look below the cost of the known fleet only. What they find is counted again in
-    exact numbers: where the solver's tolerance let a load pass that is too much, a program with finer
-    rows decides.
+    Three steps, each only where those before have not proven the fleet known so far: a fleet by rounding;
+    the cheapest fleets for slices divided at will, a floor for all others, one after the other until whole
+    slices fit one; the program itself. All look below the cost of the known fleet only. What they find is
+    counted again in exact numbers: where the solver's tolerance let a load pass that is too much, the
+    program with finer rows decides.
     """
     search = Search(data, limits or highs.Limits())
     if not np.isfinite(np.where(data.load <= data.most, data.load, np.inf)).any(axis=1).all():
         return Outcome(Status.INFEASIBLE, None, None, None), search.proof()
-    result = None
     if not data.fractional and not search.proven:
-        result = search.run(replace(data, fractional=True))
-        search.floor = float(search.bound)
-        if result.values:
-            counts = np.array([round(result.values[f"count[{g}]"]) for g in data.kinds], dtype=np.float64)
-            search.improve(packed(data, counts))
+        search.fleets()
     for rows in (1.0, FINE):
-        if search.proven or (result is not None and result.status in (Status.INFEASIBLE, Status.UNKNOWN)):
+        if search.proven or search.last in (Status.INFEASIBLE, Status.UNKNOWN):
             break
         result = search.run(data, rows=rows)
+        search.last = result.status
         if result.values:
             search.improve(read(data, result.values))
-    return _outcome(search, result), search.proof()
+    return _outcome(search), search.proof()
 
 
-def _outcome(search: Search, last: highs.Result | None) -> Outcome[Fleet]:
+def _outcome(search: Search) -> Outcome[Fleet]:
     if search.known is not None:
         value, status = float(search.known.cost), Status.OPTIMAL if search.proven else Status.FEASIBLE
         return Outcome(status, search.known, value, min(value, float(search.bound)))
-    if last is not None and last.status is Status.INFEASIBLE:
+    if search.last is Status.INFEASIBLE:
         return Outcome(Status.INFEASIBLE, None, None, None)
     return Outcome(Status.UNKNOWN, None, None, float(search.bound) if search.bound > 0 else None)
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,13 +12,15 @@ import numpy as np
 from formulations import fleet_slices_start as start
 from formulations import highs
 from formulations.fleet_slices_exact import Fleet, price_unit
-from formulations.fleet_slices_rows import load
+from formulations.fleet_slices_pack import fit
+from formulations.fleet_slices_rows import Array, load
 from formulations.outcome import Status
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.fleet_slices import Instance
 
 NOT_WHOLE = Fraction(1, 10**6)  # price units: a proven bound so little above whole ones may be a rounding error
+FLEETS = 30                     # tried one after the other; beyond them one program over all is no slower
 ENOUGH = 0.99                   # price units between value and bound: less than one proves
 
 
@@ -44,6 +47,7 @@ class Search:
         self.rounded = self.known
         self.bound = Fraction(0)
         self.floor: float | None = None
+        self.last: Status | None = None
         self.solves = self.nodes = self.pairs = 0
 
     def improve(self, found: Fleet | None) -> None:
@@ -58,14 +62,18 @@ class Search:
             return False
         return self.bound >= (self.known.cost if self.unit is not None else self.known.cost * (1 - 2 * start.CLOSE))
 
-    def run(self, data: "Instance", *, rows: float = 1.0) -> highs.Result:
+    def left(self) -> highs.Limits:
+        """The limits of the next solve."""
+        seconds = self.limits.limit_s - (time.monotonic() - self.began)
+        return replace(self.limits, limit_s=max(seconds, 0.0))
+
+    def run(self, data: "Instance", *, rows: float = 1.0, too_small: Sequence[Array] = ()) -> highs.Result:
         """One program, which raises the bound by what it proves; INFEASIBLE: nothing is cheaper than the known."""
         reduced = start.reduced(data, self.known, self.unit)
         ceiling = None if self.known is None else start.below(self.known, self.unit)
-        left = self.limits.limit_s - (time.monotonic() - self.began)
         gap = self.limits.absolute_gap if self.unit is None else ENOUGH
-        limits = replace(self.limits, limit_s=max(left, 0.0), absolute_gap=gap)
-        result = highs.solve(load(reduced, self.unit, ceiling=ceiling, rows=rows), limits)
+        program = load(reduced, self.unit, ceiling=ceiling, rows=rows, too_small=too_small)
+        result = highs.solve(program, replace(self.left(), absolute_gap=gap))
         self.solves, self.nodes = self.solves + 1, self.nodes + max(result.nodes, 0)
         self.pairs = int(np.isfinite(reduced.load).sum())
         if result.status is Status.INFEASIBLE and self.known is not None:
@@ -80,6 +88,26 @@ class Search:
             self.bound = max(self.bound, Fraction(proven) * (1 - start.CLOSE))
         else:
             self.bound = max(self.bound, math.ceil(Fraction(proven) - NOT_WHOLE) * self.unit)
+
+    def fleets(self) -> None:
+        """Look for the fleet that slices divided at will make cheapest, and fit whole slices into it, one after the
+        other: a fleet that they do not fit makes the next one dearer. Ends where one fits, or undecided.
+        """
+        too_small: list[Array] = []
+        for _ in range(FLEETS):
+            result = self.run(replace(self.data, fractional=True), too_small=too_small)
+            if self.floor is None:
+                self.floor = float(self.bound)
+            self.last = result.status
+            if not result.values:
+                return
+            counts = np.array([round(result.values[f"count[{g}]"]) for g in self.data.kinds], dtype=np.float64)
+            status, found, nodes = fit(self.data, counts, self.left())
+            self.nodes += nodes
+            self.improve(found)
+            if self.proven or status is not Status.INFEASIBLE or result.status is not Status.OPTIMAL:
+                return
+            too_small.append(counts)
 
     def proof(self) -> Proof:
         """What happened."""
