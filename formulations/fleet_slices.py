@@ -9,7 +9,7 @@ Sets
 Parameters
     price          p[g]   $/h      of one replica, the decimal as written; >= 0
     slices         s[b]   1        slices of bucket b
-    load           a[b,g] replicas that one slice keeps busy, to 1e-12; infinite: g cannot serve b
+    load           a[b,g] replicas that one slice keeps busy, > 0; infinite: g cannot serve b
     most           m[g]   replicas to be had; infinite: as many as wanted
     fractional     -      -        slices may be divided at will
 Variables
@@ -35,13 +35,13 @@ import numpy as np
 import pyomo.environ as pyo
 
 from formulations import highs
-from formulations.fleet_slices_exact import Fleet, fleet
+from formulations.fleet_slices_exact import Fleet, Slices, fleet
 from formulations.fleet_slices_search import Proof, Search
 from formulations.outcome import Outcome, Status
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
-FINE = 1e4  # carry_load times this: the solver's feasibility of 1e-9 is then below the grid of loads, 1e-12
+FINE = 1e3  # carry_load times this: what the solver then lets pass is within the 1e-9 of exact numbers
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class Instance:
     def __post_init__(self) -> None:
         if self.load.shape != (len(self.buckets), len(self.kinds)):
             raise ValueError(f"load has shape {self.load.shape}, expected buckets x kinds")
-        for name in ("price", "load", "most"):
+        if not (self.load > 0).all():
+            raise ValueError(f"load = {float(self.load.min())!r} must be positive")
+        for name in ("price", "most"):
             if not (getattr(self, name) >= 0).all():
                 raise ValueError(f"{name} = {float(getattr(self, name).min())!r} must not be negative")
         if not np.isfinite(self.price).all():
@@ -145,15 +147,23 @@ def build(data: Instance) -> pyo.ConcreteModel:
 def read(data: Instance, values: Mapping[str, float]) -> Fleet | None:
     """The slices in whole numbers and the fewest replicas for them, counted exactly; None where supply ends.
 
-    Divided slices stay what the solver made of them, and the largest share of a bucket takes what is missing.
+    Divided slices stay what the solver made of them, but the largest share of a bucket takes what is missing,
+    and what the solver's tolerance let a kind without replicas serve.
     """
+    found = fleet(data, _assigned(data, values, data.kinds.tolist()))
+    if found is None or not data.fractional:
+        return found
+    return fleet(data, _assigned(data, values, [g for g in data.kinds.tolist() if found.counts[g] > 0]))
+
+
+def _assigned(data: Instance, values: Mapping[str, float], kinds: list[int]) -> Slices:
     assign: dict[tuple[int, int], float] = {}
     for b, bucket in enumerate(data.buckets.tolist()):
-        kinds = data.kinds[np.isfinite(data.load[b])].tolist()
-        shares = {g: max(values.get(f"assign[{bucket},{g}]", 0.0), 0.0) for g in kinds}
+        able = [g for g in data.kinds[np.isfinite(data.load[b])].tolist() if g in kinds]
+        shares = {g: max(values.get(f"assign[{bucket},{g}]", 0.0), 0.0) for g in able}
         if not data.fractional:
             shares = {g: round(share) for g, share in shares.items()}
         largest = max(shares, key=lambda g: shares[g])
         shares[largest] += int(data.slices[b]) - sum(shares.values())
         assign |= {(bucket, g): share for g, share in shares.items() if share > 0}
-    return fleet(data, assign)
+    return assign

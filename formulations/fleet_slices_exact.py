@@ -1,8 +1,8 @@
-"""Exact numbers behind `fleet_slices`: money as fractions, loads as whole multiples of 1e-12 replicas.
+"""Exact numbers behind `fleet_slices`: money and loads as fractions, and how much of a load is none.
 
 A load that was computed from decimals is a double beside the number that was meant: 5/6 of 6 requests/s
-is 5.000000000000001 to one and 5 to the other, and must not cost a replica. So a load *is* its nearest
-multiple of GRID; from there on every sum, count and price is a Python integer or fraction.
+is 5.000000000000001 to one and 5 to the other, and must not cost a replica. So a kind may carry 1e-9
+replicas more than it has, not a step more, and what serves anything has a replica, however small the load.
 """
 
 import math
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.fleet_slices import Instance
 
-GRID = 10**12        # steps of a load in one replica
-SHARE = Fraction(1, 10**9)  # replicas: divided slices are floats, and may overload a kind by so little
-FINEST = 10**6       # the dearest price in price units, at most; beyond it prices have no common unit
+SPARED = Fraction(1, 10**9)   # replicas that a kind may carry too much
+DIVIDED = Fraction(1, 10**6)  # the same where slices are divided at will: those are floats
+FINEST = 10**6                # the dearest price in price units, at most; beyond it prices have no common unit
 
 Slices = Mapping[tuple[int, int], int] | Mapping[tuple[int, int], float]
 
@@ -37,15 +37,6 @@ def money(price: float) -> Fraction:
     Fraction(101, 100)
     """
     return Fraction(repr(float(price)))
-
-
-def steps(load: float) -> int:
-    """A load as a whole number of GRID steps.
-
-    >>> steps(0.1 + 0.2) == steps(0.3) == 300_000_000_000
-    True
-    """
-    return round(Fraction(load) * GRID)
 
 
 def price_unit(prices: Iterable[float]) -> Fraction | None:
@@ -69,14 +60,15 @@ def loads(data: "Instance", assign: Slices) -> dict[int, Fraction]:
     column = {int(label): g for g, label in enumerate(data.kinds)}
     carried = dict.fromkeys(column, Fraction(0))
     for (bucket, kind), share in assign.items():
-        carried[kind] += Fraction(share) * steps(data.load[row[bucket], column[kind]])
-    return {kind: total / GRID for kind, total in carried.items()}
+        carried[kind] += Fraction(share) * Fraction(float(data.load[row[bucket], column[kind]]))
+    return carried
 
 
 def fleet(data: "Instance", assign: Slices) -> Fleet | None:
     """The fewest replicas that carry these slices; None where there are not so many."""
-    spared = SHARE if data.fractional else 0
-    counts = {kind: max(0, math.ceil(total - spared)) for kind, total in loads(data, assign).items()}
+    spared, fewest = (DIVIDED, 0) if data.fractional else (SPARED, 1)
+    counts = {kind: max(math.ceil(total - spared), fewest if total else 0)
+              for kind, total in loads(data, assign).items()}  # fmt: skip
     if any(counts[int(kind)] > most for kind, most in zip(data.kinds, data.most.tolist(), strict=True)):
         return None
     prices = zip(data.kinds, data.price.tolist(), strict=True)

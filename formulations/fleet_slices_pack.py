@@ -14,7 +14,7 @@ import numpy as np
 
 from formulations import highs
 from formulations.fleet_slices_exact import Fleet, fleet
-from formulations.fleet_slices_rows import WHOLE, by_columns, passed
+from formulations.fleet_slices_rows import WHOLE, entries, passed
 from formulations.highs import INFINITY
 from formulations.outcome import Status
 
@@ -30,21 +30,26 @@ NODES = 20_000   # of the program; beyond them the whole program is as good
 
 @dataclass(frozen=True)
 class Divided:
-    """Slices divided at will (buckets x kinds), the room of every kind in use, reduced costs; inf: cannot serve."""
+    """Slices divided at will (buckets x kinds), the room of every kind in use, and why there is no more.
+
+    The prices of a slice of each bucket and of load on each kind are the program's duals, as are reduced costs
+    (buckets x kinds; infinite: not in the program).
+    """
 
     share: Array
     room: float
     reduced: Array
+    slices: Array
+    price: Array
 
 
-def fit(data: "Instance", counts: Array, limits: highs.Limits) -> tuple[Status, Fleet | None, int]:
+def fit(
+    data: "Instance", counts: Array, divided: Divided, limits: highs.Limits
+) -> tuple[Status, Fleet | None, int]:
     """Whole slices in `counts` replicas of each kind: OPTIMAL, INFEASIBLE or UNKNOWN, a fleet, and nodes.
 
     The fleet may cost more than `counts` where the attempt overloads it; None: supply ends.
     """
-    divided = roomy(data, counts)
-    if divided is None or divided.room < -MARGIN:
-        return Status.INFEASIBLE, None, 0
     whole = settled(data, counts, _rounded(data, counts, divided.share))
     if (carried(data, whole) <= counts + NEAR).all():
         return Status.OPTIMAL, counted(data, whole), 0
@@ -72,7 +77,7 @@ def carried(data: "Instance", whole: Array) -> Array:
 
 def roomy(data: "Instance", counts: Array) -> Divided | None:
     """Divided slices that leave every kind in use the most room at once, by linear program; None: there are none."""
-    bucket, kind = np.nonzero(np.isfinite(data.load) & (counts > 0))
+    bucket, kind = np.nonzero(np.isfinite(data.load) & (data.load <= counts + NEAR) & (counts > 0))
     pairs, used = len(bucket), np.flatnonzero(counts > 0)
     buckets, kinds = data.load.shape
     slices = data.slices.astype(np.float64)
@@ -83,9 +88,10 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
     lp.col_upper_ = np.full(pairs + 1, INFINITY)
     lp.row_lower_ = np.concatenate([slices, np.full(kinds, -INFINITY)])
     lp.row_upper_ = np.concatenate([slices, counts])
-    by_columns(lp, [np.stack([bucket, buckets + kind], axis=1).ravel(), buckets + used],
-               [np.stack([np.ones(pairs), data.load[bucket, kind]], axis=1).ravel(), np.ones(len(used))],
-               np.append(np.full(pairs, 2), len(used)))  # fmt: skip
+    pair = np.arange(pairs)
+    entries(lp, np.concatenate([pair, pair, np.full(len(used), pairs)]),
+            np.concatenate([bucket, buckets + kind, buckets + used]),
+            np.concatenate([np.ones(pairs), data.load[bucket, kind], np.ones(len(used))]))  # fmt: skip
     solver = passed(lp)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
@@ -94,7 +100,8 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
     share, reduced = np.zeros(data.load.shape), np.full(data.load.shape, np.inf)
     value = np.asarray(solution.col_value)
     share[bucket, kind], reduced[bucket, kind] = value[:pairs], np.asarray(solution.col_dual)[:pairs]
-    return Divided(share, float(value[pairs]), reduced)
+    duals = np.asarray(solution.row_dual)
+    return Divided(share, float(value[pairs]), reduced, duals[:buckets], np.maximum(-duals[buckets:], 0.0))
 
 
 def _rounded(data: "Instance", counts: Array, divided: Array) -> Array:
@@ -168,8 +175,9 @@ def _decided(data: "Instance", counts: Array, divided: Divided, limits: highs.Li
     lp.col_upper_ = np.minimum(slices[bucket], np.floor(room / np.maximum(reduced, 1e-12) + NEAR))
     lp.row_lower_ = np.concatenate([slices, np.full(kinds, -INFINITY)])
     lp.row_upper_ = np.concatenate([slices, counts])
-    by_columns(lp, [np.stack([bucket, buckets + kind], axis=1).ravel()],
-               [np.stack([np.ones(pairs), data.load[bucket, kind]], axis=1).ravel()], np.full(pairs, 2))  # fmt: skip
+    pair = np.arange(pairs)
+    entries(lp, np.concatenate([pair, pair]), np.concatenate([bucket, buckets + kind]),
+            np.concatenate([np.ones(pairs), data.load[bucket, kind]]))  # fmt: skip
     lp.integrality_ = [WHOLE] * pairs
     solver = passed(lp)
     solver.setOptionValue("mip_max_improving_sols", 1)

@@ -1,13 +1,12 @@
 """The program of `fleet_slices` handed to HiGHS as arrays, without Pyomo: building must not outlast solving.
 
-Rows and columns are those of `fleet_slices.build`, with the same names. Two kinds of row more look for what
-is not known yet: pay_at_most, sum_g p[g] y[g] <= C, with C below the cost of the fleet that is known; and for
-each fleet z that is known to be too small, rent_more: some kind g has z[g] + 1 replicas at least, which one
-binary for each kind says (fewer replicas than too few are too few, so only more of some kind can do).
-Prices are counted in their common unit: with whole numbers in the objective the solver's bounds are whole.
+Rows and columns are those of `fleet_slices.build`, with the same names, and two kinds of row more.
+pay_at_most, sum_g p[g] y[g] <= C, with C below the cost of the fleet that is known, looks for cheaper ones
+only. rent_to_use, x[b,g] <= s[b] y[g], is there for small loads a[b,g] s[b], which the solver's tolerance would
+let pass without a replica. Prices are counted in their common unit: with whole numbers in the objective the
+bounds are whole.
 """
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -21,37 +20,39 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.fleet_slices import Instance
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+SMALL = 1e-4    # replicas
+NOTHING = 1e-9  # a coefficient that HiGHS drops
 WHOLE, REAL = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
 
 
-def load(
-    data: "Instance", unit: Fraction | None, *, ceiling: Fraction | None = None, rows: float = 1.0,
-    too_small: Sequence[Array] = (),
-) -> Program:  # fmt: skip
+def load(data: "Instance", unit: Fraction | None, *, ceiling: Fraction | None = None, rows: float = 1.0) -> Program:
     """A quiet, single-threaded HiGHS with the program; carry_load is multiplied by `rows`.
 
-    The objective is in `unit`, else in $/h; `too_small` are counts by kind.
+    The objective is in `unit`, else in $/h.
     """
     bucket, kind = np.nonzero(np.isfinite(data.load))
-    pairs, kinds, buckets, extra = len(bucket), len(data.kinds), len(data.buckets), len(too_small)
+    pairs, kinds, buckets = len(bucket), len(data.kinds), len(data.buckets)
     slices = data.slices.astype(np.float64)
     price = np.array([float(money(p) / (unit or 1)) for p in data.price.tolist()])
-    most = np.minimum(data.most, INFINITY)
     paid = [INFINITY if ceiling is None else float(ceiling / (unit or 1))]
-    may = np.array([z + 1 <= data.most for z in too_small], dtype=np.float64).reshape(extra * kinds)
+    small = np.flatnonzero(data.load[bucket, kind] * slices[bucket] < SMALL)
     lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = pairs + kinds + extra * kinds, buckets + kinds + 1 + extra + extra * kinds
-    lp.col_cost_ = np.concatenate([np.zeros(pairs), price, np.zeros(extra * kinds)])
-    lp.col_lower_ = np.zeros(lp.num_col_)
-    lp.col_upper_ = np.concatenate([_room(data, bucket, kind), most, may])
-    lp.row_lower_ = np.concatenate([slices, np.full(kinds + 1, -INFINITY), np.ones(extra), np.zeros(extra * kinds)])
-    lp.row_upper_ = np.concatenate([slices, np.zeros(kinds), paid, np.full(extra + extra * kinds, INFINITY)])
-    _matrix(lp, bucket, kind, data.load[bucket, kind], rows, price, too_small)
-    lp.integrality_ = [REAL if data.fractional else WHOLE] * pairs + [WHOLE] * (kinds + extra * kinds)
-    labels = data.kinds.tolist()
+    lp.num_col_, lp.num_row_ = pairs + kinds, buckets + kinds + 1 + len(small)
+    lp.col_cost_ = np.concatenate([np.zeros(pairs), price])
+    lp.col_lower_ = np.zeros(pairs + kinds)
+    lp.col_upper_ = np.concatenate([_room(data, bucket, kind), np.minimum(data.most, INFINITY)])
+    lp.row_lower_ = np.concatenate([slices, np.full(kinds + 1 + len(small), -INFINITY)])
+    lp.row_upper_ = np.concatenate([slices, np.zeros(kinds), paid, np.zeros(len(small))])
+    column, pair, use = np.arange(kinds) + pairs, np.arange(pairs), buckets + kinds + 1 + np.arange(len(small))
+    parts = [
+        (pair, bucket, np.ones(pairs)), (pair, buckets + kind, rows * data.load[bucket, kind]),
+        (column, buckets + np.arange(kinds), np.full(kinds, -rows)), (column, np.full(kinds, buckets + kinds), price),
+        (small, use, np.ones(len(small))), (pairs + kind[small], use, -slices[bucket[small]]),
+    ]  # fmt: skip
+    entries(lp, *(np.concatenate(part) for part in zip(*parts, strict=True)))
+    lp.integrality_ = [REAL if data.fractional else WHOLE] * pairs + [WHOLE] * kinds
     names = [f"assign[{b},{g}]" for b, g in zip(data.buckets[bucket], data.kinds[kind], strict=True)]
-    names += [f"count[{g}]" for g in labels] + [f"more[{k},{g}]" for k in range(extra) for g in labels]
-    return Program(passed(lp), names, {})
+    return Program(passed(lp), [*names, *(f"count[{g}]" for g in data.kinds)], {})
 
 
 def _room(data: "Instance", bucket: Any, kind: Any) -> Array:
@@ -59,38 +60,20 @@ def _room(data: "Instance", bucket: Any, kind: Any) -> Array:
     slices: Array = data.slices[bucket].astype(np.float64)
     if data.fractional:
         return slices
-    with np.errstate(divide="ignore", invalid="ignore"):
-        carried = np.floor(data.most[kind] / data.load[bucket, kind] + 1e-9)
-    return np.where(carried < slices, carried, slices)
+    most: Array = np.minimum(slices, np.floor(data.most[kind] / data.load[bucket, kind] + 1e-9))
+    return most
 
 
-def _matrix(
-    lp: highspy.HighsLp, bucket: Any, kind: Any, each: Array, rows: float, price: Array, too_small: Sequence[Array]
-) -> None:
-    """Pairs in their bucket's and their kind's row; counts in their kind's, in what is paid and in rent_more."""
-    pairs, kinds, extra = len(bucket), len(price), len(too_small)
-    buckets = lp.num_row_ - kinds - 1 - extra - extra * kinds
-    paid = buckets + kinds
-    index = [np.stack([bucket, buckets + kind], axis=1).ravel()]
-    value = [np.stack([np.ones(pairs), each * rows], axis=1).ravel()]
-    ask = paid + 1 + extra + kinds * np.arange(extra)  # the first row of each fleet: y[g] - (z[g] + 1) more >= 0
-    for g in range(kinds):
-        index.append(np.concatenate([[buckets + g, paid], ask + g]))
-        value.append(np.concatenate([[-rows, price[g]], np.ones(extra)]))
-    for k, z in enumerate(too_small):
-        index.append(np.stack([np.full(kinds, paid + 1 + k), ask[k] + np.arange(kinds)], axis=1).ravel())
-        value.append(np.stack([np.ones(kinds), -(z + 1)], axis=1).ravel())
-    lengths = [np.full(pairs, 2), np.full(kinds, 2 + extra), np.full(extra * kinds, 2)]
-    by_columns(lp, index, value, np.concatenate(lengths))
-
-
-def by_columns(lp: highspy.HighsLp, index: Sequence[Array], value: Sequence[Array], lengths: Array) -> None:
-    """Set the matrix from rows and values of all columns, one after the other, and the length of each."""
+def entries(lp: highspy.HighsLp, column: Any, row: Any, value: Any) -> None:
+    """Set the matrix from its entries, in any order, without those that HiGHS takes for 0."""
+    order = np.argsort(column, kind="stable")
+    order = order[np.abs(value[order]) > NOTHING]
+    column = column[order]
     matrix = lp.a_matrix_
     matrix.format_, matrix.num_col_, matrix.num_row_ = highspy.MatrixFormat.kColwise, lp.num_col_, lp.num_row_
+    lengths = np.bincount(column, minlength=lp.num_col_)
     matrix.start_ = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    matrix.index_ = np.concatenate(index).astype(np.int32)
-    matrix.value_ = np.concatenate(value).astype(np.float64)
+    matrix.index_, matrix.value_ = row[order].astype(np.int32), value[order].astype(np.float64)
 
 
 def passed(lp: highspy.HighsLp) -> highspy.Highs:

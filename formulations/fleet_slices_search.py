@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from formulations import fleet_slices_start as start
+from formulations import fleet_slices_walk as walk
 from formulations import highs
 from formulations.fleet_slices_exact import Fleet, price_unit
-from formulations.fleet_slices_pack import fit
+from formulations.fleet_slices_pack import MARGIN, Divided, fit, roomy
 from formulations.fleet_slices_rows import Array, load
 from formulations.outcome import Status
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.fleet_slices import Instance
 
 NOT_WHOLE = Fraction(1, 10**6)  # price units: a proven bound so little above whole ones may be a rounding error
-FLEETS = 30                     # tried one after the other; beyond them one program over all is no slower
+FLEETS = 300                    # tried one after the other; beyond them one program over all is no slower
 ENOUGH = 0.99                   # price units between value and bound: less than one proves
 
 
@@ -32,6 +32,7 @@ class Proof:
     floor: float | None    # $/h that no fleet is below even with slices divided at will
     pairs: int             # pairs of bucket and kind in the last program
     removed: int           # pairs that a cheaper fleet cannot have
+    fleets: int            # tried with whole slices
     solves: int
     nodes: int
 
@@ -48,7 +49,7 @@ class Search:
         self.bound = Fraction(0)
         self.floor: float | None = None
         self.last: Status | None = None
-        self.solves = self.nodes = self.pairs = 0
+        self.solves = self.nodes = self.pairs = self.tried = 0
 
     def improve(self, found: Fleet | None) -> None:
         """Keep the cheaper fleet."""
@@ -67,12 +68,12 @@ class Search:
         seconds = self.limits.limit_s - (time.monotonic() - self.began)
         return replace(self.limits, limit_s=max(seconds, 0.0))
 
-    def run(self, data: "Instance", *, rows: float = 1.0, too_small: Sequence[Array] = ()) -> highs.Result:
+    def run(self, data: "Instance", *, rows: float = 1.0) -> highs.Result:
         """One program, which raises the bound by what it proves; INFEASIBLE: nothing is cheaper than the known."""
         reduced = start.reduced(data, self.known, self.unit)
         ceiling = None if self.known is None else start.below(self.known, self.unit)
         gap = self.limits.absolute_gap if self.unit is None else ENOUGH
-        program = load(reduced, self.unit, ceiling=ceiling, rows=rows, too_small=too_small)
+        program = load(reduced, self.unit, ceiling=ceiling, rows=rows)
         result = highs.solve(program, replace(self.left(), absolute_gap=gap))
         self.solves, self.nodes = self.solves + 1, self.nodes + max(result.nodes, 0)
         self.pairs = int(np.isfinite(reduced.load).sum())
@@ -90,27 +91,49 @@ class Search:
             self.bound = max(self.bound, math.ceil(Fraction(proven) - NOT_WHOLE) * self.unit)
 
     def fleets(self) -> None:
-        """Look for the fleet that slices divided at will make cheapest, and fit whole slices into it, one after the
-        other: a fleet that they do not fit makes the next one dearer. Ends where one fits, or undecided.
+        """The fleet that is cheapest for slices divided at will, then the next dearer ones, until whole slices fit.
+
+        Ends without a proof where fleets are too many, too hard to fill, or time is over.
         """
-        too_small: list[Array] = []
+        result = self.run(replace(self.data, fractional=True))
+        self.floor, self.last = float(self.bound), result.status
+        if not result.values:
+            return
+        counts = np.array([round(result.values[f"count[{g}]"]) for g in self.data.kinds], dtype=np.float64)
+        cannot, divided = self._filled(counts)
+        if not cannot or self.unit is None or self.known is None:
+            return
+        reduced = start.reduced(self.data, self.known, self.unit)
+        listed = walk.fleets(reduced, self.unit, self.bound, start.below(self.known, self.unit))
+        if listed is not None:
+            self._walk(walk.without(listed, self.data, counts, divided))
+
+    def _walk(self, listed: Array) -> None:
+        """Fill the fleets of a list one after the other; the next one is a bound, since all before cannot do."""
         for _ in range(FLEETS):
-            result = self.run(replace(self.data, fractional=True), too_small=too_small)
-            if self.floor is None:
-                self.floor = float(self.bound)
-            self.last = result.status
-            if not result.values:
+            if self.known is None or len(listed) == 0 or walk.cost(self.data, listed[0]) >= self.known.cost:
+                self.bound = max(self.bound, self.known.cost if self.known else Fraction(0))
                 return
-            counts = np.array([round(result.values[f"count[{g}]"]) for g in self.data.kinds], dtype=np.float64)
-            status, found, nodes = fit(self.data, counts, self.left())
-            self.nodes += nodes
-            self.improve(found)
-            if self.proven or status is not Status.INFEASIBLE or result.status is not Status.OPTIMAL:
+            counts = listed[0]
+            self.bound = max(self.bound, walk.cost(self.data, counts))
+            cannot, divided = self._filled(counts)
+            if not cannot or self.left().limit_s <= 0:
                 return
-            too_small.append(counts)
+            listed = walk.without(listed, self.data, counts, divided)
+
+    def _filled(self, counts: Array) -> tuple[bool, Divided | None]:
+        """Try to serve whole slices by these replicas; whether they certainly cannot, and the divided slices."""
+        self.tried += 1
+        divided = roomy(self.data, counts)
+        if divided is None or divided.room < -MARGIN:
+            return True, divided
+        status, found, nodes = fit(self.data, counts, divided, self.left())
+        self.nodes += nodes
+        self.improve(found)
+        return status is Status.INFEASIBLE, divided
 
     def proof(self) -> Proof:
         """What happened."""
         rounded = None if self.rounded is None else float(self.rounded.cost)
         removed = int(np.isfinite(self.data.load).sum()) - self.pairs if self.solves else 0
-        return Proof(rounded, self.floor, self.pairs, removed, self.solves, self.nodes)
+        return Proof(rounded, self.floor, self.pairs, removed, self.tried, self.solves, self.nodes)

@@ -31,13 +31,11 @@ def below(known: Fleet, unit: Fraction | None) -> Fraction:
 
 def cheapest(data: "Instance") -> Fleet | None:
     """The cheapest fleet of those that give each bucket whole to one kind, over many sets of kinds."""
-    with np.errstate(invalid="ignore"):
-        paid = np.where(np.isfinite(data.load), data.price * data.load, np.inf)
+    paid = np.where(np.isfinite(data.load), data.price * np.where(np.isfinite(data.load), data.load, 0.0), np.inf)
     best: tuple[float, Any] | None = None
     rows = np.arange(len(data.buckets))
     for chosen in _sets(len(data.kinds)):
         at = np.asarray(chosen)
-        # by price of the load alone a free kind would take everything; its load decides between equals
         pick = at[np.argmin(paid[:, at], axis=1)] if len(at) > 1 else np.full(len(rows), at[0])
         if not np.isfinite(paid[rows, pick]).all():
             continue
@@ -73,7 +71,7 @@ def reduced(data: "Instance", known: Fleet | None, unit: Fraction | None) -> "In
         dear = [math.inf if price == 0 else max(0, math.floor(ceiling / money(price))) for price in data.price.tolist()]
         most = np.minimum(most, np.asarray(dear))
     most = np.where(finite.any(axis=0), most, 0.0)
-    return replace(data, load=np.where(load <= most + NEAR, load, np.inf), most=most)
+    return replace(data, load=np.where((load <= most + NEAR) & (most > 0), load, np.inf), most=most)
 
 
 def _dominated(data: "Instance") -> np.ndarray[Any, Any]:

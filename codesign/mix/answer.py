@@ -53,6 +53,7 @@ class MixProofPart(Part):
     floor: float | None = Field(description="$/h that no fleet is below even with slices divided at will")
     pairs: int = Field(description="pairs of bucket and kind in the last program")
     removed: int = Field(description="pairs that a cheaper fleet cannot have")
+    fleets: int = Field(description="fleets that whole slices were tried on")
     solves: int
     nodes: int
 

@@ -8,8 +8,9 @@ from fractions import Fraction
 from codesign.errors import AuditError
 from codesign.mix.question import Mix, decimal
 
-ROUNDED = Fraction(1, 10**9)  # replicas: loads are to 1e-12 each, so that a sum may be a little off
-DIVIDED = Fraction(1, 10**7)  # replicas: slices divided at will are floats
+SPARED = Fraction(1, 10**9)   # replicas: less than this beyond whole ones comes of decimals, and costs no replica
+ROUNDED = Fraction(2, 10**9)  # replicas: the program's loads are doubles, and may be off by a little more
+DIVIDED = Fraction(2, 10**6)  # replicas, and slices: those divided at will are floats
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def single(mix: Mix, kind: int) -> tuple[int, Fraction] | None:
     if not all((b, kind) in mix.served for b in asked):
         return None
     total = sum((mix.load(b, kind) * mix.buckets[b].slices for b in asked), Fraction(0))
-    count = max(0, math.ceil(total - ROUNDED))
+    count = max(math.ceil(total - SPARED), 1 if total else 0)
     return count, count * decimal(mix.kinds[kind].price)
 
 

@@ -88,7 +88,8 @@ def _served(mix: Mix, outcome: Outcome[Fleet], fleet: Fleet, proof: Proof) -> di
         "cost_usd_per_h": cost,
         "usd_per_million_requests": cost / (rate * 3600) * 1e6 if rate else None,
         "proof": MixProofPart(value=cost, bound=outcome.bound, gap=gap, rounded=proof.rounded, floor=proof.floor,
-                              pairs=proof.pairs, removed=proof.removed, solves=proof.solves, nodes=proof.nodes),
+                              pairs=proof.pairs, removed=proof.removed, fleets=proof.fleets, solves=proof.solves,
+                              nodes=proof.nodes),
     }  # fmt: skip
 
 

@@ -102,7 +102,8 @@ def _proof(answer: MixAnswer, p: MixProofPart) -> list[tuple[str, str]]:
     return [
         ("bound", bound + floor),
         ("program", f"{p.pairs:,} pairs of bucket and kind, {p.removed:,} removed; {count(p.solves, 'solve')}, "
-                    f"{p.nodes:,} nodes; by rounding alone: {first}"),
+                    f"{p.nodes:,} nodes"),
+        ("fleets", f"{p.fleets:,} tried with whole slices; by rounding alone {first}"),
         ("audit", "recomputed in exact numbers, without a solver"),
         ("requests", "-" if million is None else f"{money(million)} per million"),
     ]  # fmt: skip
