@@ -11,8 +11,8 @@ import numpy as np
 from formulations import fleet_slices_start as start
 from formulations import fleet_slices_walk as walk
 from formulations import highs
-from formulations.fleet_slices_exact import Fleet, price_unit
-from formulations.fleet_slices_pack import MARGIN, Divided, fit, roomy
+from formulations.fleet_slices_exact import Fleet, money, price_unit
+from formulations.fleet_slices_pack import MARGIN, fit, roomy
 from formulations.fleet_slices_rows import Array, load
 from formulations.outcome import Status
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
 
 NOT_WHOLE = Fraction(1, 10**6)  # price units: a proven bound so little above whole ones may be a rounding error
 FLEETS = 300                    # tried one after the other; beyond them one program over all is no slower
+WINDOWS = 16                    # of cost, at least so many between the floor and the known fleet, if not narrow
 ENOUGH = 0.99                   # price units between value and bound: less than one proves
 
 
@@ -48,6 +49,7 @@ class Search:
         self.rounded = self.known
         self.bound = Fraction(0)
         self.floor: float | None = None
+        self.struck = walk.Struck()
         self.last: Status | None = None
         self.solves = self.nodes = self.pairs = self.tried = 0
 
@@ -100,37 +102,46 @@ class Search:
         if not result.values:
             return
         counts = np.array([round(result.values[f"count[{g}]"]) for g in self.data.kinds], dtype=np.float64)
-        cannot, divided = self._filled(counts)
-        if not cannot or self.unit is None or self.known is None:
+        if not self._cannot(counts) or self.unit is None or self.data.price.min() == 0:
             return
+        while self.known is not None and not self.proven:
+            if not self._window(self.unit):
+                return
+
+    def _window(self, unit: Fraction) -> bool:
+        """Fill the fleets from the bound on, in a narrow window of cost; whether the next window may help.
+
+        The next fleet is a bound, since all before cannot do.
+        """
+        if self.known is None:
+            return False
         reduced = start.reduced(self.data, self.known, self.unit)
-        listed = walk.fleets(reduced, self.unit, self.bound, start.below(self.known, self.unit))
-        if listed is not None:
-            self._walk(walk.without(listed, self.data, counts, divided))
-
-    def _walk(self, listed: Array) -> None:
-        """Fill the fleets of a list one after the other; the next one is a bound, since all before cannot do."""
-        for _ in range(FLEETS):
-            if self.known is None or len(listed) == 0 or walk.cost(self.data, listed[0]) >= self.known.cost:
-                self.bound = max(self.bound, self.known.cost if self.known else Fraction(0))
-                return
-            counts = listed[0]
+        top = start.below(self.known, self.unit)
+        width = max(money(float(self.data.price.min())), (top - self.bound) / WINDOWS)
+        high = min(self.bound + width, top)
+        listed = walk.fleets(reduced, unit, self.bound, high, self.struck)
+        while listed is not None and len(listed):
+            counts, since = listed[0], len(self.struck.fleets)
             self.bound = max(self.bound, walk.cost(self.data, counts))
-            cannot, divided = self._filled(counts)
-            if not cannot or self.left().limit_s <= 0:
-                return
-            listed = walk.without(listed, self.data, counts, divided)
+            if self.tried == FLEETS or self.left().limit_s <= 0 or self.proven or not self._cannot(counts):
+                return False
+            listed = self.struck.left(listed, since)
+        if listed is not None:
+            self.bound = max(self.bound, min(high + unit, self.known.cost))
+        return listed is not None
 
-    def _filled(self, counts: Array) -> tuple[bool, Divided | None]:
-        """Try to serve whole slices by these replicas; whether they certainly cannot, and the divided slices."""
+    def _cannot(self, counts: Array) -> bool:
+        """Try to serve whole slices by these replicas; whether they certainly cannot, and are struck off."""
         self.tried += 1
         divided = roomy(self.data, counts)
-        if divided is None or divided.room < -MARGIN:
-            return True, divided
-        status, found, nodes = fit(self.data, counts, divided, self.left())
-        self.nodes += nodes
-        self.improve(found)
-        return status is Status.INFEASIBLE, divided
+        if divided is not None and divided.room >= -MARGIN:
+            status, found, nodes = fit(self.data, counts, divided, self.left())
+            self.nodes += nodes
+            self.improve(found)
+            if status is not Status.INFEASIBLE:
+                return False
+        self.struck.add(self.data, counts, divided)
+        return True
 
     def proof(self) -> Proof:
         """What happened."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from formulations import fleet_slices, fleet_slices_search, fleet_slices_start, fleet_slices_walk, highs
 from formulations.fleet_slices import Instance
@@ -230,14 +231,28 @@ def test_many_slices_of_many_buckets_are_proven_at_once():
 def large(buckets: int = 64, kinds: int = 5, slices: int = 8, seed: int = 0) -> Instance:
     draw = np.random.default_rng(seed)
     size = draw.uniform(0.5, 2.0, kinds) * np.geomspace(1, 8, kinds)
-    load = draw.lognormal(-4, 1, buckets)[:, None] / size * draw.uniform(0.7, 1.4, (buckets, kinds))
+    rate = draw.lognormal(0, 1, buckets)[:, None] * 24 / buckets / slices
+    load = rate / size * draw.uniform(0.7, 1.4, (buckets, kinds))
     return instance(load, np.round(size * draw.uniform(0.8, 1.2, kinds), 2), slices)
+
+
+@pytest.mark.slow
+@settings(REPEATED, max_examples=25)
+@given(st.integers(0, 10**6), st.sampled_from([9, 16, 25]), st.integers(2, 5), st.sampled_from([1, 2, 6]))
+def test_steps_agree_with_the_program_alone(seed, buckets, kinds, slices):
+    """Of published sizes, where enumeration ends: the three steps, and Pyomo's model solved by HiGHS to its end."""
+    data = large(buckets, kinds, slices, seed)
+    found = highs.solve(highs.load(fleet_slices.build(data)), highs.Limits(node_limit=20_000))
+    if found.status is Status.OPTIMAL:
+        assert solved(data) == pytest.approx(found.value)
+    else:
+        assert found.bound - 1e-6 <= solved(data)
 
 
 def test_list_of_fleets_is_complete_and_in_order():
     data = instance([[0.5, 0.25, INF], [0.5, INF, 0.2]], price=[0.7, 1.1, 0.4], most=[INF, 2.0, 3.0])
     low, high = Fraction(7, 10), Fraction(3)
-    found = fleet_slices_walk.fleets(data, Fraction(1, 10), low, high)
+    found = fleet_slices_walk.fleets(data, Fraction(1, 10), low, high, fleet_slices_walk.Struck())
     every = {
         (a, b, c) for a in range(5) for b in range(3) for c in range(4)
         if low <= Fraction(7 * a + 11 * b + 4 * c, 10) <= high and a + b > 0 and a + c > 0
@@ -255,17 +270,21 @@ def test_fleets_struck_off_cannot_serve(data):
     unit = price_unit(data.price.tolist())
     if unit is None or not np.isfinite(data.load).any(axis=1).all():
         return
-    found = fleet_slices_walk.fleets(data, unit, Fraction(0), Fraction(3))
+    struck = fleet_slices_walk.Struck()
+    found = fleet_slices_walk.fleets(data, unit, Fraction(0), Fraction(3), struck)
     if found is None or len(found) == 0:
         return
     counts = found[0]
     divided = roomy(data, counts)
     if divided is not None and divided.room >= -1e-7:
         return
-    left = {tuple(row) for row in fleet_slices_walk.without(found, data, counts, divided)}
-    struck = [row for row in found if tuple(row) not in left]
-    assert any((row == counts).all() for row in struck)
-    for row in struck[:6]:
+    struck.add(data, counts, divided)
+    left = {tuple(row) for row in struck.left(found)}
+    again = fleet_slices_walk.fleets(data, unit, Fraction(0), Fraction(3), struck)
+    assert {tuple(row) for row in again} == left
+    gone = [row for row in found if tuple(row) not in left]
+    assert any((row == counts).all() for row in gone)
+    for row in gone[:6]:
         assert best_by_enumeration(replace(data, most=row)) is None
 
 

@@ -6,7 +6,7 @@
 `workload_distribution` holds shares of `total_request_rate` (requests/s) by length of input and output,
 `tputs` the requests/s of one replica in the same shape (1e-6 and less: cannot serve), `cost` USD/h.
 `slice_factor` is 1 where absent; `available` of a kind (replicas at most) is ours. A file may also hold
-many of them, {"instances": [...]}, each with a `name`; name, family, source, published and answers say
+many of them in a list, {"instances": [...]}, each with a `name`; name, family, source, published and answers say
 nothing about the question.
 """
 
@@ -36,14 +36,12 @@ def read_published(path: Path, name: str | None = None) -> dict[str, Any]:
         raise DataError(f"--instance {path}: cannot be read as JSON: {error}") from error
     if not isinstance(document, dict):
         raise DataError(f"--instance {path}: expected a table with {', '.join(NEEDED)}")
-    many = document.get("instances")
-    if many is None:
+    lists = [many for many in document.values() if isinstance(many, list) and many and isinstance(many[0], dict)]
+    if set(NEEDED) & set(document) or not lists:
         if name is not None:
             raise DataError(f"--name {name!r}: {path} holds one instance, not a list of named ones")
         return document
-    if not isinstance(many, list):
-        raise DataError(f"{path}: instances: expected a list of tables")
-    named = {str(one.get("name")): one for one in many if isinstance(one, dict)}
+    named = {str(one.get("name")): one for one in lists[0] if isinstance(one, dict)}
     if name not in named:
         asked = "--name is needed" if name is None else f"--name {name!r}: no such instance"
         raise DataError(f"{path}: {asked}; there are: {', '.join(named)}")
