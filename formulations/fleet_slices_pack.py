@@ -76,8 +76,14 @@ def carried(data: "Instance", whole: Array) -> Array:
 
 
 def roomy(data: "Instance", counts: Array) -> Divided | None:
-    """Divided slices that leave every kind in use the most room at once, by linear program; None: there are none."""
-    bucket, kind = np.nonzero(np.isfinite(data.load) & (data.load <= counts + NEAR) & (counts > 0))
+    """Divided slices that leave every kind in use the most room at once, by linear program.
+
+    None: some bucket has no kind in use that could take a slice.
+    """
+    able = (data.load <= counts + NEAR) & (counts > 0)
+    if not able.any(axis=1).all():
+        return None
+    bucket, kind = np.nonzero(able)
     pairs, used = len(bucket), np.flatnonzero(counts > 0)
     buckets, kinds = data.load.shape
     slices = data.slices.astype(np.float64)
@@ -95,7 +101,7 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
     solver = passed(lp)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
+        raise highs.SolverFailure(f"room of a fleet: {solver.modelStatusToString(solver.getModelStatus())}")
     solution = solver.getSolution()
     share, reduced = np.zeros(data.load.shape), np.full(data.load.shape, np.inf)
     value = np.asarray(solution.col_value)

@@ -73,7 +73,10 @@ def test_slower_rows_count_only_where_their_speed_is_enough(files):
     everywhere = ask(files, speed=15.0)
     assert everywhere.cost_usd_per_h <= ask(files).cost_usd_per_h
     assert {s.kind for s in ask(files, speed=50.0).shares} == {"large tp2"}
-    assert ask(files, speed=61.0).status == "infeasible"
+    fast = ask(files, speed=61.0)
+    assert (fast.status, fast.in_the_way) == ("infeasible", "no kind of the table serves short, long")
+    assert [(cure.limit, cure.value) for cure in fast.cures] == [("speed", 60.0)]
+    assert ask(files, speed=60.0).status == "optimal"
 
 
 def test_slices_and_supply(files):

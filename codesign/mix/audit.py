@@ -8,7 +8,6 @@ from fractions import Fraction
 from codesign.errors import AuditError
 from codesign.mix.question import Mix, decimal
 
-SPARED = Fraction(1, 10**9)   # replicas: less than this beyond whole ones comes of decimals, and costs no replica
 ROUNDED = Fraction(2, 10**9)  # replicas: the program's loads are doubles, and may be off by a little more
 DIVIDED = Fraction(2, 10**6)  # replicas, and slices: those divided at will are floats
 
@@ -29,7 +28,8 @@ def recompute(mix: Mix, counts: Mapping[int, int], assign: Mapping[tuple[int, in
         if share < 0 or (b, g) not in mix.served or (not mix.fractional and share != int(share)):
             raise AuditError(f"{share!r} slices of {mix.buckets[b].label} on {mix.kinds[g].name}")
         placed[b] += Fraction(share)
-        loads[g] += Fraction(share) * mix.load(b, g)
+        bucket = mix.buckets[b]
+        loads[g] += bucket.rate * Fraction(share) / bucket.slices / decimal(mix.served[b, g])
     off = DIVIDED if mix.fractional else Fraction(0)
     for b, bucket in enumerate(mix.buckets):
         asked = bucket.slices if bucket.rate > 0 else 0
@@ -44,23 +44,13 @@ def recompute(mix: Mix, counts: Mapping[int, int], assign: Mapping[tuple[int, in
     return Audited(tuple(loads), sum((counts[g] * decimal(k.price) for g, k in enumerate(mix.kinds)), Fraction(0)))
 
 
-def least(mix: Mix) -> Fraction:
+def least(mix: Mix) -> float:
     """$/h that no fleet is below: every slice on the kind that serves it for the least money, no replica idle."""
-    cheapest: dict[int, Fraction] = {}
-    for b, g in mix.served:
-        paid = mix.load(b, g) * mix.buckets[b].slices * decimal(mix.kinds[g].price)
+    cheapest: dict[int, float] = {}
+    for (b, g), load in mix.loads.items():
+        paid = float(load) * mix.buckets[b].slices * mix.kinds[g].price
         cheapest[b] = min(paid, cheapest.get(b, paid))
-    return sum(cheapest.values(), Fraction(0))
-
-
-def single(mix: Mix, kind: int) -> tuple[int, Fraction] | None:
-    """Replicas of one kind that serve everything alone, and their $/h; None: it cannot serve some bucket."""
-    asked = [b for b, bucket in enumerate(mix.buckets) if bucket.rate > 0]
-    if not all((b, kind) in mix.served for b in asked):
-        return None
-    total = sum((mix.load(b, kind) * mix.buckets[b].slices for b in asked), Fraction(0))
-    count = max(math.ceil(total - SPARED), 1 if total else 0)
-    return count, count * decimal(mix.kinds[kind].price)
+    return sum(cheapest.values())
 
 
 def check(mix: Mix, found: Audited, *, value: float, bound: float | None, optimal: bool) -> None:
@@ -70,11 +60,11 @@ def check(mix: Mix, found: Audited, *, value: float, bound: float | None, optima
         raise AuditError(f"cost {cost!r}, the program says {value!r}")
     if bound is not None and bound > cost * (1 + 1e-9) + 1e-12:
         raise AuditError(f"cost {cost!r} is below the proven bound {bound!r}")
-    if float(least(mix)) > cost * (1 + 1e-9) + 1e-12:
-        raise AuditError(f"cost {cost!r} is below {float(least(mix))!r}, which no fleet is")
+    if least(mix) > cost * (1 + 1e-9) + 1e-12:
+        raise AuditError(f"cost {cost!r} is below {least(mix)!r}, which no fleet is")
     if not optimal:
         return
     for g, kind in enumerate(mix.kinds):
-        alone = single(mix, g)
+        alone = mix.alone[g]
         if alone and (kind.available is None or alone[0] <= kind.available) and float(alone[1]) < cost * (1 - 1e-9):
             raise AuditError(f"{alone[0]} replicas of {kind.name} alone cost {float(alone[1])!r}, less than {cost!r}")

@@ -49,7 +49,8 @@ def mix_of(profile: Profile, demand: Demand | None, options: Options) -> tuple[M
                   for key, row in first.items())  # fmt: skip
     served = {(i, list(first).index(kind)): rate for i, b in enumerate(asked)
               for kind, rate in _fastest(profile, b, _speed(b, demand, options)).items()}  # fmt: skip
-    buckets = tuple(Bucket(b.name, b.model, _rate(b, scale), _slices(b, demand, options)) for b in asked)
+    buckets = tuple(Bucket(b.name, b.model, _rate(b, scale), _slices(b, demand, options),
+                           _speed(b, demand, options), _most_speed(profile, b)) for b in asked)  # fmt: skip
     mix = Mix(kinds, buckets, served, options.fractional)
     if wrong := senseless(mix):
         raise DataError("\n".join(wrong))
@@ -95,6 +96,12 @@ def _slices(bucket: BucketDemand, demand: Demand | None, options: Options) -> in
 
 def _speed(bucket: BucketDemand, demand: Demand | None, options: Options) -> float | None:
     return options.speed or bucket.speed or (demand.speed if demand else None)
+
+
+def _most_speed(profile: Profile, bucket: BucketDemand) -> float | None:
+    asked = bucket.model, bucket.name
+    speeds = [row.speed for row in profile.rows if (row.model, row.bucket) == asked and row.rate > 0]
+    return max((speed for speed in speeds if speed is not None), default=None)
 
 
 def _fastest(profile: Profile, bucket: BucketDemand, speed: float | None) -> dict[tuple[str, str, str], float]:

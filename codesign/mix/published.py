@@ -66,7 +66,7 @@ def mix_of(document: Mapping[str, Any], *, where: str = "instance", slices: int 
     kinds = _kinds(document["gpu_info"], [len(row) for row in shares], faults)
     if faults:
         raise _error(where, faults)
-    size = int(factor)
+    size = round(factor)
     buckets = tuple(
         Bucket(f"[{i}][{j}]", "", decimal(share) * decimal(total), 1 if fractional else size)
         for i, row in enumerate(shares) for j, share in enumerate(row)
@@ -90,7 +90,7 @@ def _number(value: Any) -> bool:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return _number(value) and value == int(value)
 
 
 def _grid(key: str, value: Any, widths: list[int] | None, faults: list[str]) -> list[list[float]]:
@@ -127,5 +127,6 @@ def _kinds(info: Any, widths: list[int], faults: list[str]) -> list[tuple[Kind, 
             faults.append(f"gpu_info.{name}.available = {available!r}: expected a whole number, 0 or more")
         grid = _grid(f"gpu_info.{name}.tputs", entry["tputs"], widths, faults) if "tputs" in entry else []
         if _number(cost):
-            found.append((Kind(str(name), str(name), "", "", float(cost), available), grid))
+            there = None if available is None or not _whole(available) else round(available)
+            found.append((Kind(str(name), str(name), "", "", float(cost), there), grid))
     return found

@@ -4,13 +4,16 @@ A kind is a chip in a layout that runs one model; a bucket is requests of one mo
 are requests/s, prices USD/h, both the decimals that people wrote: everything here is exact.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
 from formulations.fleet_slices import Instance
+from formulations.fleet_slices_exact import SPARED
 
 MOST_REPLICAS = 10**9  # for one slice; a rate so small is a mistake in the table
 
@@ -29,12 +32,17 @@ class Kind:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Requests of one model and like lengths: requests/s in all, and into how many equal slices they are cut."""
+    """Requests of one model and like lengths: requests/s in all, and into how many equal slices they are cut.
+
+    `speed` is asked for each user, `fastest` the most that any kind gives at all, tokens/s; None: not known.
+    """
 
     name: str
     model: str
     rate: Fraction
     slices: int
+    speed: float | None = None
+    fastest: float | None = None
 
     @property
     def label(self) -> str:
@@ -51,15 +59,24 @@ class Mix:
     served: Mapping[tuple[int, int], float]
     fractional: bool
 
-    def load(self, bucket: int, kind: int) -> Fraction:
-        """Replicas that one slice keeps busy; exact."""
-        b = self.buckets[bucket]
-        return b.rate / b.slices / decimal(self.served[bucket, kind])
+    @cached_property
+    def loads(self) -> Mapping[tuple[int, int], Fraction]:
+        """Replicas that one slice keeps busy, by position of (bucket, kind); exact."""
+        one = [bucket.rate / bucket.slices for bucket in self.buckets]
+        return {(b, g): one[b] / decimal(rate) for (b, g), rate in self.served.items()}
 
-    def only(self, kind: int) -> "Mix":
-        """The same demand with one kind of replica, as many as wanted."""
-        served = {(b, 0): rate for (b, g), rate in self.served.items() if g == kind}
-        return replace(self, kinds=(replace(self.kinds[kind], available=None),), served=served)
+    @cached_property
+    def alone(self) -> tuple[tuple[int, Fraction] | None, ...]:
+        """Replicas of each kind that serve everything alone, and their $/h; None: it cannot serve some bucket."""
+        return tuple(self._alone(g) for g in range(len(self.kinds)))
+
+    def _alone(self, kind: int) -> tuple[int, Fraction] | None:
+        asked = [b for b, bucket in enumerate(self.buckets) if bucket.rate > 0]
+        if not all((b, kind) in self.loads for b in asked):
+            return None
+        total = sum((self.loads[b, kind] * self.buckets[b].slices for b in asked), Fraction(0))
+        count = max(math.ceil(total - SPARED), 1 if total else 0)
+        return count, count * decimal(self.kinds[kind].price)
 
     def unserved(self) -> list[int]:
         """Buckets with a demand that no kind serves."""
@@ -84,9 +101,9 @@ def instance_of(mix: Mix) -> Instance:
     asked = [b for b, bucket in enumerate(mix.buckets) if bucket.rate > 0]
     load = np.full((len(asked), len(mix.kinds)), np.inf)
     row = {b: i for i, b in enumerate(asked)}
-    for b, g in mix.served:
+    for (b, g), each in mix.loads.items():
         if b in row:
-            load[row[b], g] = float(mix.load(b, g))
+            load[row[b], g] = float(each)
     most = [np.inf if kind.available is None else float(kind.available) for kind in mix.kinds]
     return Instance(
         buckets=np.array(asked, dtype=np.int64),
@@ -104,8 +121,8 @@ def faults(mix: Mix) -> list[str]:
     return [
         f"bucket {mix.buckets[b].label}, {mix.kinds[g].name}: {mix.served[b, g]!r} requests/s of a replica: one slice "
         f"would take more than {MOST_REPLICAS:,} replicas"
-        for b, g in mix.served
-        if mix.load(b, g) > MOST_REPLICAS
+        for (b, g), load in mix.loads.items()
+        if load > MOST_REPLICAS
     ]
 
 

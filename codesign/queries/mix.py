@@ -11,6 +11,7 @@ from codesign.mix import audit
 from codesign.mix.answer import KindPart, MixAnswer, MixProofPart, SharePart, SinglePart
 from codesign.mix.published import mix_of
 from codesign.mix.question import Mix, instance_of
+from codesign.units import show
 from formulations import fleet_slices, highs
 from formulations.fleet_slices_exact import Fleet
 from formulations.fleet_slices_search import Proof
@@ -97,13 +98,13 @@ def _share(mix: Mix, b: int, g: int, share: float) -> SharePart:
     bucket = mix.buckets[b]
     return SharePart(bucket=bucket.name, model=bucket.model, kind=mix.kinds[g].name, slices=share, of=bucket.slices,
                      requests_per_s=float(bucket.rate) * share / bucket.slices,
-                     load=float(mix.load(b, g)) * share)  # fmt: skip
+                     load=float(mix.loads[b, g]) * share)  # fmt: skip
 
 
 def _singles(mix: Mix) -> tuple[SinglePart, ...]:
     parts = []
     for g, kind in enumerate(mix.kinds):
-        alone = audit.single(mix, g)
+        alone = mix.alone[g]
         if alone is not None:
             parts.append(SinglePart(kind=kind.name, count=alone[0], cost_usd_per_h=float(alone[1])))
             continue
@@ -118,12 +119,22 @@ def _without(mix: Mix, data: fleet_slices.Instance) -> dict[str, Any]:
     if unserved := mix.unserved():
         names = ", ".join(mix.buckets[b].label for b in unserved[:5])
         more = f" and {len(unserved) - 5} more" if len(unserved) > 5 else ""
-        return {"in_the_way": f"no kind of the table serves {names}{more}"}
+        return {"in_the_way": f"no kind of the table serves {names}{more}", "cures": _slower(mix, unserved)}
     limited = [g for g, kind in enumerate(mix.kinds) if kind.available is not None]
     if not limited:
         raise AuditError("infeasible without a limit and without a bucket that no kind serves")
     cures = [cure for g in limited if (cure := _more(mix, data, g)) is not None]
     return {"in_the_way": "too few replicas are to be had", "cures": tuple(cures)}
+
+
+def _slower(mix: Mix, unserved: list[int]) -> tuple[CurePart, ...]:
+    """The greatest speed at which every bucket has a kind that serves it, where speed is what is in the way."""
+    asked = [mix.buckets[b].speed for b in unserved]
+    can = [mix.buckets[b].fastest for b in unserved]
+    if None in asked or None in can:
+        return ()
+    works, least = min(speed for speed in can if speed), min(speed for speed in asked if speed)
+    return (CurePart(limit="speed", asked=show(least, "tokens/s"), works=show(works, "tokens/s"), value=works),)
 
 
 def _more(mix: Mix, data: fleet_slices.Instance, g: int) -> CurePart | None:
