@@ -127,7 +127,8 @@ class Search:
                 return False
             listed = self.struck.left(listed, since)
         if listed is not None:
-            self.bound = max(self.bound, min(high + unit, self.known.cost))
+            following = (math.floor(high / unit) + 1) * unit  # no fleet costs anything between
+            self.bound = max(self.bound, min(following, self.known.cost))
         return listed is not None
 
     def _cannot(self, counts: Array) -> bool:

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formulations import fleet_slices, fleet_slices_search, fleet_slices_start, fleet_slices_walk, highs
+from formulations import (
+    fleet_slices,
+    fleet_slices_search,
+    fleet_slices_start,
+    fleet_slices_walk,
+    highs,
+)
 from formulations.fleet_slices import Instance
 from formulations.fleet_slices_exact import price_unit
 from formulations.fleet_slices_pack import roomy
@@ -142,6 +148,20 @@ def test_fleets_alone_find_the_optimum_too(data):
     if best is not None and price_unit(data.price.tolist()) is not None and (data.price > 0).all():
         assert outcome.value == float(best)
         assert proof.solves <= 1
+
+
+def test_window_of_cost_ends_where_the_next_fleet_begins(monkeypatch):
+    """$1 to $4.5 holds one fleet, too small; no fleet costs $4.5 to $5, and the one for $5 is the best."""
+    data = instance([[2.0, 1.0]], price=[3.0, 5.0])
+    search = fleet_slices_search.Search(data, highs.Limits())
+    assert search.unit == 1
+    search.bound = Fraction(1)
+    search.known = replace(search.known, counts={0: 10, 1: 0}, cost=Fraction(30))
+    monkeypatch.setattr(fleet_slices_search, "WINDOWS", 8)
+    assert search._window(search.unit)
+    assert (search.tried, search.bound) == (1, 5)
+    assert not search._window(search.unit)
+    assert search.known.cost == search.bound == 5
 
 
 @settings(REPEATED, max_examples=30)
