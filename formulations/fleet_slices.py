@@ -23,7 +23,8 @@ Constraints
     stay_in_supply y[g] <= m[g]                   g in G
 Source
     Melange: T. Griggs et al., arXiv 2404.14527, there with a binary for each slice and kind. How it is
-    proven (a fleet by rounding, a floor from divided slices, a program of what is cheaper): `solve`.
+    proven (a fleet by rounding, a floor from divided slices, a program of what is cheaper): `solve`; the
+    rows that are added for it: `fleet_slices_rows`.
 """
 
 import math
