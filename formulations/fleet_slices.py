@@ -109,7 +109,7 @@ def _outcome(search: Search) -> Outcome[Fleet]:
 def build(data: Instance) -> pyo.ConcreteModel:
     """The program in words; `fleet_slices_rows` hands the same rows to the solver, and tests compare both.
 
-    Building it once takes about a third of the whole solve (measured: tests/benchmarks/test_slices_speed.py),
+    Building it once takes a fifth to two thirds of the whole solve (measured: tests/benchmarks/test_slices_speed.py),
     and a search looks at dozens of fleets, each a program that HiGHS solves in 1 to 2 ms.
     """
     m = pyo.ConcreteModel("fleet_slices")
