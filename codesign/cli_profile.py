@@ -1,0 +1,145 @@
+"""The command `mix`: a measured throughput table, or a published instance, decides which replicas to rent.
+
+As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 infeasible,
+2 bad input, 3 undecided in the time given.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codesign.cli_parts import Json, pairs, print_table, written
+
+if TYPE_CHECKING:
+    from codesign.mix.question import Mix
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(mix)
+
+
+def mix(
+    profile: Annotated[Path | None, typer.Option(metavar="TABLE.csv", help="your measured throughput")] = None,
+    demand: Annotated[Path | None, typer.Option(metavar="DEMAND.toml|csv", help="requests/s by bucket")] = None,
+    rate: Annotated[str | None, written("requests/s of all buckets together")] = None,
+    instance: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="a mix in the published form of Melange")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="which instance of a file with many", show_default=False)] = None,
+    slices: Annotated[int | None, typer.Option(min=1, help="slices of each bucket; 8", show_default=False)] = None,
+    fractional: Annotated[bool, typer.Option("--fractional", help="buckets divided at will")] = False,
+    speed: Annotated[str | None, written("of each user, at least: '30 tokens/s'")] = None,
+    available: Annotated[
+        list[str] | None, written("replicas of a kind at most: 'a100 tp1=4'", "--available", "KIND=N")
+    ] = None,
+    time_limit: Annotated[str | None, written("stop then with the best found: '10 s'")] = None,
+    as_json: Json = False,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tables, program, charts")] = None,
+) -> None:
+    """Which replicas of which kinds serve a demand by buckets for the least money, by a measured table?"""
+    from codesign.errors import DataError
+
+    if (profile is None) == (instance is None):
+        raise DataError("give either --profile TABLE.csv or --instance FILE.json")
+    if instance is None and profile is not None:
+        if name is not None:
+            raise DataError("--name goes with --instance")
+        answer_profile(profile, demand, rate=rate, slices=slices, fractional=fractional, speed=speed,
+                       available=available, time_limit=time_limit, as_json=as_json, export=export)  # fmt: skip
+    elif instance is not None:
+        own = {"--demand": demand, "--rate": rate, "--speed": speed, "--available": available}
+        if wrong := [option for option, value in own.items() if value is not None]:
+            raise DataError(f"{', '.join(wrong)}: goes with --profile; an instance says it itself")
+        _alone(slices, fractional)
+        from codesign.mix.published import mix_of, read_published
+
+        asked = mix_of(read_published(instance, name), where=str(instance), slices=slices, fractional=fractional)
+        query = {"instance": str(instance), "name": name, "sha256": _sha256(instance)}
+        _answer(asked, query, (), time_limit, as_json, export)
+
+
+def answer_profile(
+    profile: Path, demand: Path | None, *, rate: str | None, slices: int | None, fractional: bool, speed: str | None,
+    available: list[str] | None, time_limit: str | None, as_json: bool, export: Path | None,
+) -> None:  # fmt: skip
+    """The command's body for a measured table; ends by typer.Exit with the answer's code."""
+    from codesign.mix.demand import read_demand
+    from codesign.mix.measured import Options, mix_of
+    from codesign.profile import read_profile
+    from codesign.units import si
+
+    _alone(slices, fractional)
+    options = Options(slices, fractional, None if speed is None else si(speed, "tokens/s"), _rate(rate),
+                      _counts(available))  # fmt: skip
+    asked, notes = mix_of(read_profile(profile), None if demand is None else read_demand(demand), options)
+    query = {"profile": str(profile), "profile_sha256": _sha256(profile), "rate": rate, "slices": slices,
+             "speed": speed, "available": ", ".join(available or ()) or None}  # fmt: skip
+    if demand is not None:
+        query |= {"demand": str(demand), "demand_sha256": _sha256(demand)}
+    _answer(asked, query, notes, time_limit, as_json, export)
+
+
+def _alone(slices: int | None, fractional: bool) -> None:
+    from codesign.errors import DataError
+
+    if slices is not None and fractional:
+        raise DataError("--slices and --fractional exclude each other")
+
+
+def _rate(text: str | None) -> float | None:
+    from pydantic import TypeAdapter, ValidationError
+
+    from codesign.errors import DataError
+    from codesign.mix.demand import Rate
+
+    if text is None:
+        return None
+    try:
+        return TypeAdapter(Rate).validate_python(text)
+    except ValidationError as error:
+        raise DataError(f"--rate {text!r}: expected requests/s, a number, 0 or more") from error
+
+
+def _counts(items: list[str] | None) -> dict[str, int]:
+    from codesign.errors import DataError
+
+    found = {}
+    for name, text in (pairs("--available", items) or {}).items():
+        if not text.isascii() or not text.isdigit():
+            raise DataError(f"--available {name}={text}: expected a whole number, 0 or more")
+        found[name] = int(text)
+    return found
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _answer(
+    asked: "Mix", query: dict[str, Any], notes: tuple[str, ...], time_limit: str | None, as_json: bool,
+    export: Path | None,
+) -> None:  # fmt: skip
+    from codesign.queries.mix import cheapest_mix
+    from codesign.units import si
+
+    seconds = None if time_limit is None else si(time_limit, "s")
+    result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
+    if export is not None:
+        from codesign.exports.mix import write_mix
+
+        write_mix(export, result)
+    if as_json:
+        typer.echo(result.answer.document())
+    else:
+        from rich.console import Group
+
+        from codesign.report.mix import render
+
+        print_table(Group(*render(result.answer)))
+        if export is not None:
+            typer.echo(f"Exported to {export}")
+    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))

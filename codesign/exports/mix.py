@@ -1,0 +1,63 @@
+"""A folder with a mix of replicas: mix.json, counts.csv, slices.csv, model.lp and model.mps, and two charts."""
+
+import csv
+from io import StringIO
+from pathlib import Path
+
+from codesign.exports.atomic import write_folder
+from codesign.exports.mix_charts import FILES as CHARTS
+from codesign.exports.mix_charts import write_charts
+from codesign.mix.answer import MixAnswer
+from codesign.queries.mix import MixResult
+from formulations import fleet_slices, highs
+
+FILES = ("mix.json", "counts.csv", "slices.csv", "model.lp", "model.mps", *CHARTS)
+COUNTS = ("kind", "chip", "layout", "model", "count", "available", "price_usd_per_h", "cost_usd_per_h", "load", "spare")
+SLICES = ("bucket", "model", "kind", "slices", "of", "requests_per_s", "load")
+
+
+def write_mix(folder: Path, result: MixResult) -> None:
+    """Write the folder whole or not at all; without a fleet there is the document only, and the program."""
+
+    def fill(stage: Path) -> None:
+        answer = result.answer
+        (stage / "mix.json").write_text(answer.document() + "\n", encoding="utf-8")
+        if answer.proof is not None:
+            (stage / "counts.csv").write_text(_counts(answer), encoding="utf-8")
+            (stage / "slices.csv").write_text(_slices(answer), encoding="utf-8")
+            write_charts(stage, answer)
+        if len(result.instance.buckets) and not result.mix.unserved():
+            _programs(stage, result)
+
+    write_folder(folder, fill, FILES)
+
+
+def _programs(stage: Path, result: MixResult) -> None:
+    value = result.answer.cost_usd_per_h
+    header = ["fleet_slices: assign(bucket,kind), count(kind); units: slices, replicas, dollars per hour",
+              *(f"kind {g}: {kind.name}" for g, kind in enumerate(result.mix.kinds)),
+              *(f"bucket {b}: {bucket.label}" for b, bucket in enumerate(result.mix.buckets)),
+              *([] if value is None or result.answer.status != "optimal" else [f"optimum = {value!r}"])]  # fmt: skip
+    program = highs.load(fleet_slices.build(result.instance))
+    for name in ("model.lp", "model.mps"):
+        highs.write(program, stage / name, [" ".join(line.split()) for line in header])
+
+
+def _counts(answer: MixAnswer) -> str:
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COUNTS)
+    for k in answer.kinds:
+        writer.writerow((k.name, k.chip, k.layout, k.model, k.count, "" if k.available is None else k.available,
+                         repr(k.price_usd_per_h), repr(k.cost_usd_per_h), repr(k.load), repr(k.spare)))  # fmt: skip
+    return out.getvalue()
+
+
+def _slices(answer: MixAnswer) -> str:
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(SLICES)
+    for s in answer.shares:
+        slices = repr(s.slices) if answer.fractional else round(s.slices)
+        writer.writerow((s.bucket, s.model, s.kind, slices, s.of, repr(s.requests_per_s), repr(s.load)))
+    return out.getvalue()

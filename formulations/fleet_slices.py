@@ -1,0 +1,171 @@
+"""Rent replicas of several kinds of chip so that slices of a demand by buckets are served for least money.
+
+The rate of a bucket is cut into equal slices, and each slice goes to one kind. Slices of a bucket are
+alike, so they are counted, not chosen one by one: a binary for each would only add symmetry.
+
+Sets
+    buckets        b in B                   with a demand
+    kinds          g in G
+Parameters
+    price          p[g]   $/h      of one replica, the decimal as written; >= 0
+    slices         s[b]   1        slices of bucket b
+    load           a[b,g] replicas that one slice keeps busy, > 0; infinite: g cannot serve b
+    most           m[g]   replicas to be had; infinite: as many as wanted
+    fractional     -      -        slices may be divided at will
+Variables
+    count          y[g] integer >= 0
+    assign         x[b,g] integer >= 0      where a[b,g] is finite; fractional: real
+Objective
+    cost           min sum_g p[g] y[g]
+Constraints
+    serve_slices   sum_g x[b,g] = s[b]            b in B    every slice is served
+    carry_load     sum_b a[b,g] x[b,g] <= y[g]    g in G    no kind is overloaded
+    stay_in_supply y[g] <= m[g]                   g in G
+Source
+    Melange: T. Griggs et al., arXiv 2404.14527, there with a binary for each slice and kind. How it is
+    proven (a fleet by rounding, a floor from divided slices, a program of what is cheaper): `solve`; the
+    rows that are added for it: `fleet_slices_rows`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from formulations import highs
+from formulations.fleet_slices_exact import Fleet, Slices, fleet
+from formulations.fleet_slices_search import Proof, Search
+from formulations.outcome import Outcome, Status
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Labels = np.ndarray[Any, np.dtype[np.int64]]
+FINE = 1e3  # carry_load times this: what the solver then lets pass is within the 1e-9 of exact numbers
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Sets and parameters as in the module's docstring; `load` is buckets x kinds."""
+
+    buckets: Labels
+    kinds: Labels
+    price: Array
+    slices: Labels
+    load: Array
+    most: Array
+    fractional: bool = False
+
+    def __post_init__(self) -> None:
+        if self.load.shape != (len(self.buckets), len(self.kinds)):
+            raise ValueError(f"load has shape {self.load.shape}, expected buckets x kinds")
+        if not (self.load > 0).all():
+            raise ValueError(f"load = {float(self.load.min())!r} must be positive")
+        for name in ("price", "most"):
+            if not (getattr(self, name) >= 0).all():
+                raise ValueError(f"{name} = {float(getattr(self, name).min())!r} must not be negative")
+        if not np.isfinite(self.price).all():
+            raise ValueError("price must be finite")
+        if not (self.slices >= 1).all() or self.slices.dtype.kind != "i":
+            raise ValueError("slices must be whole and at least 1")
+        if (np.isfinite(self.most) & (self.most != np.floor(self.most))).any():
+            raise ValueError("most must be whole or infinite")
+
+
+def solve(data: Instance, *, limits: highs.Limits | None = None) -> tuple[Outcome[Fleet], Proof]:
+    """The cheapest fleet with proof; value and bound in $/h.
+
+    Three steps, each only where those before have not proven the fleet known so far: a fleet by rounding;
+    the cheapest fleets for slices divided at will, a floor for all others, one after the other until whole
+    slices fit one; the program itself. All look below the cost of the known fleet only. What they find is
+    counted again in exact numbers: where the solver's tolerance let a load pass that is too much, the
+    program with finer rows decides.
+    """
+    search = Search(data, limits or highs.Limits())
+    if not np.isfinite(np.where(data.load <= data.most, data.load, np.inf)).any(axis=1).all():
+        return Outcome(Status.INFEASIBLE, None, None, None), search.proof()
+    if not data.fractional and not search.proven:
+        search.fleets()
+    for rows in (1.0, FINE):
+        if search.proven or search.last in (Status.INFEASIBLE, Status.UNKNOWN):
+            break
+        result = search.run(data, rows=rows)
+        search.last = result.status
+        if result.values:
+            search.improve(read(data, result.values))
+    return _outcome(search), search.proof()
+
+
+def _outcome(search: Search) -> Outcome[Fleet]:
+    if search.known is not None:
+        value, status = float(search.known.cost), Status.OPTIMAL if search.proven else Status.FEASIBLE
+        return Outcome(status, search.known, value, min(value, float(search.bound)))
+    if search.last is Status.INFEASIBLE:
+        return Outcome(Status.INFEASIBLE, None, None, None)
+    return Outcome(Status.UNKNOWN, None, None, float(search.bound) if search.bound > 0 else None)
+
+
+def build(data: Instance) -> pyo.ConcreteModel:
+    """The program in words; `fleet_slices_rows` hands the same rows to the solver, and tests compare both.
+
+    Building it once takes a fifth to two thirds of the whole solve (measured: tests/benchmarks/test_slices_speed.py),
+    and a search looks at dozens of fleets, each a program that HiGHS solves in 1 to 2 ms.
+    """
+    m = pyo.ConcreteModel("fleet_slices")
+    m.buckets = pyo.Set(initialize=data.buckets.tolist(), ordered=True)
+    m.kinds = pyo.Set(initialize=data.kinds.tolist(), ordered=True)
+    bucket, kind = np.nonzero(np.isfinite(data.load))
+    pairs = zip(data.buckets[bucket].tolist(), data.kinds[kind].tolist(), strict=True)
+    load = dict(zip(pairs, data.load[bucket, kind].tolist(), strict=True))
+    price = dict(zip(data.kinds.tolist(), data.price.tolist(), strict=True))
+    slices = dict(zip(data.buckets.tolist(), data.slices.tolist(), strict=True))
+    most = dict(zip(data.kinds.tolist(), data.most.tolist(), strict=True))
+    m.count = pyo.Var(m.kinds, domain=pyo.NonNegativeIntegers)
+    domain = pyo.NonNegativeReals if data.fractional else pyo.NonNegativeIntegers
+    m.assign = pyo.Var(list(load), domain=domain)
+
+    @m.Objective(sense=pyo.minimize)
+    def cost(m: Any) -> Any:
+        return pyo.quicksum(price[g] * m.count[g] for g in m.kinds)
+
+    @m.Constraint(m.buckets)
+    def serve_slices(m: Any, b: int) -> Any:
+        served = [m.assign[b, g] for g in m.kinds if (b, g) in load]
+        return pyo.quicksum(served) == slices[b] if served else pyo.Constraint.Infeasible
+
+    @m.Constraint(m.kinds)
+    def carry_load(m: Any, g: int) -> Any:
+        carried = [load[b, g] * m.assign[b, g] for b in m.buckets if (b, g) in load]
+        return pyo.quicksum(carried) <= m.count[g]
+
+    @m.Constraint(m.kinds)
+    def stay_in_supply(m: Any, g: int) -> Any:
+        return m.count[g] <= most[g] if math.isfinite(most[g]) else pyo.Constraint.Skip
+
+    return m
+
+
+def read(data: Instance, values: Mapping[str, float]) -> Fleet | None:
+    """The slices in whole numbers and the fewest replicas for them, counted exactly; None where supply ends.
+
+    Divided slices stay what the solver made of them, but the largest share of a bucket takes what is missing,
+    and what the solver's tolerance let a kind without replicas serve.
+    """
+    found = fleet(data, _assigned(data, values, data.kinds.tolist()))
+    if found is None or not data.fractional:
+        return found
+    return fleet(data, _assigned(data, values, [g for g in data.kinds.tolist() if found.counts[g] > 0]))
+
+
+def _assigned(data: Instance, values: Mapping[str, float], kinds: list[int]) -> Slices:
+    assign: dict[tuple[int, int], float] = {}
+    for b, bucket in enumerate(data.buckets.tolist()):
+        able = [g for g in data.kinds[np.isfinite(data.load[b])].tolist() if g in kinds]
+        shares = {g: max(values.get(f"assign[{bucket},{g}]", 0.0), 0.0) for g in able}
+        if not data.fractional:
+            shares = {g: round(share) for g, share in shares.items()}
+        largest = max(shares, key=lambda g: shares[g])
+        shares[largest] += int(data.slices[b]) - sum(shares.values())
+        assign |= {(bucket, g): share for g, share in shares.items() if share > 0}
+    return assign
