@@ -1,0 +1,320 @@
+"""A fleet plan as the user wrote it: workloads, periods, limits, what is installed. Checked whole, in SI.
+
+A TOML file, with options over it (dotted keys, "limits.power"). All faults come in one message, each with the path
+of its key. `as_toml` writes a plan that gives the same answer again.
+"""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from codesign.catalog import Catalog, faults_of
+from codesign.errors import DataError
+from codesign.facts import Table, Written
+from codesign.fleet.quantities import (
+    AmountByPeriod,
+    Factor,
+    Growth,
+    Level,
+    MoneyByPeriod,
+    MoneyPerHourByPeriod,
+    PowerByPeriod,
+    RacksByPeriod,
+    RateByPeriod,
+    Share,
+    Worth,
+    Years,
+    at,
+    demand_known,
+)  # fmt: skip
+from codesign.query import NONE, Choice, Count, Engine, Precisions, Seconds, Speed, Stored, Tokens, Year
+from codesign.supply import all_chips
+
+Objective = Literal["cost", "throughput-per-dollar", "value", "power"]
+Loss = Literal["one-rack", "one-kind"]
+ALL = "all"         # in place of a name: every one that has none of its own
+SLACK = 1e-6        # of shares that must sum to 1
+
+
+class Length(Table):
+    """A bucket of the histogram of lengths."""
+
+    input: Tokens
+    output: Tokens
+    share: Share
+
+
+class Workload(Table):
+    """One model for users with one idea of speed; absent limits: none."""
+
+    model: str
+    precision: Precisions = ("fp8",)              # of weights; native: as the model ships
+    kv_precision: Stored | None = None            # as in a query
+    input: Tokens | None = None                   # with `output`, or a histogram in `lengths`
+    output: Tokens | None = None
+    lengths: tuple[Length, ...] = Field(default=(), validate_default=True)
+    requests: RateByPeriod                        # requests/s; one value grows from the first period on
+    growth: Growth = 0.0
+    phases: Literal["any", "aggregated", "disaggregated"] = "any"
+    user_speed: Speed | None = None               # tokens/s that each user gets at least
+    ttft: Seconds | None = None                   # longest mean time to first token
+    share: Share = 1.0                            # of requests that must get both
+    worth: Worth | None = None                    # of output tokens; objective value
+    tensor: Count | None = None                   # largest tensor degree
+
+    @field_validator("model")
+    @classmethod
+    def _model_known(cls, model: str, info: ValidationInfo) -> str:
+        demand_known("models", [model], info)
+        return model
+
+    @field_validator("lengths")
+    @classmethod
+    def _one_histogram(cls, lengths: tuple[Length, ...], info: ValidationInfo) -> tuple[Length, ...]:
+        given = [key for key in ("input", "output") if info.data.get(key) is not None]
+        readable = all(key in info.data for key in ("input", "output"))
+        if lengths and given:
+            raise ValueError(f"{' and '.join(given)} beside a histogram; give one of the two")
+        if lengths and not math.isclose(total := sum(one.share for one in lengths), 1.0, abs_tol=SLACK):
+            raise ValueError(f"the shares sum to {total:g}, must sum to 1")
+        if not lengths and readable and len(given) < 2:
+            raise ValueError("give input and output, or a histogram [{ input, output, share }, ...]")
+        if info.data.get("output") == 1 or any(one.output == 1 for one in lengths):
+            raise ValueError("at least 2 tokens out are needed: the first is the prompt's")
+        return lengths
+
+    @field_validator("growth")
+    @classmethod
+    def _grows_from_one(cls, growth: float, info: ValidationInfo) -> float:
+        if growth and len(info.data.get("requests", ())) > 1:
+            raise ValueError("requests are given for each period; growth belongs to a single number")
+        return growth
+
+    @field_validator("phases")
+    @classmethod
+    def _one_cache(cls, phases: str, info: ValidationInfo) -> str:
+        precisions, kv = info.data.get("precision", ()), info.data.get("kv_precision")
+        if phases != "aggregated" and kv is None and "bf16" in precisions and len(set(precisions)) > 1:
+            raise ValueError("pools exchange caches, which these precisions would keep in bf16 and fp8; "
+                             "give one kv_precision")  # fmt: skip
+        return phases
+
+    def buckets(self) -> tuple[Length, ...]:
+        """The histogram; one bucket where there is none. Buckets of no share are left out."""
+        if self.lengths:
+            return tuple(one for one in self.lengths if one.share > 0)
+        return (Length.model_construct(input=self.input, output=self.output, share=1.0),)
+
+
+class PlanLimits(Table):
+    """What the fleet must stay within; a list has one value for each period; absent: no limit."""
+
+    capital: MoneyByPeriod | None = None           # spent in a period
+    hourly: MoneyPerHourByPeriod | None = None     # repayment, upkeep and electricity of the fleet
+    power: PowerByPeriod | None = None             # provisioned IT power
+    racks: RacksByPeriod | None = None
+    chips: dict[str, AmountByPeriod] = Field(default_factory=dict)  # of a kind that can be bought in a period
+    kinds: Count | None = None                     # most kinds of chip owned at any time
+    one_kind_per_workload: bool = False
+    second_source: Share | None = None             # no vendor holds more than the rest of all chips
+
+    @field_validator("chips")
+    @classmethod
+    def _chips_known(cls, chips: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        demand_known("chips", chips, info, ALL)
+        return chips
+
+
+class Period(Table):
+    """A stretch of time with constant demand; servers bought in it work from its start."""
+
+    year: Year                                     # of its start; a chip is on sale from its own year on
+    years: Years = 1.0
+    price: dict[str, Factor]                       # over the catalogue's price of a chip and its server
+
+    @field_validator("price", mode="before")
+    @classmethod
+    def _for_all(cls, raw: Any) -> Any:
+        return raw if isinstance(raw, dict) else {ALL: raw}
+
+    @field_validator("price")
+    @classmethod
+    def _chips_known(cls, price: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        demand_known("chips", price, info, ALL)
+        if ALL not in price:
+            raise ValueError(f"no price for other chips; add {ALL} = 1.0")
+        return price
+
+    def factor(self, chip: str) -> float:
+        """Over the catalogue's price of a chip."""
+        return self.price.get(chip, self.price[ALL])
+
+
+class Installed(Table):
+    """Servers that are there at the start."""
+
+    servers: Count
+    bought: Year                                   # they work for the years of depreciation from then on
+
+
+class Scenario(Table):
+    """What demand may turn out to be: a factor on each workload's requests."""
+
+    probability: Share
+    demand: dict[str, Level]
+
+    @field_validator("demand", mode="before")
+    @classmethod
+    def _for_all(cls, raw: Any) -> Any:
+        return raw if isinstance(raw, dict) else {ALL: raw}
+
+    @field_validator("demand")
+    @classmethod
+    def _workloads_known(cls, demand: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        demand_known("workloads", demand, info, ALL)
+        return demand
+
+    def factor(self, workload: str) -> float:
+        """On the requests of a workload."""
+        return self.demand.get(workload, self.demand.get(ALL, 1.0))
+
+
+class Plan(Table):
+    """Everything that is asked."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    periods: dict[str, Period] = Field(min_length=1)
+    objective: Objective = "cost"
+    workloads: dict[str, Workload] = Field(min_length=1)
+    engine: Engine = "vllm"
+    release: str | None = None
+    prior: Literal["none", "family", "all"] = "none"
+    basis: Literal["buy", "hyperscaler", "rent"] = "buy"
+    price_basis: Literal["sold", "cost"] = "sold"
+    limits: PlanLimits = PlanLimits()
+    allow: Choice = Choice()
+    forbid: Choice = Choice()
+    installed: dict[str, Installed] = Field(default_factory=dict)
+    scenarios: dict[str, Scenario] = Field(default_factory=dict)
+    survive: Loss | None = None
+    survive_share: Share = 1.0                     # of the demand that must be met after the loss
+    time_limit: Seconds | None = None
+    cost: dict[str, Written] = Field(default_factory=dict)    # prices/default.toml, this plan only
+    assume: dict[str, Written] = Field(default_factory=dict)  # any other number of the catalogue
+
+    @field_validator("periods")
+    @classmethod
+    def _in_order(cls, periods: dict[str, Period]) -> dict[str, Period]:
+        years = [one.year for one in periods.values()]
+        if years != sorted(set(years)):
+            raise ValueError(f"years {', '.join(map(str, years))} must rise from period to period")
+        for (name, one), (following, later) in pairwise(periods.items()):
+            if one.year + one.years > later.year + SLACK:
+                raise ValueError(f"{name} lasts {one.years:g} years from {one.year}, beyond the start of {following}")
+        return periods
+
+    @field_validator("workloads")
+    @classmethod
+    def _worth_known(cls, workloads: dict[str, Workload], info: ValidationInfo) -> dict[str, Workload]:
+        absent = [name for name, one in workloads.items() if one.worth is None]
+        if info.data.get("objective") == "value" and absent:
+            raise ValueError(f"worth is missing of {', '.join(absent)}: objective 'value' asks for it ('$2/Mtok')")
+        return workloads
+
+    @field_validator("limits")
+    @classmethod
+    def _no_capital_of_rent(cls, limits: PlanLimits, info: ValidationInfo) -> PlanLimits:
+        if info.data.get("basis", "buy") != "buy" and limits.capital is not None:
+            raise ValueError(f"capital: basis {info.data['basis']!r} has none; give hourly")
+        return limits
+
+    @field_validator("installed")
+    @classmethod
+    def _installed_known(cls, installed: dict[str, Installed], info: ValidationInfo) -> dict[str, Installed]:
+        demand_known("chips", installed, info)
+        return installed
+
+    @field_validator("scenarios")
+    @classmethod
+    def _probable(cls, scenarios: dict[str, Scenario]) -> dict[str, Scenario]:
+        total = sum(one.probability for one in scenarios.values())
+        if scenarios and not math.isclose(total, 1.0, abs_tol=SLACK):
+            raise ValueError(f"the probabilities sum to {total:g}, must sum to 1")
+        return scenarios
+
+    def requests(self, workload: str, period: int) -> float:
+        """Requests/s of a workload in a period."""
+        one, periods = self.workloads[workload], list(self.periods.values())
+        return at(one.requests, period) * (1 + one.growth) ** (periods[period].year - periods[0].year)
+
+    def assumptions(self) -> dict[str, str | float]:
+        """Catalogue path -> value, of both `cost` and `assume`."""
+        return {**{f"prices.default.{key}": value for key, value in self.cost.items()}, **self.assume}
+
+    def content(self) -> dict[str, Any]:
+        """As written into files: what is said, in SI."""
+        dumped = self.model_dump(by_alias=True, exclude_none=True, mode="json")
+        return {key: value for key, value in dumped.items() if value not in ({}, [])}
+
+    def as_toml(self) -> str:
+        """The plan as a file that reproduces the answer."""
+        import tomli_w
+
+        return tomli_w.dumps(self.content())
+
+
+def read_plan(catalog: Catalog, path: Path | None, options: Mapping[str, Any], builtin: str) -> Plan:
+    """The plan of a file (`builtin`, as text, where `path` is None) with `options` over it.
+
+    `options` maps dotted keys to written values; "none" takes away what the file says.
+    Raises DataError with every fault, each with file and path of its key.
+    """
+    where = "built-in plan" if path is None else str(path)
+    table = _table(path, builtin, where)
+    for key, value in options.items():
+        _put(table, key, value, where)
+    return checked(catalog, table, where)
+
+
+def checked(catalog: Catalog, table: dict[str, Any], where: str) -> Plan:
+    """The plan that a table says. Raises DataError with every fault of it."""
+    periods, workloads = table.get("periods"), table.get("workloads")
+    context = {
+        "periods": len(periods) if isinstance(periods, dict) else None,
+        "workloads": set(workloads) if isinstance(workloads, dict) else None,
+        "models": set(catalog.records["models"]),
+        "chips": {chip.name for chip in all_chips(catalog, "catalogue")},
+    }
+    try:
+        return Plan.model_validate(table, context=context)
+    except ValidationError as error:
+        raise DataError("\n".join(faults_of(error, where, Plan))) from error
+
+
+def _put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
+    *parents, last = key.split(".")
+    spot = table
+    for parent in parents:
+        spot = spot.setdefault(parent, {})
+        if not isinstance(spot, dict):
+            raise DataError(f"{where}: {key}: {parent} = {spot!r} is no table")
+    if value == NONE:
+        spot.pop(last, None)
+    else:
+        spot[last] = value
+
+
+def _table(path: Path | None, builtin: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(builtin if path is None else path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{where}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{where}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{where}: not readable as TOML: {error}") from error
