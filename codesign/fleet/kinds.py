@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from codesign.catalog import Catalog
 from codesign.cost import HOURS_PER_YEAR
 from codesign.errors import DataError
 from codesign.fleet.plan import ALL, Period, Plan
@@ -75,8 +74,9 @@ def kinds_of(plan: Plan, supplies: Mapping[str, Supply]) -> tuple[Kinds, dict[st
     offers = tuple(found[name] for name in sorted(found) if name not in undated)
     periods = list(plan.periods.values())
     years = depreciation(next(iter(supplies.values())))
+    life = _life(plan, periods, years)
     return Kinds(
-        offers, *_money(plan, offers, periods), life=_life(plan, periods, years),
+        offers, *_money(plan, offers, periods, life), life=life,
         installed=np.array([[_installed(plan, o.chip.name, p, years) for p in periods] for o in offers]
                            ).reshape(len(offers), len(periods)),
         supply=np.array([[_supply(plan, o, i) for i in range(len(periods))] for o in offers]
@@ -90,7 +90,7 @@ def depreciation(supply: Supply) -> float:
     return supply.economics.depreciation_years
 
 
-def check(plan: Plan, catalog: Catalog, supply: Supply) -> None:
+def check(plan: Plan, supply: Supply) -> None:
     """DataError for what the catalogue's own numbers make impossible."""
     years = depreciation(supply)
     faults = [
@@ -102,7 +102,9 @@ def check(plan: Plan, catalog: Catalog, supply: Supply) -> None:
         raise DataError("\n".join(faults))
 
 
-def _money(plan: Plan, offers: tuple[Offer, ...], periods: list[Period]) -> tuple[Floats, Floats, Floats]:
+def _money(
+    plan: Plan, offers: tuple[Offer, ...], periods: list[Period], life: int
+) -> tuple[Floats, Floats, Floats]:
     n = len(periods)
     price, charge, running = (np.zeros(shape) for shape in ((len(offers), n), (len(offers), n, n), (len(offers), n)))
     for h, offer in enumerate(offers):
@@ -114,7 +116,7 @@ def _money(plan: Plan, offers: tuple[Offer, ...], periods: list[Period]) -> tupl
                 continue
             price[h, b] = sum(capital(offer)[part] * (factor if part in BOUGHT else 1.0) for part in REPAID)
             repaid = sum(hourly[part] * (factor if part in BOUGHT else 1.0) for part in REPAID)
-            for p in range(b, n):
+            for p in range(b, min(n, b + life)):
                 charge[h, b, p] = repaid * periods[p].years * HOURS_PER_YEAR
             running[h, b] = sum(v for part, v in hourly.items() if part not in REPAID) * bought.years * HOURS_PER_YEAR
     return price, charge, running
@@ -154,8 +156,3 @@ def _supply(plan: Plan, offer: Offer, period: int) -> float:
         return 0.0
     most = plan.limits.chips.get(offer.chip.name, plan.limits.chips.get(ALL))
     return math.inf if most is None else float(at(most, period) // offer.bill.chips)
-
-
-def retired_before(plan: Plan, left: Mapping[str, str], kinds: Kinds) -> dict[str, str]:
-    """Installed chips that cannot serve in this plan, and why."""
-    return {name: left.get(name, "not allowed") for name in plan.installed if name not in kinds.names}
