@@ -1,0 +1,68 @@
+"""The program again with one thing changed: a limit a step further, or a single kind of chip."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from codesign.fleet.prepared import Prepared
+from codesign.fleet.program import KILO
+from codesign.units import show
+from formulations.fleet import Instance
+
+
+@dataclass(frozen=True)
+class Step:
+    """A limit that allows a step more in one period (or in all: period None)."""
+
+    limit: str
+    period: int | None
+    allowed: str
+    step: str
+    instance: Instance
+
+
+def steps_of(p: Prepared, data: Instance, binding: dict[int, set[str]]) -> Iterator[Step]:
+    """A step of each limit that binds, by period: what the kind of server that takes most of it would need.
+
+    A step of less might let nothing in; supply grows by one server, racks and kinds by one.
+    """
+    hours = p.kinds.hours
+    for i, names in sorted(binding.items()):
+        cost = (data.charge[:, i, i] + data.running[:, i]) / hours[i]
+        for name, limit, each, unit in (
+            ("capital", data.capital, data.price[:, i], "USD"), ("power", data.power, data.watts, "W"),
+            ("hourly", data.spending, cost, "USD/h"), ("racks", data.racks, np.ones(1) * KILO, "1"),
+        ):  # fmt: skip
+            if name in names and limit is not None:
+                step = float(each.max())
+                key, by = ("spending", step * hours[i]) if name == "hourly" else (name, step)
+                by = 1.0 if name == "racks" else by
+                raised = limit.copy()
+                raised[i] += by
+                now = float(limit[i]) / (hours[i] if name == "hourly" else 1.0) / (1.0 if unit == "1" else KILO)
+                yield Step(name, i, show(now, unit), "+" + show(step / KILO, unit), replace(data, **{key: raised}))
+        yield from _supply(p, data, i, names)
+    if any("kinds" in names for names in binding.values()) and data.most_kinds is not None:
+        yield Step("kinds", None, f"{data.most_kinds}", "+1", replace(data, most_kinds=data.most_kinds + 1))
+    if data.one_kind:
+        yield Step("one kind per workload", None, "yes", "no", replace(data, one_kind=False))
+
+
+def _supply(p: Prepared, data: Instance, i: int, names: set[str]) -> Iterator[Step]:
+    for h, name in enumerate(p.kinds.names):
+        sold = p.kinds.offers[h].chip.available
+        if f"chips.{name}" in names and (sold is None or sold <= list(p.plan.periods.values())[i].year):
+            supply, chips = data.supply.copy(), p.kinds.offers[h].bill.chips
+            supply[h, i] += 1
+            yield Step(f"chips.{name}", i, f"{data.supply[h, i] * chips:,.0f}", f"+{chips}",
+                       replace(data, supply=supply))  # fmt: skip
+
+
+def single(data: Instance, kind: int) -> Instance:
+    """The program with one kind alone; what is installed of others is given up, and a second source is not asked."""
+    others = np.arange(len(data.kinds)) != kind
+    supply, installed = data.supply.copy(), data.installed.copy()
+    supply[others], installed[others] = 0, 0
+    found = replace(data, supply=supply, installed=installed, second_source=None, most_kinds=None, one_kind=False)
+    return found.only(data.kind_of == kind)

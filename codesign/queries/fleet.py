@@ -1,0 +1,165 @@
+"""What should be bought, kept and retired in each period, and what should run where, for all workloads of a plan?"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codesign import audit as audits
+from codesign.catalog import Catalog
+from codesign.cost import HOURS_PER_YEAR
+from codesign.errors import AuditError, SolverError
+from codesign.fleet import audit, steps
+from codesign.fleet.answer import FleetAnswer, FleetProofPart, ShadowPart, SinglePart
+from codesign.fleet.audit import Audited, Fleet, Run
+from codesign.fleet.plan import Plan
+from codesign.fleet.prepared import Prepared, prepare
+from codesign.fleet.program import KILO, instance_of
+from codesign.queries import fleet_answer as words
+from formulations import fleet, highs
+from formulations.fleet import Instance, Solution
+from formulations.outcome import Outcome, Status
+
+GAP = 1e-4           # relative: a fleet is called optimal within it
+ROUGH = 1e-3         # of the comparisons beside it
+MOST_NODES = 20_000  # of each comparison
+UNITS = {"cost": "USD", "throughput-per-dollar": "tokens per USD", "value": "USD", "power": "W"}
+SAID = {"cost": "least cost of all periods", "throughput-per-dollar": "most output tokens per dollar of all periods",
+        "value": "most value of requests served", "power": "least mean provisioned power"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The program's outcome and proof."""
+
+    outcome: Outcome[Solution]
+    proof: fleet.Proof
+
+
+@dataclass(frozen=True)
+class FleetResult:
+    """The document, and what it was made from, for exports."""
+
+    answer: FleetAnswer
+    prepared: Prepared
+    instance: Instance
+    solved: Solved
+
+
+def solve(data: Instance, *, limits: highs.Limits | None = None, gap: float = GAP) -> Solved:
+    """Numbers -> proof."""
+    try:
+        return Solved(*fleet.solve(data, limits=limits or highs.Limits(), gap=gap))
+    except highs.SolverFailure as error:
+        raise SolverError(str(error)) from error
+
+
+def prepare_and_solve(
+    catalog: Catalog, plan: Plan, *, extras: bool = True, clock: Callable[[], float] = time.perf_counter
+) -> FleetResult:
+    """The best fleet of a plan, proven within GAP or within its time limit, and audited.
+
+    `extras`: steps of the limits that bind, and fleets of a single kind, unless time ran out.
+    """
+    start = clock()
+    p = prepare(catalog, plan)
+    data = instance_of(p)
+    prepared = clock()
+    solved = solve(data, limits=highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=plan.time_limit))
+    seconds = {"prepare": prepared - start, "solve": clock() - prepared}
+    if solved.outcome.solution is None:
+        return FleetResult(_without(p, data, solved), p, data, solved)
+    audited = audit.recompute(p, fleet_of(p, solved.outcome.solution))
+    _agreed(p, solved, audited)
+    periods = words.periods_of(p, audited)
+    found: dict[str, Any] = {}
+    if extras and solved.outcome.status is Status.OPTIMAL:
+        begun = clock()
+        binding = {i: {limit.name for limit in period.limits if limit.binding} for i, period in enumerate(periods)}
+        found["shadows"] = tuple(_shadow(p, solved, step) for step in steps.steps_of(p, data, binding))
+        found["singles"] = tuple(_single(p, data, solved, h) for h in range(len(p.kinds.offers)))
+        seconds["comparisons"] = clock() - begun
+    chips = [name for h, name in enumerate(p.kinds.names) if audited.owned[h].any()]
+    answer = FleetAnswer(
+        status="optimal" if solved.outcome.status is Status.OPTIMAL else "feasible", periods=periods,
+        cost_usd=audited.cost, capital_usd=float(audited.capital.sum()), proof=_proof(p, data, solved, audited, seconds),
+        **found, **words.behind(p, chips),
+    )  # fmt: skip
+    return FleetResult(answer, p, data, solved)
+
+
+def fleet_of(p: Prepared, s: Solution) -> Fleet:
+    """The program's counts with the columns that they are of."""
+    runs = tuple(Run(p.columns[x.column], x.period, x.replicas) for x in s.placed if x.replicas)
+    return Fleet(np.asarray(s.buy, dtype=np.int64), np.asarray(s.keep, dtype=np.int64), runs, s.served)
+
+
+def scale(p: Prepared) -> float:
+    """SI of one unit of the program's objective: thousands of dollars or watts; ktokens/s times years per k$."""
+    return HOURS_PER_YEAR * 3600.0 if p.plan.objective == "throughput-per-dollar" else 1 / KILO
+
+
+def up(p: Prepared) -> bool:
+    """Whether more is better."""
+    return p.plan.objective in ("throughput-per-dollar", "value")
+
+
+def _agreed(p: Prepared, solved: Solved, a: Audited) -> None:
+    """The audit's value is the program's, and no better than its bound; AuditError otherwise."""
+    value, bound = solved.outcome.value, solved.outcome.bound
+    if value is not None and not (abs(value) < 1e-9 and abs(a.value) < 1e-6):
+        audits.agree("objective", a.value, value * scale(p))
+    if bound is not None and (a.value - bound * scale(p)) * (1 if up(p) else -1) > 1e-6 * abs(a.value) + 1e-6:
+        raise AuditError(f"value {a.value!r} is better than the proven bound {bound * scale(p)!r}")
+
+
+def _proof(p: Prepared, data: Instance, solved: Solved, a: Audited, seconds: Mapping[str, float]) -> FleetProofPart:
+    bound, proof = solved.outcome.bound, solved.proof
+    known = None if bound is None else bound * scale(p)
+    gap = None if known is None else abs(known - a.value) / abs(a.value) if a.value else abs(known)
+    return FleetProofPart(
+        objective=SAID[p.plan.objective], unit=UNITS[p.plan.objective], value=a.value, bound=known, gap=gap,
+        space=words.SPACE, demands=len(p.demands), columns=len(data.columns), solved=proof.undominated,
+        nodes=proof.nodes, seconds=dict(seconds),
+    )  # fmt: skip
+
+
+def _again(data: Instance) -> Outcome[Solution]:
+    return solve(data, limits=highs.Limits(node_limit=MOST_NODES), gap=ROUGH).outcome
+
+
+def _shadow(p: Prepared, base: Solved, step: steps.Step) -> ShadowPart:
+    """How much better a step further is: between what both proofs leave."""
+    outcome, unit, sign = _again(step.instance), scale(p), 1.0 if up(p) else -1.0
+    values = (base.outcome.value, base.outcome.bound, outcome.value, outcome.bound)
+    gain = least = most = None
+    if all(value is not None for value in values):
+        old, old_bound, new, new_bound = (float(value) * unit for value in values if value is not None)
+        gain, least, most = sign * (new - old), sign * (new - old_bound), sign * (new_bound - old)
+    return ShadowPart(
+        limit=step.limit, period="" if step.period is None else p.periods[step.period], allowed=step.allowed,
+        step=step.step, status=outcome.status.value, value=None if outcome.value is None else outcome.value * unit,
+        gain=gain, at_least=least, at_most=most,
+    )  # fmt: skip
+
+
+def _single(p: Prepared, data: Instance, base: Solved, kind: int) -> SinglePart:
+    outcome, unit = _again(steps.single(data, kind)), scale(p)
+    value, best = outcome.value, base.outcome.value
+    behind = None if value is None or not best else (best - value if up(p) else value - best) / abs(best)
+    return SinglePart(
+        chip=p.kinds.names[kind], status=outcome.status.value, value=None if value is None else value * unit,
+        bound=None if outcome.bound is None else outcome.bound * unit, behind=behind,
+    )  # fmt: skip
+
+
+def _without(p: Prepared, data: Instance, solved: Solved) -> FleetAnswer:
+    """No fleet: proven, or none found in the time given."""
+    status = solved.outcome.status
+    if status is Status.INFEASIBLE:
+        return FleetAnswer(status="infeasible", in_the_way="", cures=(), **words.behind(p, []))
+    if status is Status.UNKNOWN:
+        return FleetAnswer(status="unknown", **words.behind(p, []))
+    raise AuditError(f"the program of a fleet ended {status.value}")
