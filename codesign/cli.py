@@ -46,6 +46,7 @@ class Documents(StrEnum):
 
     answer = "answer"
     schedule = "schedule"
+    fleet = "fleet"
 
 
 class Modes(StrEnum):
@@ -191,9 +192,11 @@ def schema(document: Annotated[Documents, typer.Argument(help="which document")]
     import json
 
     from codesign import answer
+    from codesign.fleet import answer as fleet
     from codesign.queries import kitsune
 
-    print(json.dumps((answer if document is Documents.answer else kitsune).schema(), indent=2))
+    documents = {Documents.answer: answer.schema, Documents.schedule: kitsune.schema, Documents.fleet: fleet.schema}
+    print(json.dumps(documents[document](), indent=2))
 
 
 @catalog_app.command("list")

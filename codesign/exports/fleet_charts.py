@@ -12,8 +12,8 @@ from codesign.units import show
 
 CHARTS = ("fleet", "money", "utilisation")
 FILES = tuple(f"{name}.{kind}" for name in CHARTS for kind in FORMATS)
-HEIGHT, STEP = 300, 110      # px: of a panel, of a period
-LEAST = 0.055                # share of a panel below which a bar has no room for its text
+HEIGHT, STEP = 300, 135      # px: of a panel, of a period
+LEAST = 0.05                 # share of a panel below which a bar has no room for its text
 
 
 def write_charts(stage: Path, answer: FleetAnswer) -> None:
@@ -39,7 +39,7 @@ def _colour(answer: FleetAnswer) -> alt.Color:
 
 
 def _names(periods: Sequence[PeriodPart]) -> list[str]:
-    return [f"{period.name} ({period.year})" for period in periods]
+    return [period.name if str(period.year) in period.name else f"{period.name} ({period.year})" for period in periods]
 
 
 def fleet_chart(answer: FleetAnswer) -> Any:
@@ -55,7 +55,7 @@ def fleet_chart(answer: FleetAnswer) -> Any:
     last = answer.periods[-1]
     finding = (f"{sum(kind.owned for kind in answer.periods[0].kinds):,} servers in {answer.periods[0].name}, "
                f"{sum(kind.owned for kind in last.kinds):,} in {last.name}")  # fmt: skip
-    drawn = _stack(answer, rows, "servers", _names(answer.periods), step=STEP * 1.5)
+    drawn = _stack(answer, rows, "servers", _names(answer.periods), step=STEP * 1.2, whole=True)
     return plain(drawn.properties(title=title(finding, "Owned in each period; in brackets: bought (+) and retired (-) "
                                               "at its start")))  # fmt: skip
 
@@ -79,34 +79,34 @@ def money_chart(answer: FleetAnswer) -> Any:
     capital = sum(period.capital_usd for period in answer.periods)
     finding = f"{show(capital, 'USD')} is spent; the periods cost {show(total, 'USD')}"
     return plain(alt.hconcat(left, right, spacing=40).properties(title=title(
-        finding, "Cost: repayment, upkeep and electricity; dashed: the limit")))  # fmt: skip
+        finding, "Cost: repayment, upkeep and electricity; a line across: the limit on capital")))  # fmt: skip
 
 
 def _pile(rows: list[dict[str, Any]], period: str, values: Mapping[str, float]) -> None:
     base = 0.0
     for chip, usd in values.items():
         rows.append({"period": period, "group": chip, "from": base, "to": base + usd / 1e6,
-                     "text": show(usd, "USD")})  # fmt: skip
+                     "text": f"{chip}: {show(usd, 'USD')}"})  # fmt: skip
         base += usd / 1e6
 
 
 def _stack(
     answer: FleetAnswer, rows: list[dict[str, Any]], axis: str, names: Sequence[str], *, step: float = STEP,
-    marks: Sequence[dict[str, Any]] = (),
+    marks: Sequence[dict[str, Any]] = (), whole: bool = False,
 ) -> Any:  # fmt: skip
-    """Bars stacked by kind over the periods, each with its text inside, its sum above, and limits as dashed lines."""
+    """Bars stacked by kind over the periods, each with its text inside, and limits as lines across."""
     tops = {name: max((row["to"] for row in rows if row["period"] == name), default=0.0) for name in names}
     most = max([*tops.values(), *(row["limit"] for row in marks), 1e-9]) * 1.12
     rows = [{**row, "middle": (row["from"] + row["to"]) / 2} for row in rows if row["to"] > row["from"]]
     x = alt.X("period:N", sort=list(names), axis=alt.Axis(title=None, labelAngle=0, labelLimit=0))
-    y = alt.Y("from:Q", scale=alt.Scale(domain=[0, most], nice=False), axis=alt.Axis(title=axis, tickMinStep=1e-3))
+    y = alt.Y("from:Q", scale=alt.Scale(domain=[0, most], nice=False), axis=alt.Axis(title=axis, tickMinStep=1 if whole else 1e-3))
     bars = alt.Chart(alt.InlineData(values=rows)).mark_bar(stroke="#444444", strokeWidth=0.8).encode(
         x=x, y=y, y2="to:Q", color=_colour(answer), tooltip=["period:N", "group:N", "text:N"])  # fmt: skip
     inside = [row for row in rows if row["to"] - row["from"] >= LEAST * most]
     layers = [bars, texts(inside, x, alt.Y("middle:Q"))]
     if marks:
         dash = alt.Chart(alt.InlineData(values=list(marks)))
-        layers += [dash.mark_tick(thickness=1.8, color="#222222", width=step * 0.92, strokeDash=[5, 3]).encode(
+        layers += [dash.mark_tick(thickness=1.8, color="#222222", width=step * 0.92).encode(
             x=x, y=alt.Y("limit:Q")), texts(marks, x, alt.Y("limit:Q"), dy=-8)]  # fmt: skip
     return alt.layer(*layers).properties(width=alt.Step(step), height=HEIGHT)
 
@@ -114,7 +114,7 @@ def _stack(
 def utilisation_chart(answer: FleetAnswer) -> Any:
     """A bar for each workload and period: the share of what its replicas can serve that is asked of them."""
     names = _names(answer.periods)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"period": name, "workload": one.workload, "busy": one.utilisation,
          "text": f"{one.utilisation:.0%} of {one.chips:,} chips"}
         for name, period in zip(names, answer.periods, strict=True) for one in period.workloads

@@ -1,4 +1,4 @@
-"""The answer to a fleet plan as a document: what to buy, keep and retire, what runs where, what it costs, what proves it."""
+"""The answer to a fleet plan as a document: what to buy, keep and retire, what runs where, cost, limits, proof."""
 
 from typing import Any, Literal
 
@@ -57,6 +57,7 @@ class WorkloadPart(Part):
     workload: str
     requests: float = Field(description="requests/s asked for")
     served: float = Field(description="requests/s")
+    served_by_length: tuple[float, ...] = Field(description="requests/s, of each bucket of lengths")
     utilisation: float = Field(description="share of what its replicas can serve, in the busier phase")
     spare: float = Field(description="requests/s that its replicas could serve beside")
     chips: int
@@ -113,6 +114,7 @@ class SinglePart(Part):
     """The best fleet of one kind of chip alone."""
 
     chip: str
+    lifted: bool = Field(description="within the limits there is none: those on money, power, racks, supply are lifted")
     status: str
     value: float | None
     bound: float | None

@@ -17,7 +17,7 @@ Left out, with proof: a column that another of the same demand, chip and phase d
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,10 +105,11 @@ def columns_of(demand: int, of: Demand, workload: Workload, model: Model, supply
     strict = workload.user_speed is not None or workload.ttft is not None
     loose = strict and workload.share < 1
     found: list[Column] = []
+    whole = enumerate_serving(model, chips, of.query, supply.achieved)
     for phase in PHASES if workload.phases == "any" else PHASES[:1] if workload.phases == "aggregated" else PHASES[1:]:
-        space = enumerate_serving(model, chips, of.query_of(phase), supply.achieved)
-        if len(space) == 0:
-            continue
+        space = replace(whole, query=of.apart)  # the work of a step is that of both phases, its prompts elsewhere
+        if phase != "decode":
+            space = whole if phase == "both" else enumerate_serving(model, chips, of.query_of(phase), supply.achieved)
         held = np.array([float(offer.bill.chips) for offer in supply.offers])
         for limits in (of.query.limits, Limits()) if loose else (of.query.limits,):
             at, batch, rate, cap = _rates(of, space, phase, limits, model)

@@ -108,7 +108,9 @@ class Workload(Table):
         """The histogram; one bucket where there is none. Buckets of no share are left out."""
         if self.lengths:
             return tuple(one for one in self.lengths if one.share > 0)
-        return (Length.model_construct(input=self.input, output=self.output, share=1.0),)
+        if self.input is None or self.output is None:
+            raise ValueError("a workload without lengths")
+        return (Length(input=self.input, output=self.output, share=1.0),)
 
 
 class PlanLimits(Table):

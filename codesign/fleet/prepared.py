@@ -1,7 +1,7 @@
 """Everything that is computed before a solver sees a plan: demands, what can serve them, kinds of server."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,8 +70,8 @@ def supplies_of(catalog: Catalog, plan: Plan, demands: tuple[Demand, ...]) -> di
     return found
 
 
-def prepare(catalog: Catalog, plan: Plan) -> Prepared:
-    """Domain -> numbers. Raises DataError where no chip can be used at all."""
+def outline(catalog: Catalog, plan: Plan) -> Prepared:
+    """Domain -> numbers, without columns. Raises DataError where no chip can be used at all."""
     demands = demands_of(catalog, plan)
     supplies = supplies_of(catalog, plan, demands)
     kinds, left = owned.kinds_of(plan, supplies)
@@ -79,8 +79,13 @@ def prepare(catalog: Catalog, plan: Plan) -> Prepared:
         raise DataError("no chip is allowed that has every number this plan needs: "
                         + "; ".join(f"{name}: {why}" for name, why in sorted(left.items())))  # fmt: skip
     models = {name: workload.model(catalog.get(ModelRecord, one.model)) for name, one in plan.workloads.items()}
-    columns: list[Column] = []
-    for i, d in enumerate(demands):
-        found = columns_of(i, d, plan.workloads[d.workload], models[d.workload], supplies[d.workload])
-        columns += [column for column in found if column.chip in kinds.names]
-    return Prepared(plan, catalog, demands, models, supplies, kinds, tuple(columns), requests_of(plan, demands), left)
+    return Prepared(plan, catalog, demands, models, supplies, kinds, (), requests_of(plan, demands), left)
+
+
+def prepare(catalog: Catalog, plan: Plan) -> Prepared:
+    """As `outline`, with every column."""
+    p, columns = outline(catalog, plan), list[Column]()
+    for i, d in enumerate(p.demands):
+        found = columns_of(i, d, plan.workloads[d.workload], p.models[d.workload], p.supplies[d.workload])
+        columns += [column for column in found if column.chip in p.kinds.names]
+    return replace(p, columns=tuple(columns))

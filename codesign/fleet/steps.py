@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -32,16 +33,16 @@ def steps_of(p: Prepared, data: Instance, binding: dict[int, set[str]]) -> Itera
         cost = (data.charge[:, i, i] + data.running[:, i]) / hours[i]
         for name, limit, each, unit in (
             ("capital", data.capital, data.price[:, i], "USD"), ("power", data.power, data.watts, "W"),
-            ("hourly", data.spending, cost, "USD/h"), ("racks", data.racks, np.ones(1) * KILO, "1"),
+            ("hourly", data.spending, cost, "USD/h"), ("racks", data.racks, np.ones(1), "1"),
         ):  # fmt: skip
             if name in names and limit is not None:
                 step = float(each.max())
-                key, by = ("spending", step * hours[i]) if name == "hourly" else (name, step)
-                by = 1.0 if name == "racks" else by
-                raised = limit.copy()
-                raised[i] += by
-                now = float(limit[i]) / (hours[i] if name == "hourly" else 1.0) / (1.0 if unit == "1" else KILO)
-                yield Step(name, i, show(now, unit), "+" + show(step / KILO, unit), replace(data, **{key: raised}))
+                key, per = ("spending", float(hours[i])) if name == "hourly" else (name, 1.0)
+                unit_si = 1.0 if name == "racks" else KILO
+                raised: dict[str, Any] = {key: limit.copy()}
+                raised[key][i] += step * per
+                yield Step(name, i, show(float(limit[i]) / per / unit_si, unit), "+" + show(step / unit_si, unit),
+                           replace(data, **raised))  # fmt: skip
         yield from _supply(p, data, i, names)
     if any("kinds" in names for names in binding.values()) and data.most_kinds is not None:
         yield Step("kinds", None, f"{data.most_kinds}", "+1", replace(data, most_kinds=data.most_kinds + 1))
@@ -59,10 +60,16 @@ def _supply(p: Prepared, data: Instance, i: int, names: set[str]) -> Iterator[St
                        replace(data, supply=supply))  # fmt: skip
 
 
-def single(data: Instance, kind: int) -> Instance:
-    """The program with one kind alone; what is installed of others is given up, and a second source is not asked."""
+def single(data: Instance, kind: int, *, lifted: bool = False) -> Instance:
+    """The program with one kind alone; what is installed of others is given up, and a second source is not asked.
+
+    `lifted`: without the limits on money, power, racks and supply, but not before the kind is on sale.
+    """
     others = np.arange(len(data.kinds)) != kind
     supply, installed = data.supply.copy(), data.installed.copy()
     supply[others], installed[others] = 0, 0
     found = replace(data, supply=supply, installed=installed, second_source=None, most_kinds=None, one_kind=False)
+    if lifted:
+        supply = np.where(supply > 0, np.inf, supply)
+        found = replace(found, supply=supply, capital=None, spending=None, power=None, racks=None)
     return found.only(data.kind_of == kind)

@@ -79,13 +79,13 @@ def prepare_and_solve(
         begun = clock()
         binding = {i: {limit.name for limit in period.limits if limit.binding} for i, period in enumerate(periods)}
         found["shadows"] = tuple(_shadow(p, solved, step) for step in steps.steps_of(p, data, binding))
-        found["singles"] = tuple(_single(p, data, solved, h) for h in range(len(p.kinds.offers)))
+        found["singles"] = tuple(_single(data, p, solved, h) for h in range(len(p.kinds.offers)))
         seconds["comparisons"] = clock() - begun
     chips = [name for h, name in enumerate(p.kinds.names) if audited.owned[h].any()]
     answer = FleetAnswer(
         status="optimal" if solved.outcome.status is Status.OPTIMAL else "feasible", periods=periods,
-        cost_usd=audited.cost, capital_usd=float(audited.capital.sum()), proof=_proof(p, data, solved, audited, seconds),
-        **found, **words.behind(p, chips),
+        cost_usd=audited.cost, capital_usd=float(audited.capital.sum()),
+        proof=_proof(p, data, solved, audited, seconds), **found, **words.behind(p, chips),
     )  # fmt: skip
     return FleetResult(answer, p, data, solved)
 
@@ -131,13 +131,13 @@ def _again(data: Instance) -> Outcome[Solution]:
 
 
 def _shadow(p: Prepared, base: Solved, step: steps.Step) -> ShadowPart:
-    """How much better a step further is: between what both proofs leave."""
+    """How much better a step further is: between what both proofs leave, and never worse."""
     outcome, unit, sign = _again(step.instance), scale(p), 1.0 if up(p) else -1.0
     values = (base.outcome.value, base.outcome.bound, outcome.value, outcome.bound)
     gain = least = most = None
     if all(value is not None for value in values):
         old, old_bound, new, new_bound = (float(value) * unit for value in values if value is not None)
-        gain, least, most = sign * (new - old), sign * (new - old_bound), sign * (new_bound - old)
+        gain, least, most = (max(0.0, sign * x) for x in (new - old, new - old_bound, new_bound - old))
     return ShadowPart(
         limit=step.limit, period="" if step.period is None else p.periods[step.period], allowed=step.allowed,
         step=step.step, status=outcome.status.value, value=None if outcome.value is None else outcome.value * unit,
@@ -145,12 +145,16 @@ def _shadow(p: Prepared, base: Solved, step: steps.Step) -> ShadowPart:
     )  # fmt: skip
 
 
-def _single(p: Prepared, data: Instance, base: Solved, kind: int) -> SinglePart:
-    outcome, unit = _again(steps.single(data, kind)), scale(p)
-    value, best = outcome.value, base.outcome.value
+def _single(data: Instance, p: Prepared, base: Solved, kind: int) -> SinglePart:
+    """The best fleet of one kind within the limits, or else beyond them."""
+    outcome, lifted = _again(steps.single(data, kind)), False
+    if outcome.status is Status.INFEASIBLE:
+        outcome, lifted = _again(steps.single(data, kind, lifted=True)), True
+    value, best, unit = outcome.value, base.outcome.value, scale(p)
     behind = None if value is None or not best else (best - value if up(p) else value - best) / abs(best)
     return SinglePart(
-        chip=p.kinds.names[kind], status=outcome.status.value, value=None if value is None else value * unit,
+        chip=p.kinds.names[kind], lifted=lifted, status=outcome.status.value,
+        value=None if value is None else value * unit,
         bound=None if outcome.bound is None else outcome.bound * unit, behind=behind,
     )  # fmt: skip
 

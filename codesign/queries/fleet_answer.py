@@ -81,7 +81,7 @@ def _workload(
     mine = [d for d, of in enumerate(p.demands) if of.workload == name]
     here = [run for run in runs if run.column.demand in mine]
     served = {d: float(a.fleet.served[d, i]) for d in mine}
-    able = {d: min(capacity([r for r in here if r.column.demand == d], a.does, phase) for phase in ("prefill", "decode"))
+    able = {d: min(capacity([r for r in here if r.column.demand == d], a.does, x) for x in ("prefill", "decode"))
             for d in mine}  # fmt: skip
     chips = {phase: sum(r.replicas * r.column.chips for r in here if r.column.phase == phase)
              for phase in ("both", "prefill", "decode")}  # fmt: skip
@@ -90,6 +90,7 @@ def _workload(
     total = sum(able.values())
     return WorkloadPart(
         workload=name, requests=float(sum(p.requests[d, i] for d in mine)), served=sum(served.values()),
+        served_by_length=tuple(served.values()),
         utilisation=max((served[d] / able[d] for d in mine if able[d] > 0), default=0.0),
         spare=max(0.0, total - sum(served.values())), chips=sum(chips.values()), prefill_chips=chips["prefill"],
         decode_chips=chips["decode"], tokens=tokens, usd=usd,

@@ -30,7 +30,7 @@ def render(answer: FleetAnswer) -> Iterator[RenderableType]:
     if answer.shadows:
         yield from _section("One step more of a limit that binds (solved again)", _shadows(answer))
     if answer.duals:
-        yield from _section("Prices of the linear relaxation (an ideal fleet in parts; not of this one)", _duals(answer))
+        yield from _section("Prices of the linear relaxation (of an ideal fleet in parts)", _duals(answer))
     if answer.singles:
         yield from _section("With a single kind of chip", _singles(answer))
     yield from _section("Proof", _proof(answer.proof))
@@ -81,7 +81,8 @@ def _value(value: float, unit: str) -> str:
 
 def _period(period: PeriodPart) -> Iterator[RenderableType]:
     years = "" if period.years == 1 else f", {period.years:g} years"
-    yield Text(f"\n{period.name} ({period.year}{years})", style="bold")
+    dated = period.name if period.name == str(period.year) else f"{period.name}, {period.year}"
+    yield Text(f"\n{dated}{years}", style="bold")
     power = "unknown" if period.power_w is None else show(period.power_w, "W")
     money = (f"spend {show(period.capital_usd, 'USD')}; the period costs "
              f"{show(period.charge_usd + period.running_usd, 'USD')} (repayment {show(period.charge_usd, 'USD')}, "
@@ -124,13 +125,13 @@ def _workloads(period: PeriodPart) -> Table:
 
 
 def _replicas(replicas: Sequence[ReplicaPart]) -> Table:
-    table = _table("replicas of", "tokens in + out", "phase", "on", "layout", "replicas", "chips each", "batch",
-                   "requests/s", "tokens/s a user", "first token", left=5)  # fmt: skip
+    table = _table("replicas of", "in + out", "phase", "on", "layout", "n", "chips", "batch", "requests/s",
+                   "tokens/s", "first token", left=5)  # fmt: skip
     for one in replicas:
         data = f" DP{one.data}" if one.data > 1 else ""
         expert = f" EP{one.expert}" if one.expert > 1 else ""
         table.add_row(
-            one.workload, f"{one.input:,} + {one.output:,}", one.phase if one.meets else f"{one.phase}, unhurried",
+            one.workload, f"{one.input} + {one.output}", one.phase if one.meets else f"{one.phase}, slow",
             one.chip, f"TP{one.tensor}{data} PP{one.pipeline}{expert} {one.weights}", f"{one.replicas:,}",
             f"{one.chips_per_replica:,}", f"{one.batch:,}", f"{one.requests:,.4g}",
             "-" if one.user_speed is None else f"{one.user_speed:,.1f}",
@@ -180,8 +181,8 @@ def _shadows(answer: FleetAnswer) -> Table:
 def _better(one: ShadowPart, unit: str) -> str:
     if one.gain is None:
         return "-"
-    if one.at_least is not None and one.at_most is not None and one.at_least <= 0 <= one.at_most:
-        return f"nothing (at most {_value(one.at_most, unit)})"
+    if not one.at_most or not one.at_least:
+        return "nothing" if not one.at_most else f"nothing found (proven: at most {_value(one.at_most, unit)})"
     return _value(one.gain, unit)
 
 
@@ -198,6 +199,7 @@ def _singles(answer: FleetAnswer) -> Table:
     for one in answer.singles:
         behind = "-" if one.behind is None else f"{one.behind:.1%}" if one.behind > 1e-9 else "the same"
         note = "" if one.status in ("optimal", "infeasible") else " (not proven)"
+        note += " beyond the limits on money, power, racks and supply" if one.lifted else ""
         table.add_row(one.chip, (one.status if one.value is None else _value(one.value, unit)) + note, behind)
     return table
 
