@@ -85,7 +85,7 @@ def _value(key: str, text: str) -> Any:
     """A written value: a list, a table or a truth value as TOML has them, else a text."""
     from codesign.errors import DataError
 
-    if text[0] not in "[{" and text not in ("true", "false"):
+    if text[0] not in "[{\"" and text not in ("true", "false"):
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -55,7 +55,8 @@ def purchases(answer: FleetAnswer) -> str:
 def replicas(answer: FleetAnswer) -> str:
     """Every replica group of each period, SI."""
     return _text(("period", *REPLICAS), (
-        (period.name, *(getattr(one, name) for name in REPLICAS)) for period in answer.periods for one in period.replicas
+        (period.name, *(getattr(one, name) for name in REPLICAS))
+        for period in answer.periods for one in period.replicas
     ))  # fmt: skip
 
 

@@ -99,7 +99,8 @@ def _stack(
     most = max([*tops.values(), *(row["limit"] for row in marks), 1e-9]) * 1.12
     rows = [{**row, "middle": (row["from"] + row["to"]) / 2} for row in rows if row["to"] > row["from"]]
     x = alt.X("period:N", sort=list(names), axis=alt.Axis(title=None, labelAngle=0, labelLimit=0))
-    y = alt.Y("from:Q", scale=alt.Scale(domain=[0, most], nice=False), axis=alt.Axis(title=axis, tickMinStep=1 if whole else 1e-3))
+    y = alt.Y("from:Q", scale=alt.Scale(domain=[0, most], nice=False),
+              axis=alt.Axis(title=axis, tickMinStep=1 if whole else 1e-3))  # fmt: skip
     bars = alt.Chart(alt.InlineData(values=rows)).mark_bar(stroke="#444444", strokeWidth=0.8).encode(
         x=x, y=y, y2="to:Q", color=_colour(answer), tooltip=["period:N", "group:N", "text:N"])  # fmt: skip
     inside = [row for row in rows if row["to"] - row["from"] >= LEAST * most]
@@ -133,5 +134,5 @@ def utilisation_chart(answer: FleetAnswer) -> Any:
             name, fontSize=11, anchor="start")))  # fmt: skip
     least = min(rows, key=lambda row: row["busy"])
     finding = f"Least busy: {least['workload']} in {least['period']}, {least['busy']:.0%}"
-    return plain(alt.hconcat(*panels, spacing=24).properties(title=title(
-        finding, "Share of the requests/s that the replicas of a workload can serve, in its busier phase")))  # fmt: skip
+    note = "Share of the requests/s that the replicas of a workload can serve, in its busier phase"
+    return plain(alt.hconcat(*panels, spacing=24).properties(title=title(finding, note)))

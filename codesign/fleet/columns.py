@@ -16,7 +16,7 @@ are faster.
 Left out, with proof: a column that another of the same demand, chip and phase dominates (`undominated`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,36 +97,41 @@ class Column:
         return self.parcels * self.size
 
 
-def columns_of(demand: int, of: Demand, workload: Workload, model: Model, supply: Supply) -> list[Column]:
-    """Every column of a demand that none dominates."""
+def spaces_of(of: Demand, workload: Workload, model: Model, supply: Supply) -> dict[str, ServingSpace]:
+    """Every deployment on every chip for each phase that the workload allows; its limits play no part."""
     if supply.achieved is None:
         raise ValueError(f"mode = {of.query.mode!r}: fleets are known in mode achieved only")
     chips = [offer.chip for offer in supply.offers]
-    strict = workload.user_speed is not None or workload.ttft is not None
-    loose = strict and workload.share < 1
-    found: list[Column] = []
     whole = enumerate_serving(model, chips, of.query, supply.achieved)
-    for phase in PHASES if workload.phases == "any" else PHASES[:1] if workload.phases == "aggregated" else PHASES[1:]:
-        space = replace(whole, query=of.apart)  # the work of a step is that of both phases, its prompts elsewhere
-        if phase != "decode":
-            space = whole if phase == "both" else enumerate_serving(model, chips, of.query_of(phase), supply.achieved)
-        held = np.array([float(offer.bill.chips) for offer in supply.offers])
+    if workload.phases == "aggregated":
+        return {"both": whole}
+    first = enumerate_serving(model, chips, of.query_of("prefill"), supply.achieved)
+    apart = {"prefill": first, "decode": replace(whole, query=of.apart)}  # a step's work is the same in both phases
+    return apart if workload.phases == "disaggregated" else {"both": whole, **apart}
+
+
+def columns_of(
+    demand: int, of: Demand, workload: Workload, supply: Supply, spaces: Mapping[str, ServingSpace]
+) -> list[Column]:
+    """Every column of a demand that none dominates."""
+    loose = (workload.user_speed is not None or workload.ttft is not None) and workload.share < 1
+    held = np.array([float(offer.bill.chips) for offer in supply.offers])
+    found: list[Column] = []
+    for phase, space in spaces.items():
         for limits in (of.query.limits, Limits()) if loose else (of.query.limits,):
-            at, batch, rate, cap = _rates(of, space, phase, limits, model)
+            at, batch, rate, cap = _rates(of, space, phase, limits)
             found += _columns(demand, phase, space, at, batch, rate, cap, held, meets=limits is of.query.limits)
     return undominated(found)
 
 
-def _rates(
-    of: Demand, space: ServingSpace, phase: str, limits: Limits, model: Model
-) -> tuple[Ints, Floats, Floats, Floats]:
+def _rates(of: Demand, space: ServingSpace, phase: str, limits: Limits) -> tuple[Ints, Floats, Floats, Floats]:
     """Positions in the space, batches, requests/s and caps of what is within the limits."""
     if phase == "both":
         at = np.flatnonzero((batch := best_batch(space, limits)) > 0)
         best = _peak(space, at, batch[at])
         rate = best * space.pipeline[at] / (of.query.output * space.cycle_s(best, at))
         return at, best, rate, np.ones(len(at))
-    size, wide = cache_bytes(model, space.chips[0], kv_of(of.query), of.query.input), links(space)
+    size, wide = cache_bytes(space.model, space.chips[0], kv_of(of.query), of.query.input), links(space)
     linked = np.isfinite(wide)
     if phase == "decode":
         speed = limits.model_copy(update={"ttft": None})

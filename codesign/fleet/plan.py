@@ -60,7 +60,7 @@ class Workload(Table):
     lengths: tuple[Length, ...] = Field(default=(), validate_default=True)
     requests: RateByPeriod                        # requests/s; one value grows from the first period on
     growth: Growth = 0.0
-    phases: Literal["any", "aggregated", "disaggregated"] = "any"
+    phases: Literal["any", "aggregated", "disaggregated"] = Field(default="any", validate_default=True)
     user_speed: Speed | None = None               # tokens/s that each user gets at least
     ttft: Seconds | None = None                   # longest mean time to first token
     share: Share = 1.0                            # of requests that must get both

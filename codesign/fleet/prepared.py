@@ -9,12 +9,13 @@ from codesign import supply, workload
 from codesign.catalog import Catalog
 from codesign.errors import DataError
 from codesign.fleet import kinds as owned
-from codesign.fleet.columns import Column, Demand, columns_of, query_of
+from codesign.fleet.columns import Column, Demand, columns_of, query_of, spaces_of
 from codesign.fleet.kinds import Kinds
 from codesign.fleet.plan import Plan
 from codesign.layouts import Floats
 from codesign.mode import settled
 from codesign.records import ModelRecord
+from codesign.serving_space import ServingSpace
 from codesign.supply import Supply
 from codesign.workload import Model
 
@@ -82,10 +83,21 @@ def outline(catalog: Catalog, plan: Plan) -> Prepared:
     return Prepared(plan, catalog, demands, models, supplies, kinds, (), requests_of(plan, demands), left)
 
 
+def spaces_for(p: Prepared, d: Demand) -> dict[str, ServingSpace]:
+    """The deployments that a demand may be served with."""
+    return spaces_of(d, p.plan.workloads[d.workload], p.models[d.workload], p.supplies[d.workload])
+
+
+def columns_for(p: Prepared, demand: int, spaces: Mapping[str, ServingSpace]) -> list[Column]:
+    """The columns of a demand on the plan's kinds, numbered with it."""
+    d = p.demands[demand]
+    found = columns_of(demand, d, p.plan.workloads[d.workload], p.supplies[d.workload], spaces)
+    return [column for column in found if column.chip in p.kinds.names]
+
+
 def prepare(catalog: Catalog, plan: Plan) -> Prepared:
     """As `outline`, with every column."""
     p, columns = outline(catalog, plan), list[Column]()
     for i, d in enumerate(p.demands):
-        found = columns_of(i, d, plan.workloads[d.workload], p.models[d.workload], p.supplies[d.workload])
-        columns += [column for column in found if column.chip in p.kinds.names]
+        columns += columns_for(p, i, spaces_for(p, d))
     return replace(p, columns=tuple(columns))

@@ -11,7 +11,7 @@ from codesign import audit as audits
 from codesign.catalog import Catalog
 from codesign.cost import HOURS_PER_YEAR
 from codesign.errors import AuditError, SolverError
-from codesign.fleet import audit, steps
+from codesign.fleet import audit, cures, steps
 from codesign.fleet.answer import FleetAnswer, FleetProofPart, ShadowPart, SinglePart
 from codesign.fleet.audit import Audited, Fleet, Run
 from codesign.fleet.plan import Plan
@@ -24,7 +24,8 @@ from formulations.outcome import Outcome, Status
 
 GAP = 1e-4           # relative: a fleet is called optimal within it
 ROUGH = 1e-3         # of the comparisons beside it
-MOST_NODES = 20_000  # of each comparison
+NOT_ASKED = "what is in the way was not asked for (--quick)"
+MOST_NODES = 2_000  # of each comparison
 UNITS = {"cost": "USD", "throughput-per-dollar": "tokens per USD", "value": "USD", "power": "W"}
 SAID = {"cost": "least cost of all periods", "throughput-per-dollar": "most output tokens per dollar of all periods",
         "value": "most value of requests served", "power": "least mean provisioned power"}  # fmt: skip
@@ -70,7 +71,7 @@ def prepare_and_solve(
     solved = solve(data, limits=highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=plan.time_limit))
     seconds = {"prepare": prepared - start, "solve": clock() - prepared}
     if solved.outcome.solution is None:
-        return FleetResult(_without(p, data, solved), p, data, solved)
+        return FleetResult(_without(p, solved, extras=extras), p, data, solved)
     audited = audit.recompute(p, fleet_of(p, solved.outcome.solution))
     _agreed(p, solved, audited)
     periods = words.periods_of(p, audited)
@@ -159,11 +160,12 @@ def _single(data: Instance, p: Prepared, base: Solved, kind: int) -> SinglePart:
     )  # fmt: skip
 
 
-def _without(p: Prepared, data: Instance, solved: Solved) -> FleetAnswer:
+def _without(p: Prepared, solved: Solved, *, extras: bool) -> FleetAnswer:
     """No fleet: proven, or none found in the time given."""
     status = solved.outcome.status
     if status is Status.INFEASIBLE:
-        return FleetAnswer(status="infeasible", in_the_way="", cures=(), **words.behind(p, []))
+        way, found = cures.cures(p) if extras else ("; ".join(cures.unserved(p)) or NOT_ASKED, [])
+        return FleetAnswer(status="infeasible", in_the_way=way, cures=tuple(found), **words.behind(p, []))
     if status is Status.UNKNOWN:
         return FleetAnswer(status="unknown", **words.behind(p, []))
     raise AuditError(f"the program of a fleet ended {status.value}")
