@@ -227,10 +227,10 @@ def solve(
         method = "columns" if len(kept) * len(data.periods) > LARGE else "full"
     engine = _columns(data, kept) if method == "columns" else _full(data, kept)
     outcome, solved, trace, nodes = (_ratio if data.objective == "ratio" else _plain)(data, engine, limits, gap)
-    proof = Proof(
-        method, len(data.columns), len(kept), solved.priced, solved.entered, solved.relaxation, solved.duals, trace, nodes
-    )
-    return outcome, proof
+    return outcome, Proof(
+        method, len(data.columns), len(kept), solved.priced, solved.entered, solved.relaxation, solved.duals,
+        trace, nodes,
+    )  # fmt: skip
 
 
 def _full(data: Instance, kept: Labels) -> Engine:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 INF = highs.INFINITY
+ERROR = highspy.HighsStatus.kError
 
 
 @dataclass
@@ -76,6 +77,15 @@ class Program:
         self._serving()
         self._limits()
         self._choice(wanted)
+        self.cuts: list[tuple[Labels, Array]] = []  # rows [d, p] and prices [j, p]; row -1: no cut
+
+    def cut(self, price: Array, bounds: Array) -> None:
+        """Add the rows cover_cut of `fleet_patterns`: `price` [j, p], `bounds` [d, p], minus infinity: none."""
+        f, at = self.frame, np.full(bounds.shape, -1, dtype=np.int64)
+        for d, p in np.argwhere(np.isfinite(bounds)):
+            served = [(i, f.cost[i]) for i in self.served[d, :, p]]
+            at[d, p] = f.row(f"cover_cut[{d},{p},{len(self.cuts)}]", served, low=bounds[d, p])
+        self.cuts.append((at, price))
 
     def _grid(self, positions: list[int]) -> Labels:
         return np.array(positions, dtype=np.int64).reshape(len(self.data.kinds), len(self.data.periods))
@@ -172,6 +182,9 @@ class Program:
             idle = DECODE if name.endswith("prompts") else PREFILL
             rows.append(np.where((data.phase[j] != idle) & (each > 0), at[d, g, p], -1))
             values.append(each)
+        for at, price in self.cuts:
+            rows.append(np.where(price[j, p] > 0, at[d, p], -1))
+            values.append(price[j, p])
         for k in range(self.packing.full.shape[1]):
             weight = self.packing.weight[j, k]
             rows.append(np.where(weight > 0, self.pack[h, k, p], -1))
@@ -209,14 +222,17 @@ class Program:
         """Append the variables replicas[j, p] to a loaded program."""
         rows, values = self.coefficients(j, p)
         there = rows >= 0
-        starts = np.concatenate([[0], np.cumsum(there.sum(axis=1))[:-1]]).astype(np.int32)
-        n, nothing = len(j), np.zeros(len(j))
-        status = solver.addCols(
-            n, nothing, nothing, np.full(n, INF), int(there.sum()), starts, rows[there].astype(np.int32), values[there]
-        )
-        if status == highspy.HighsStatus.kError:
-            raise highs.SolverFailure("HiGHS refused columns of replicas")
+        append(solver, there.sum(axis=1), rows[there], values[there])
 
     def names(self, j: Labels, p: Labels) -> list[str]:
         """Names of all variables once the pairs are added."""
         return self.frame.names + [f"replicas[{a},{b}]" for a, b in zip(j.tolist(), p.tolist(), strict=True)]
+
+
+def append(solver: highspy.Highs, counts: Labels, rows: Labels, values: Array) -> None:
+    """Append variables that cost nothing and have no upper bound: `counts` entries each, one after the other."""
+    n, nothing = len(counts), np.zeros(len(counts))
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
+    most = np.full(n, INF)
+    if solver.addCols(n, nothing, nothing, most, len(rows), starts, rows.astype(np.int32), values) == ERROR:
+        raise highs.SolverFailure("HiGHS refused columns of replicas")

@@ -17,13 +17,14 @@ programs in less once dominated columns are gone; here rows are arrays, and 10^6
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
 
-from formulations import highs
-from formulations.fleet_arrays import Program
+from formulations import fleet_patterns, highs
+from formulations.fleet_arrays import Program, append
 from formulations.outcome import Status
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ MASK = np.ndarray[Any, np.dtype[np.bool_]]
 ROUNDS = 200
 NEGATIVE = 1e-7   # reduced costs above minus this are zero: HiGHS's duals are no more exact
 SHORT = 1e-6      # requests/s: a shortage up to here is none
-SMALL = 2_000     # pairs of the first integer program, if that many are undominated
-ROUGH = 1e-4      # its relative gap
+TIGHTEN = 500     # pairs above which cuts and patterns are worth their time
+FIRST = 0.25      # share of the time left for a first fleet, and for a bound by whole servers
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,9 @@ class _Master:
         status, costs = self.generate(groups)
         return (Status.UNKNOWN if status is Status.INFEASIBLE else status), costs
 
+    def value(self) -> float:
+        return float(self.solver.getInfo().objective_function_value)
+
     def duals(self, sign: float) -> dict[str, float]:
         """Row -> dual, where it is not zero, in units of the objective."""
         values = zip(self.program.frame.rows, self.solver.getSolution().row_dual, strict=True)
@@ -148,53 +152,170 @@ def solve(data: "Instance", kept: Labels, *, lam: float, unit: float, limits: hi
     status, costs = master.optimum(groups)
     if status is not Status.OPTIMAL:
         return Solved(highs.Result(status, {}, None, None, 0), master.priced, 0, None, {})
-    z = float(master.solver.getInfo().objective_function_value)
+    z, duals, priced = master.value(), master.duals(sign), master.priced
     may = np.zeros(costs.shape, dtype=bool)
     may[kept] = True
-    result, entered = _integer(program, costs, may & (program.rate > 0), z, replace(limits, limit_s=ends))
-    return Solved(result.scaled(sign), master.priced, entered, sign * z, master.duals(sign))
+    may &= program.rate > 0
+    search = _Search(program, may, replace(limits, limit_s=ends), z, costs)
+    if search.largest() > TIGHTEN and search.tighten(master, kept):
+        tighter = _Master(program, ends)
+        tighter.add(master.inside)
+        status, costs = tighter.optimum(groups)
+        priced += tighter.priced
+        if status is Status.OPTIMAL:
+            search.raise_bound(tighter.value(), costs)
+            search.choose_patterns()
+    result = search.finish()
+    return Solved(result.scaled(sign), priced, search.entered, sign * z, duals)
 
 
-def _integer(program: Program, costs: Array, may: MASK, z: float, limits: highs.Limits) -> tuple[highs.Result, int]:
-    """The integer program over all pairs that may be in a better fleet than one found first; its pairs."""
-    first, nodes = may, 0
-    start: Mapping[str, float] | None = None
-    if may.sum() > SMALL:
-        first = may & (costs <= np.partition(costs[may], SMALL)[SMALL])
-        result = _run(program, first, replace(limits, relative_gap=max(limits.relative_gap, ROUGH)), None)
-        result = _bounded(result, z)
-        if result.value is None:
-            first = may
-        else:
-            if result.value - z <= limits.relative_gap * abs(result.value) + limits.absolute_gap:
-                return replace(result, status=Status.OPTIMAL), int(first.sum())
-            start, nodes = result.values, result.nodes
-            first = may & (costs <= result.value - z + NEGATIVE)
-    result = _run(program, first, limits, start)
-    if start is not None and result.value is None:
-        raise highs.SolverFailure("HiGHS lost the fleet that it was given as a start")
-    result = _bounded(result, z)
-    return replace(result, nodes=result.nodes + nodes), int(first.sum())
+class _Search:
+    """The best fleet so far, the bound so far, and the pairs that a better fleet may use; `limit_s` is a clock time."""
+
+    def __init__(self, program: Program, may: MASK, limits: highs.Limits, z: float, costs: Array) -> None:
+        self.program, self.may, self.limits = program, may, limits
+        self.bound, self.z, self.costs = z, z, costs
+        self.best: highs.Result | None = None
+        self.nodes = self.entered = 0
+        self.covers: list[fleet_patterns.Cover] = []
+
+    def largest(self) -> int:
+        return int(self.may.sum())
+
+    def tighten(self, master: _Master, kept: Labels) -> bool:
+        """Add the cuts of the relaxation's duals; False where there is none."""
+        data, program = self.program.data, self.program
+        price = fleet_patterns.prices(program, np.array(master.solver.getSolution().row_dual))
+        bounds = np.full(data.demand.shape, -np.inf)
+        for d in data.demands:
+            columns = kept[data.demand_of[kept] == d]
+            for p in data.periods:
+                if data.least[d, p] > 0 and len(columns):
+                    one = fleet_patterns.cover(program, price, d, p, columns, self.limits.limit_s)
+                    if one is not None:
+                        bounds[d, p] = one.bound - fleet_patterns.SAFE * abs(one.bound)
+                        self.covers.append(one)
+        if self.covers:
+            program.cut(price, bounds)
+        return bool(self.covers)
+
+    def raise_bound(self, z: float, costs: Array) -> None:
+        self.bound, self.z, self.costs = max(self.bound, z), z, costs
+
+    def choose_patterns(self) -> None:
+        """A first fleet: one pattern for each demand and period, servers as whole numbers."""
+        useful = [one for one in self.covers if one.replicas is not None]
+        if self.program.data.one_kind or len(useful) < (self.program.rate.max(axis=0) > 0).sum():
+            return
+        chosen = _of_patterns(self.program, useful, self._limits(FIRST))
+        if chosen is not None:
+            pairs, start = chosen
+            self.consider(_run(self.program, pairs, self._limits(1.0), start))
+
+    def _limits(self, share: float) -> highs.Limits:
+        left = max(self.limits.limit_s - time.monotonic(), 0.0)
+        return replace(self.limits, limit_s=time.monotonic() + share * left if np.isfinite(left) else left)
+
+    def consider(self, result: highs.Result) -> None:
+        """Keep the fleet of a program over some pairs, where it is better; its bound says nothing about others."""
+        self.nodes += result.nodes
+        if result.value is not None and (self.best is None or result.value < _value(self.best)):
+            self.best = result
+
+    def done(self) -> bool:
+        if self.best is None:
+            return False
+        value = _value(self.best)
+        return value - self.bound <= self.limits.relative_gap * abs(value) + self.limits.absolute_gap
+
+    def pairs(self) -> MASK:
+        """All pairs that a fleet better than the best one may use."""
+        if self.best is None:
+            return self.may
+        return self.may & (self.costs <= _value(self.best) - self.z + NEGATIVE)
+
+    def finish(self) -> highs.Result:
+        """Bound by whole servers with parts of replicas, then the exact program, until the gap is closed."""
+        if self.best is not None and not self.done():
+            part = _run(self.program, self.pairs(), self._limits(FIRST), None, part=True)
+            self.nodes += part.nodes
+            if part.bound is not None:
+                self.bound = max(self.bound, min(part.bound, _value(self.best)))
+        if self.done():
+            return self._answer(Status.OPTIMAL)
+        exact, start = self.pairs(), None if self.best is None else self.best.values
+        self.entered = int(exact.sum())
+        result = _run(self.program, exact, self.limits, start)
+        self.consider(result)
+        if self.best is None:
+            bound = None if result.status is Status.INFEASIBLE else self.bound
+            return replace(result, nodes=self.nodes, bound=bound)
+        if result.bound is not None:
+            self.bound = max(self.bound, min(result.bound, _value(self.best)))
+        return self._answer(Status.OPTIMAL if self.done() else Status.FEASIBLE)
+
+    def _answer(self, status: Status) -> highs.Result:
+        assert self.best is not None
+        self.entered = self.entered or int(self.pairs().sum())
+        return replace(self.best, status=status, bound=min(self.bound, _value(self.best)), nodes=self.nodes)
 
 
-def _bounded(result: highs.Result, z: float) -> highs.Result:
-    """Bounds of a program over some columns hold for all once they are no better than the relaxation's."""
-    if result.status is Status.INFEASIBLE:
-        return result
-    bound = z if result.bound is None else max(result.bound, z)
-    return replace(result, bound=bound if result.value is None else min(bound, result.value))
+def _value(result: highs.Result) -> float:
+    assert result.value is not None
+    return result.value
 
 
-def _run(program: Program, pairs: MASK, limits: highs.Limits, start: Mapping[str, float] | None) -> highs.Result:
-    """HiGHS over the pairs; `limits.limit_s` is when to stop, in the clock of `time.monotonic`."""
+def _of_patterns(
+    program: Program, covers: list[fleet_patterns.Cover], limits: highs.Limits
+) -> tuple[MASK, dict[str, float]] | None:
+    """One pattern for each demand and period, chosen by HiGHS: the pairs in use and the replicas by name."""
+    solver, pools = program.load(), [fleet_patterns.patterns(program, one) for one in covers]
+    first = solver.getNumCol()
+    for one, pool in zip(covers, pools, strict=True):
+        rows, values = program.coefficients(one.columns, np.full(len(one.columns), one.period))
+        dense = np.zeros((solver.getNumRow() + 1, len(one.columns)))
+        np.add.at(dense, (rows, np.arange(len(one.columns))[:, None]), values)  # row -1 is the last, dropped
+        used = np.flatnonzero(dense[:-1].any(axis=1))
+        sums = pool @ dense[used].T
+        append(solver, np.full(len(pool), len(used)), np.tile(used, len(pool)), sums.ravel())
+    starts = np.concatenate([[first], first + np.cumsum([len(pool) for pool in pools])])
+    for a, b in pairwise(starts.tolist()):
+        solver.addRow(1.0, 1.0, b - a, np.arange(a, b, dtype=np.int32), np.ones(b - a))
+    names = [*program.frame.names, *(f"chosen[{i}]" for i in range(int(starts[-1] - first)))]
+    result = _integers(program, solver, names, limits, None)
+    if not result.values:
+        return None
+    pairs, start = np.zeros(program.rate.shape, dtype=bool), {n: result.values[n] for n in program.frame.names}
+    for one, pool, a in zip(covers, pools, starts - first, strict=False):
+        marks = np.array([result.values[f"chosen[{a + i}]"] for i in range(len(pool))])
+        replicas = pool[int(np.argmax(marks))]
+        pairs[one.columns[replicas > 0], one.period] = True
+        start |= {f"replicas[{one.columns[i]},{one.period}]": float(replicas[i]) for i in np.flatnonzero(replicas)}
+    return pairs, start
+
+
+def _run(
+    program: Program, pairs: MASK, limits: highs.Limits, start: Mapping[str, float] | None, *, part: bool = False
+) -> highs.Result:
+    """HiGHS over the pairs; `part`: replicas need not be whole. `limits.limit_s` is a clock time."""
     j, p = np.nonzero(pairs)
     solver = program.load()
     program.add(solver, j, p)
+    return _integers(program, solver, program.names(j, p), limits, start, part=part)
+
+
+def _integers(
+    program: Program, solver: highspy.Highs, names: list[str], limits: highs.Limits,
+    start: Mapping[str, float] | None, *, part: bool = False,
+) -> highs.Result:  # fmt: skip
     kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-    whole = [kinds[int(w)] for w in program.frame.whole] + [kinds[1]] * len(j)
-    solver.changeColsIntegrality(len(whole), np.arange(len(whole), dtype=np.int32), np.array(whole))
-    named = highs.Program(solver, program.names(j, p), {})
-    return highs.solve(named, replace(limits, limit_s=max(limits.limit_s - time.monotonic(), 0.0)), start)
+    whole = program.frame.whole + [not part] * (len(names) - len(program.frame.names))
+    types = np.array([kinds[int(w)] for w in whole])
+    solver.changeColsIntegrality(len(whole), np.arange(len(whole), dtype=np.int32), types)
+    if start is not None:
+        start = {name: start.get(name, 0.0) for name in names}
+    left = max(limits.limit_s - time.monotonic(), 0.0)
+    return highs.solve(highs.Program(solver, names, {}), replace(limits, limit_s=left), start)
 
 
 def _groups(data: "Instance") -> Labels:

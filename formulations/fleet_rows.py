@@ -40,7 +40,7 @@ def servers(m: Any, data: "Instance") -> None:
 
     @m.Constraint(m.kinds, m.periods)
     def stay_in_supply(m: Any, h: int, p: int) -> Any:
-        return m.buy[h, p] <= float(data.supply[h, p]) if np.isfinite(data.supply[h, p]) else pyo.Constraint.Skip
+        return _within(m.buy[h, p], data.supply[h, p])
 
 
 def serving(m: Any, data: "Instance") -> None:
@@ -93,47 +93,56 @@ def serving(m: Any, data: "Instance") -> None:
 def limits(m: Any, data: "Instance") -> None:
     """Money, power, racks, servers and vendors; a limit that is None builds no row."""
     if data.capital is not None:
+        capital = data.capital
 
         @m.Constraint(m.periods)
         def stay_in_capital(m: Any, p: int) -> Any:
-            return pyo.quicksum(float(data.price[h, p]) * m.buy[h, p] for h in m.kinds) <= float(data.capital[p])
+            return _within(pyo.quicksum(float(data.price[h, p]) * m.buy[h, p] for h in m.kinds), capital[p])
 
     if data.spending is not None:
+        spending = data.spending
 
         @m.Constraint(m.periods)
         def stay_in_spending(m: Any, p: int) -> Any:
             charged = total(m.buy, data.charge[:, :, p])
             running = pyo.quicksum(float(data.running[h, p]) * m.own[h, p] for h in m.kinds)
-            return charged + running <= float(data.spending[p])
+            return _within(charged + running, spending[p])
 
     if data.power is not None:
+        power = data.power
 
         @m.Constraint(m.periods)
         def stay_in_power(m: Any, p: int) -> Any:
-            return pyo.quicksum(float(data.watts[h]) * m.own[h, p] for h in m.kinds) <= float(data.power[p])
+            return _within(pyo.quicksum(float(data.watts[h]) * m.own[h, p] for h in m.kinds), power[p])
 
     if data.racks is not None:
+        racks = data.racks
 
         @m.Constraint(m.periods)
         def stay_in_racks(m: Any, p: int) -> Any:
-            taken = pyo.quicksum(m.own[h, p] / float(data.servers_per_rack[h]) for h in m.kinds)
-            return taken <= float(data.racks[p])
+            return _within(pyo.quicksum(m.own[h, p] / float(data.servers_per_rack[h]) for h in m.kinds), racks[p])
 
     if data.most_servers is not None:
+        servers = data.most_servers
 
         @m.Constraint(m.kinds, m.periods)
         def stay_in_servers(m: Any, h: int, p: int) -> Any:
-            most = float(data.most_servers[h])
-            return m.own[h, p] <= most if np.isfinite(most) else pyo.Constraint.Skip
+            return _within(m.own[h, p], servers[h])
 
     if data.second_source is not None:
+        most = 1.0 - data.second_source
 
         @m.Constraint(m.vendors, m.periods)
         def mix_vendors(m: Any, v: int, p: int) -> Any:
-            chips = {h: int(data.chips_per_server[h]) for h in m.kinds}
-            most = 1.0 - data.second_source
-            part = {h: chips[h] * (float(data.vendor[h] == v) - most) for h in m.kinds}
-            return pyo.quicksum(part[h] * m.own[h, p] for h in m.kinds) <= 0
+            part = {h: int(data.chips_per_server[h]) * (float(data.vendor[h] == v) - most) for h in m.kinds}
+            return _within(pyo.quicksum(part[h] * m.own[h, p] for h in m.kinds), 0.0)
+
+
+def _within(taken: Any, limit: float) -> Any:
+    """A row, where the limit is one and something counts against it."""
+    if not np.isfinite(limit) or isinstance(taken, int | float):
+        return pyo.Constraint.Skip
+    return taken <= float(limit)
 
 
 def choice(m: Any, data: "Instance", most_owned: Array | None = None) -> None:
