@@ -15,8 +15,8 @@ SMALL: dict[str, Any] = {
     "periods": {"2026": {"year": 2026, "price": 1.0}, "2027": {"year": 2027, "price": 0.9}},
     "workloads": {
         "chat": {"model": "llama-3.1-8b", "input": "1k", "output": "256", "user_speed": "60 tokens/s", "ttft": "500 ms",
-                 "requests": ["120 requests/s", "200 requests/s"]},
-        "long": {"model": "llama-3.1-70b", "input": "8k", "output": "512", "requests": "4 requests/s"},
+                 "requests": ["900 requests/s", "1500 requests/s"]},
+        "long": {"model": "llama-3.1-70b", "input": "8k", "output": "512", "requests": "30 requests/s"},
     },
     "allow": {"chips": ["h100-sxm", "b200-sxm"]},
 }  # fmt: skip
