@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, prepare
 from codesign.fleet.program import KILO, instance_of
 from codesign.queries import fleet_answer as words
-from formulations import fleet, highs
+from formulations import fleet, fleet_check, highs
 from formulations.fleet import Instance, Solution
 from formulations.outcome import Outcome, Status
 
@@ -49,6 +49,23 @@ class FleetResult:
     solved: Solved
 
 
+def solve_plan(data: Instance, limits: highs.Limits) -> Solved:
+    """The best fleet; of those that serve the same value, or draw the same power, one of least cost.
+
+    The bound is that of the plan's own objective; the second program is not asked for more than it finds.
+    """
+    first = solve(data, limits=limits)
+    found = first.outcome.solution
+    if first.outcome.status is not Status.OPTIMAL or found is None or data.objective not in ("value", "power"):
+        return first
+    same = {"least": found.served} if data.objective == "value" else {"power": data.watts @ found.own}
+    second = solve(replace(data, objective="cost", **same), limits=highs.Limits(node_limit=MOST_NODES), gap=ROUGH)
+    if second.outcome.solution is None:
+        return first
+    value = fleet_check.value(data, second.outcome.solution)
+    return Solved(replace(first.outcome, solution=second.outcome.solution, value=value), first.proof)
+
+
 def solve(data: Instance, *, limits: highs.Limits | None = None, gap: float = GAP) -> Solved:
     """Numbers -> proof."""
     try:
@@ -68,7 +85,8 @@ def prepare_and_solve(
     p = prepare(catalog, plan)
     data = instance_of(p)
     prepared = clock()
-    solved = solve(data, limits=highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=plan.time_limit))
+    timed = highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=plan.time_limit)
+    solved = solve_plan(data, timed)
     seconds = {"prepare": prepared - start, "solve": clock() - prepared}
     if solved.outcome.solution is None:
         return FleetResult(_without(p, solved, extras=extras), p, data, solved)
@@ -136,12 +154,15 @@ def _shadow(p: Prepared, base: Solved, step: steps.Step) -> ShadowPart:
     outcome, unit, sign = _again(step.instance), scale(p), 1.0 if up(p) else -1.0
     values = (base.outcome.value, base.outcome.bound, outcome.value, outcome.bound)
     gain = least = most = None
-    if all(value is not None for value in values):
-        old, old_bound, new, new_bound = (float(value) * unit for value in values if value is not None)
+    value = outcome.value
+    if value is not None and base.outcome.value is not None:
+        value = sign * max(sign * value, sign * base.outcome.value)  # the fleet found before fits here too
+    if all(x is not None for x in values):
+        old, old_bound, new, new_bound = (float(x) * unit for x in values if x is not None)
         gain, least, most = (max(0.0, sign * x) for x in (new - old, new - old_bound, new_bound - old))
     return ShadowPart(
         limit=step.limit, period="" if step.period is None else p.periods[step.period], allowed=step.allowed,
-        step=step.step, status=outcome.status.value, value=None if outcome.value is None else outcome.value * unit,
+        step=step.step, status=outcome.status.value, value=None if value is None else value * unit,
         gain=gain, at_least=least, at_most=most,
     )  # fmt: skip
 

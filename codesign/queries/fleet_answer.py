@@ -158,6 +158,8 @@ def assumptions(p: Prepared) -> Iterator[str]:
     if any(c.phase != "both" for c in p.columns):
         yield ("pools apart: mean time to first token (M/D/1), caches over the scale-out links in full; a prefill pool "
                "may feed decode pools of other kinds")  # fmt: skip
+    if any(p.strict(d) > 0 for d in range(len(p.demands))):
+        yield "user speed and first token are means of a full replica, as fitted; a less busy one is faster"
     if any(0 < p.strict(d) < 1 for d in range(len(p.demands))):
         yield "requests beyond the share that must meet its limits are served at any speed"
     if plan.basis == "buy":
