@@ -128,6 +128,10 @@ class ScenarioPart(Part):
     probability: float | None
     loss: str = Field(description="what is lost; empty: nothing")
     served: dict[str, tuple[float, ...]] = Field(description="share of each workload's demand met, by period")
+    requests: dict[str, tuple[float, ...]] = Field(description="requests/s asked of each workload, by period")
+    served_by_length: dict[str, tuple[tuple[float, ...], ...]] = Field(
+        description="requests/s served of each workload, by period, of each bucket of lengths")
+    replicas: tuple[tuple["ReplicaPart", ...], ...] = Field(description="that then work, by period")
 
 
 class FleetProofPart(Part):

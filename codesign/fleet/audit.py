@@ -61,12 +61,17 @@ class Audited:
         return float(self.charge.sum() + self.running.sum())
 
 
-def recompute(p: Prepared, fleet: Fleet) -> Audited:
-    """Derive counts, money, power and the objective; AuditError naming the first rule or limit that is broken."""
+def recompute(p: Prepared, fleet: Fleet, *, least: Floats | None = None, lost: Floats | None = None) -> Audited:
+    """Derive counts, money, power and the objective; AuditError naming the first rule or limit that is broken.
+
+    `least` requests/s must be served [d, p] (None: what the plan's objective demands) by the servers that are left
+    where `lost` [h] of each kind are gone (more than there are: all).
+    """
     owned = _owned(p, fleet)
     does = {run.column: _does(p, run.column) for run in fleet.runs}
-    used = _placed(p, fleet, owned)
-    _served(p, fleet, does)
+    left = owned if lost is None else np.maximum(owned - lost[:, np.newaxis], 0).astype(np.int64)
+    used = _placed(p, fleet, left)
+    _served(p, fleet, does, least)
     k, hours = p.kinds, p.kinds.hours
     charge = np.array([float((fleet.bought * k.charge[:, :, i]).sum()) for i in range(len(hours))])
     running = (owned * k.running).sum(axis=0)
@@ -151,13 +156,14 @@ def fill(servers: int, chips: int, parcels: Mapping[int, int], where: str) -> No
             left -= filled * each
 
 
-def _served(p: Prepared, fleet: Fleet, does: Mapping[Column, Serves]) -> None:
+def _served(p: Prepared, fleet: Fleet, does: Mapping[Column, Serves], least: Floats | None) -> None:
     """Every phase serves what is served, and the strict share of it within the limits."""
-    must = p.plan.objective in ("cost", "power")
+    if least is None:
+        least = p.requests * float(p.plan.objective in ("cost", "power"))
     for d, of in enumerate(p.demands):
         for i, period in enumerate(p.periods):
             served, asked = float(fleet.served[d, i]), float(p.requests[d, i])
-            if served > asked * (1 + EXACT) or (must and served < asked * (1 - EXACT)):
+            if served > asked * (1 + EXACT) or served < float(least[d, i]) * (1 - EXACT):
                 raise AuditError(f"{of.workload} in {period}: {served!r} of {asked!r} requests/s are served")
             here = [run for run in fleet.runs if run.column.demand == d and run.period == i]
             for phase in ("prefill", "decode"):
