@@ -12,6 +12,7 @@ from codesign.fleet import audit
 from codesign.fleet.answer import FleetAnswer
 from codesign.fleet.audit import Run
 from codesign.queries.fleet import GAP, FleetResult, fleet_of, prepare_and_solve
+from formulations import fleet
 from tests.fleet_plans import ONE, SMALL, catalog, plan, solved
 
 
@@ -98,10 +99,10 @@ def test_what_was_retired_is_not_taken_back() -> None:
     changes: dict[str, Any] = {"installed": {"h100-sxm": {"servers": 60, "bought": 2025}},
                                "workloads__chat__requests": ["10 requests/s", "2000 requests/s"]}  # fmt: skip
     result = solved(SMALL, **changes)
-    fleet = fleet_of(result.prepared, result.solved.outcome.solution)  # type: ignore[arg-type]
+    counts = fleet_of(result.prepared, result.solved.outcome.solution)  # type: ignore[arg-type]
     h = result.prepared.kinds.names.index("h100-sxm")
-    assert (fleet.kept[h, 1] <= fleet.kept[h, 0]).all()
-    again = replace(fleet, kept=fleet.kept.copy())
+    assert (counts.kept[h, 1] <= counts.kept[h, 0]).all()
+    again = replace(counts, kept=counts.kept.copy())
     again.kept[h] = [0, 1]
     with pytest.raises(AuditError, match="taken back"):
         audit.recompute(result.prepared, again)
@@ -224,16 +225,30 @@ def test_extras_are_programs_of_their_own() -> None:
         assert alone.value == pytest.approx(value(other), rel=2e-3)
 
 
+def test_prices_of_the_relaxation_are_its_own_differences() -> None:
+    """Told as of the relaxation: its optimum a hundredth of a server further, against the price."""
+    result = solved(SMALL, extras=True, limits__chips={"b200-sxm": [8, 16]})
+    (price,) = [one for one in result.answer.duals if one.limit == "chips.b200-sxm" and one.period == "2026"]
+    data, h = result.instance, result.prepared.kinds.names.index("b200-sxm")
+    supply = data.supply.astype(float)
+    supply[h, 0] += 0.01
+    now, further = (fleet.solve(one, method="columns")[1].relaxation for one in (data, replace(data, supply=supply)))
+    assert now is not None and further is not None
+    assert (now - further) / 0.01 * 1e3 == pytest.approx(price.price, rel=1e-6)
+    exact = next(one for one in result.answer.shadows if one.limit == "chips.b200-sxm" and one.period == "2026")
+    assert exact.gain is not None and 0 < exact.gain != pytest.approx(price.price)  # whole servers
+
+
 @pytest.mark.parametrize("change", ["replica", "server", "served", "kept"])
 def test_the_audit_finds_what_a_fleet_lacks(change: str) -> None:
     result = solved(SMALL)
-    p, fleet = result.prepared, fleet_of(result.prepared, result.solved.outcome.solution)  # type: ignore[arg-type]
-    audit.recompute(p, fleet)
+    p, counts = result.prepared, fleet_of(result.prepared, result.solved.outcome.solution)  # type: ignore[arg-type]
+    audit.recompute(p, counts)
     broken = {
-        "replica": replace(fleet, runs=fleet.runs[1:]),
-        "server": replace(fleet, bought=fleet.bought - (fleet.bought > 0)),
-        "served": replace(fleet, served=fleet.served * 0.9),
-        "kept": replace(fleet, kept=fleet.kept + 1),
+        "replica": replace(counts, runs=counts.runs[1:]),
+        "server": replace(counts, bought=counts.bought - (counts.bought > 0)),
+        "served": replace(counts, served=counts.served * 0.9),
+        "kept": replace(counts, kept=counts.kept + 1),
     }[change]
     with pytest.raises(AuditError):
         audit.recompute(p, broken)
@@ -241,11 +256,11 @@ def test_the_audit_finds_what_a_fleet_lacks(change: str) -> None:
 
 def test_the_audit_finds_a_replica_that_serves_less_than_said() -> None:
     result = solved(SMALL)
-    fleet = fleet_of(result.prepared, result.solved.outcome.solution)  # type: ignore[arg-type]
-    first = fleet.runs[0]
+    counts = fleet_of(result.prepared, result.solved.outcome.solution)  # type: ignore[arg-type]
+    first = counts.runs[0]
     boasting = Run(replace(first.column, rate=first.column.rate * 1.01), first.period, first.replicas)
     with pytest.raises(AuditError, match="requests/s, not"):
-        audit.recompute(result.prepared, replace(fleet, runs=(boasting, *fleet.runs[1:])))
+        audit.recompute(result.prepared, replace(counts, runs=(boasting, *counts.runs[1:])))
 
 
 def test_no_chip_at_all_is_said() -> None:

@@ -1,15 +1,23 @@
 """The program again with one thing changed: a limit a step further, or a single kind of chip."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from codesign.fleet.answer import DualPart
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.program import KILO
 from codesign.units import show
 from formulations.fleet import Instance
+
+SMALL = 1e-9  # of a price: none
+ROWS = {  # row of the program -> limit, unit of the limit, its SI in the program's unit
+    "stay_in_capital": ("capital", "per USD", KILO), "stay_in_spending": ("hourly", "per USD/h", KILO),
+    "stay_in_power": ("power", "per W", KILO), "stay_in_racks": ("racks", "per rack", 1.0),
+    "stay_in_supply": ("chips.", "per server", 1.0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,3 +81,19 @@ def single(data: Instance, kind: int, *, lifted: bool = False) -> Instance:
         supply = np.where(supply > 0, np.inf, supply)
         found = replace(found, supply=supply, capital=None, spending=None, power=None, racks=None)
     return found.only(data.kind_of == kind)
+
+
+def duals_of(p: Prepared, duals: Mapping[str, float], scale: float) -> Iterator[DualPart]:
+    """What a little more of each limit is worth to the linear relaxation, in SI of the objective by unit of the limit.
+
+    `duals` are by the names of the program's rows; the relaxation may own and run parts of servers and replicas.
+    """
+    for row, price in duals.items():
+        name, _, index = row.removesuffix("]").partition("[")
+        if name not in ROWS or abs(price) < SMALL:
+            continue
+        limit, unit, by = ROWS[name]
+        *kind, period = (int(i) for i in index.split(","))
+        hours = float(p.kinds.hours[period]) if name == "stay_in_spending" else 1.0
+        yield DualPart(limit=limit + "".join(p.kinds.names[h] for h in kind), period=p.periods[period],
+                       price=abs(price) * scale * by * hours, unit=unit)  # fmt: skip

@@ -12,7 +12,7 @@ from codesign.catalog import Catalog
 from codesign.cost import HOURS_PER_YEAR
 from codesign.errors import AuditError, SolverError
 from codesign.fleet import audit, cures, steps
-from codesign.fleet.answer import FleetAnswer, FleetProofPart, ShadowPart, SinglePart
+from codesign.fleet.answer import DualPart, FleetAnswer, FleetProofPart, ShadowPart, SinglePart
 from codesign.fleet.audit import Audited, Fleet, Run
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, prepare
@@ -98,6 +98,7 @@ def prepare_and_solve(
         begun = clock()
         binding = {i: {limit.name for limit in period.limits if limit.binding} for i, period in enumerate(periods)}
         found["shadows"] = tuple(_shadow(p, solved, step) for step in steps.steps_of(p, data, binding))
+        found["duals"] = _duals(p, data)
         found["singles"] = tuple(_single(data, p, solved, h) for h in range(len(p.kinds.offers)))
         seconds["comparisons"] = clock() - begun
     chips = [name for h, name in enumerate(p.kinds.names) if audited.owned[h].any()]
@@ -165,6 +166,14 @@ def _shadow(p: Prepared, base: Solved, step: steps.Step) -> ShadowPart:
         step=step.step, status=outcome.status.value, value=None if value is None else value * unit,
         gain=gain, at_least=least, at_most=most,
     )  # fmt: skip
+
+
+def _duals(p: Prepared, data: Instance) -> tuple[DualPart, ...]:
+    """Prices of the linear relaxation; a ratio has none of its own."""
+    if data.objective == "ratio":
+        return ()
+    _, proof = fleet.solve(data, method="columns", limits=highs.Limits(node_limit=1), gap=1.0)
+    return tuple(steps.duals_of(p, proof.duals, scale(p)))
 
 
 def _single(data: Instance, p: Prepared, base: Solved, kind: int) -> SinglePart:

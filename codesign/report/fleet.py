@@ -189,7 +189,7 @@ def _better(one: ShadowPart, unit: str) -> str:
 def _duals(answer: FleetAnswer) -> Table:
     table = _table("limit", "period", "price", left=2)
     for one in answer.duals:
-        table.add_row(one.limit, one.period or "all", f"{one.price:,.4g} {one.unit}")
+        table.add_row(one.limit, one.period, f"{one.price:,.4g} {answer.proof.unit if answer.proof else ''} {one.unit}")
     return table
 
 
