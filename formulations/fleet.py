@@ -87,25 +87,32 @@ Source
     Dinkelbach (1967), see `fractional`. Larger programs by column generation: `fleet_columns`.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations import fleet_bounds, fleet_check, fleet_columns, fleet_dominance, fleet_rows, fleet_terms, highs
-from formulations.fleet_columns import Solved
-from formulations.fractional import Step, Trace, maximise_ratio
-from formulations.outcome import Outcome, Status
+from formulations import (
+    fleet_bounds,
+    fleet_check,
+    fleet_columns,
+    fleet_dominance,
+    fleet_rows,
+    fleet_search,
+    fleet_terms,
+    highs,
+)
+from formulations.fleet_search import Solved
+from formulations.fractional import Trace
+from formulations.outcome import Outcome
 
 Objective = Literal["cost", "ratio", "value", "power"]
 Method = Literal["full", "columns"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-Engine = Callable[[float, highs.Limits], Solved]  # a trial ratio and when to stop -> what came of it
 LARGE = 3_000  # columns times periods up to which Pyomo builds in less time than HiGHS takes: `fleet_columns`
 
 
@@ -121,7 +128,7 @@ class Instance:
     columns: Labels = field(init=False)
     hosts: Labels = field(init=False)
     demand: Array
-    least: Array = field(default=None)  # type: ignore[assignment]  # read as in the docstring
+    least: Array = field(default=None)  # type: ignore[arg-type]  # read as in the docstring
     strict: Array = field(kw_only=True)
     worth: Array = field(kw_only=True)
     tokens: Array = field(kw_only=True)
@@ -226,14 +233,20 @@ def solve(
     if method is None:
         method = "columns" if len(kept) * len(data.periods) > LARGE else "full"
     engine = _columns(data, kept) if method == "columns" else _full(data, kept)
-    outcome, solved, trace, nodes = (_ratio if data.objective == "ratio" else _plain)(data, engine, limits, gap)
+    way = fleet_search.Way(engine, lambda values: read(data, values), limits, gap)
+    if data.objective == "ratio":
+        least = fleet_bounds.least_paid(data)
+        outcome = way.ratio(lambda s: (fleet_check.gained(data, s), fleet_check.paid(data, s)), least)
+    else:
+        outcome = way.plain(lambda s: fleet_check.value(data, s), least=data.objective in ("cost", "power"))
+    last = way.solved[-1]
     return outcome, Proof(
-        method, len(data.columns), len(kept), solved.priced, solved.entered, solved.relaxation, solved.duals,
-        trace, nodes,
+        method, len(data.columns), len(kept), last.priced, last.entered, last.relaxation, last.duals, way.trace,
+        sum(each.result.nodes for each in way.solved),
     )  # fmt: skip
 
 
-def _full(data: Instance, kept: Labels) -> Engine:
+def _full(data: Instance, kept: Labels) -> fleet_search.Engine:
     """The full program through Pyomo."""
     reduced = data.only(kept)
 
@@ -255,53 +268,15 @@ def _renamed(name: str, kept: Labels) -> str:
     return f"replicas[{kept[int(j)]},{p}]"
 
 
-def _columns(data: Instance, kept: Labels) -> Engine:
+def _columns(data: Instance, kept: Labels) -> fleet_search.Engine:
     """Column generation; rows as arrays."""
     return lambda lam, limits: fleet_columns.solve(data, kept, lam=lam, unit=fleet_terms.unit(data, lam), limits=limits)
 
 
-def _plain(
-    data: Instance, engine: Engine, limits: highs.Limits, gap: float
-) -> tuple[Outcome[Solution], Solved, Trace | None, int]:
-    solved = engine(0.0, limits)
-    result = solved.result
-    if not result.values:
-        return Outcome(result.status, None, None, result.bound), solved, None, result.nodes
-    solution = read(data, result.values)
-    value = fleet_check.value(data, solution)
-    beyond = min if data.objective in ("cost", "power") else max
-    bound = None if result.bound is None else beyond(result.bound, value)
-    proven = bound is not None and abs(value - bound) <= gap * abs(value) * (1 + 1e-6) + limits.absolute_gap
-    return Outcome(Status.OPTIMAL if proven else Status.FEASIBLE, solution, value, bound), solved, None, result.nodes
-
-
-def _ratio(
-    data: Instance, engine: Engine, limits: highs.Limits, gap: float
-) -> tuple[Outcome[Solution], Solved, Trace | None, int]:
-    """Dinkelbach; every solve so exact that the bound of the ratio can be."""
-    least = fleet_bounds.least_paid(data)
-    ends = time.monotonic() + limits.limit_s
-    runs: list[Solved] = []
-
-    def solve_at(lam: float) -> Step[Solution]:
-        left = max(ends - time.monotonic(), 0.0)
-        exact = max(0.5 * gap * lam * least, 0.0)
-        runs.append(engine(lam, replace(limits, relative_gap=0.0, absolute_gap=exact or 1e-9, limit_s=left)))
-        result = runs[-1].result
-        solution = read(data, result.values) if result.values else None
-        if solution is None or not solution.placed:
-            return Step(result.status, None, 0.0, 1.0, result.bound)
-        numerator, denominator = fleet_check.gained(data, solution), fleet_check.paid(data, solution)
-        return Step(result.status, solution, numerator, denominator, result.bound)
-
-    outcome, trace = maximise_ratio(solve_at, start=0.0, least_denominator=least, gap=gap)
-    if outcome.status is Status.UNKNOWN and runs[-1].result.status is Status.OPTIMAL:
-        outcome = Outcome(Status.INFEASIBLE, None, None, None)  # the best fleet serves nothing
-    return outcome, runs[-1], trace, sum(run.result.nodes for run in runs)
-
-
-def build(data: Instance, *, lam: float = 0.0, scale: float = 1.0) -> pyo.ConcreteModel:
-    """The program; `lam` is the trial ratio, `scale` multiplies the objective."""
+def build(
+    data: Instance, *, lam: float = 0.0, scale: float = 1.0, most_owned: Array | None = None
+) -> pyo.ConcreteModel:
+    """The program; `lam` is the trial ratio, `scale` multiplies the objective, `most_owned` replaces N."""
     m = pyo.ConcreteModel("fleet")
     m.demands = pyo.Set(initialize=data.demands.tolist())
     m.workloads = pyo.Set(initialize=data.workloads.tolist())
@@ -330,18 +305,22 @@ def build(data: Instance, *, lam: float = 0.0, scale: float = 1.0) -> pyo.Concre
         )
 
     fleet_rows.servers(m, data)
-    fleet_rows.serving(m, data)
+    fleet_rows.serving(m, data, m.own)
     fleet_rows.limits(m, data)
-    fleet_rows.choice(m, data)
+    fleet_rows.choice(m, data, most_owned)
     return m
 
 
 def read(data: Instance, values: Mapping[str, float]) -> Solution:
-    """The fleet in whole numbers; served is what its replicas can serve, at most what is asked."""
+    """The fleet in whole numbers; served is what its replicas can serve, at most what is asked.
+
+    Replicas without which as much is served are left out: their chips are free.
+    """
     shape = data.running.shape
     buy, keep, own = (np.zeros(shape, dtype=np.int64) for _ in range(3))
     grids = {"buy": buy, "keep": keep, "own": own}
-    placed = []
+    placed: list[Placed] = []
+    hosts = {name for name, value in values.items() if name.startswith("host[") and highs.whole(name, value)}
     for name, value in values.items():
         head, _, tail = name[:-1].partition("[")
         if head in grids:
@@ -349,10 +328,12 @@ def read(data: Instance, values: Mapping[str, float]) -> Solution:
             grids[head][h, p] = highs.whole(name, value)
         elif head == "replicas" and (count := highs.whole(name, value)):
             j, p = (int(i) for i in tail.split(","))
-            placed.append(Placed(j, p, count))
+            if not data.one_kind or f"host[{data.workload_of[data.demand_of[j]]},{data.kind_of[j]}]" in hosts:
+                placed.append(Placed(j, p, count))
     placed.sort(key=lambda each: (each.period, each.column))
     solution = Solution(buy, keep, own, tuple(placed), np.zeros(data.demand.shape))
     solution = replace(solution, served=fleet_check.most_served(data, solution))
+    solution = replace(solution, placed=tuple(fleet_check.needed(data, solution)))
     if rows := fleet_check.broken(data, solution):
         raise highs.SolverFailure(f"the fleet found breaks {', '.join(rows[:5])} when it is recounted")
     return solution

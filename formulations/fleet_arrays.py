@@ -43,7 +43,7 @@ class Frame:
         self.whole.append(whole)
         return len(self.names) - 1
 
-    def row(self, name: str, terms: Sequence[tuple[int, float]], low: float = -INF, high: float = INF) -> int:
+    def row(self, name: str, terms: Sequence[tuple[Any, Any]], low: Any = -INF, high: Any = INF) -> int:
         self.rows.append(name)
         self.low.append(float(low))
         self.high.append(float(high))
@@ -137,7 +137,7 @@ class Program:
             limit = getattr(data, name)
             for p in data.periods if limit is not None else ():
                 owned = {"capital": None, "spending": data.running[:, p], "power": data.watts, "racks": per_rack}[name]
-                terms = [] if owned is None else [(self.own[h, p], owned[h]) for h in data.kinds]
+                terms = [] if owned is None else [(self.own[h, p], float(owned[h])) for h in data.kinds]
                 if name == "capital":
                     terms = [(self.buy[h, p], data.price[h, p]) for h in data.kinds]
                 if name == "spending":
@@ -196,11 +196,8 @@ class Program:
         j = self.data.columns
         rows, values = self.coefficients(j, np.full(len(j), p))
         padded = np.append(duals, 0.0)  # row -1 is the last
-        return -(values * padded[rows]).sum(axis=1)
-
-    def asking(self, p: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """[j] whether the column's demand asks for anything in p."""
-        return self.rate[:, p] > 0
+        costs: Array = -(values * padded[rows]).sum(axis=1)
+        return costs
 
     def load(self) -> highspy.Highs:
         """A quiet HiGHS with the rows and no replicas."""
@@ -229,7 +226,7 @@ class Program:
         return self.frame.names + [f"replicas[{a},{b}]" for a, b in zip(j.tolist(), p.tolist(), strict=True)]
 
 
-def append(solver: highspy.Highs, counts: Labels, rows: Labels, values: Array) -> None:
+def append(solver: highspy.Highs, counts: Labels, rows: Labels, values: np.ndarray[Any, Any]) -> None:
     """Append variables that cost nothing and have no upper bound: `counts` entries each, one after the other."""
     n, nothing = len(counts), np.zeros(len(counts))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)

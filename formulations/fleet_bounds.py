@@ -25,11 +25,14 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 SLACK = 1e-9  # a quotient this near below a whole number is the whole number: too large an M stays valid
 
 
-def most_owned(data: "Instance") -> Array:
-    """[h, p] servers; raises ValueError where neither a limit nor the need bounds a kind."""
+def most_owned(data: "Instance", needed: Array | None = None) -> Array:
+    """[h, p] servers; raises ValueError where neither a limit nor the need bounds a kind.
+
+    `needed` replaces `need` where more is needed than the demand asks: servers in reserve.
+    """
     most = by_limits(data)
     if data.second_source is None:
-        most = np.minimum(most, by_need(data))
+        most = np.minimum(most, by_need(data) if needed is None else over_lives(needed))
     if not np.isfinite(most).all():
         h, p = (int(i[0]) for i in np.nonzero(~np.isfinite(most)))
         raise ValueError(
@@ -40,7 +43,8 @@ def most_owned(data: "Instance") -> Array:
 
 
 def _floor(quotient: Array) -> Array:
-    return np.floor(quotient * (1 + SLACK) + SLACK)
+    floored: Array = np.floor(quotient * (1 + SLACK) + SLACK)
+    return floored
 
 
 def _over(limit: Array | None, each: Array) -> Array:
@@ -48,7 +52,8 @@ def _over(limit: Array | None, each: Array) -> Array:
     if limit is None:
         return np.full(each.shape, np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(each > 0, _floor(limit[None, :] / each), np.inf)
+        held: Array = np.where(each > 0, _floor(limit[None, :] / each), np.inf)
+        return held
 
 
 def by_limits(data: "Instance") -> Array:
@@ -64,16 +69,27 @@ def by_limits(data: "Instance") -> Array:
     ]  # fmt: skip
     if data.most_servers is not None:
         most.append(np.floor(data.most_servers)[:, None] * ones)
-    return np.minimum.reduce(most)
+    least: Array = np.minimum.reduce(most)
+    return least
 
 
 def by_need(data: "Instance") -> Array:
     """[h, p] the most servers that a fleet without an idle server owns."""
-    need = np.stack([_need(data, p) for p in data.periods], axis=1)
-    later = np.maximum.accumulate(need[:, ::-1], axis=1)[:, ::-1]
-    before = np.maximum.accumulate(need, axis=1)
-    before = np.concatenate([np.zeros((len(need), 1)), before[:, :-1]], axis=1)
-    return later + before
+    return over_lives(need(data))
+
+
+def over_lives(each: Array) -> Array:
+    """[h, p] the most servers owned, of those each of which some period needs, at most `each` [h, p] together."""
+    later = np.maximum.accumulate(each[:, ::-1], axis=1)[:, ::-1]
+    before = np.maximum.accumulate(each, axis=1)
+    before = np.concatenate([np.zeros((len(each), 1)), before[:, :-1]], axis=1)
+    most: Array = later + before
+    return most
+
+
+def need(data: "Instance") -> Array:
+    """[h, p] servers enough for all that kind h helps to cover."""
+    return np.stack([_need(data, p) for p in data.periods], axis=1)
 
 
 def _need(data: "Instance", p: int) -> Array:
@@ -87,7 +103,7 @@ def _need(data: "Instance", p: int) -> Array:
     asks = [(rate, amount, prompts), (rate, amount, tokens)]
     asks += [(quick, share, prompts & strict), (quick, share, tokens & strict)]
     packing = fleet_terms.packing(data)
-    need = np.zeros(len(data.kinds))
+    total = np.zeros(len(data.kinds))
     for each, of, helps in asks:
         rows = np.flatnonzero(helps & (each > 0))
         replicas = np.ceil(of[rows] / each[rows] * (1 + SLACK))
@@ -96,8 +112,8 @@ def _need(data: "Instance", p: int) -> Array:
         alone = np.ceil(per_row.max(axis=1, initial=0.0) * replicas * (1 + SLACK) - SLACK)
         fewest = np.full((len(data.demands), len(data.kinds)), np.inf)
         np.minimum.at(fewest, (data.demand_of[rows], data.kind_of[rows]), alone)
-        need += np.where(np.isfinite(fewest), fewest, 0.0).sum(axis=0)
-    return need
+        total += np.where(np.isfinite(fewest), fewest, 0.0).sum(axis=0)
+    return total
 
 
 def least_paid(data: "Instance") -> float:

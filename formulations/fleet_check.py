@@ -4,7 +4,9 @@ Counts are compared exactly. A row of measured numbers (requests/s, k$, kW) is k
 at most NEAR of its limit: those numbers are rounded when they are written, not only when they are solved.
 """
 
+import math
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +16,11 @@ from formulations import fleet_terms
 from formulations.fleet_terms import DECODE, PREFILL
 
 if TYPE_CHECKING:
-    from formulations.fleet import Instance, Solution
+    from formulations.fleet import Instance, Placed, Solution
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 NEAR = Fraction(1, 10**9)
+IDLE = (DECODE, PREFILL)  # the phase whose replicas prefill nothing, and decode nothing
 
 
 def dot(numbers: Array, counts: np.ndarray[Any, Any]) -> Fraction:
@@ -31,15 +34,20 @@ def replicas(data: "Instance", solution: "Solution", p: int) -> dict[int, int]:
     return {each.column: each.replicas for each in solution.placed if each.period == p}
 
 
-def capacity(data: "Instance", placed: dict[int, int], d: int, *, strict: bool) -> Fraction:
-    """requests/s that replicas can serve of a demand, both phases; `strict`: by those that meet the limits."""
+def _phases(data: "Instance", placed: dict[int, int], d: int, *, strict: bool) -> list[Fraction]:
+    """requests/s that replicas prefill, and that they decode; `strict`: those that meet the limits of speed."""
     sums = [Fraction(0), Fraction(0)]
     for j, count in placed.items():
         if data.demand_of[j] == d and (data.meets[j] or not strict):
-            for i, idle in enumerate((DECODE, PREFILL)):
+            for i, idle in enumerate(IDLE):
                 if data.phase[j] != idle:
                     sums[i] += Fraction(float(data.rate[j])) * count
-    return min(sums)
+    return sums
+
+
+def capacity(data: "Instance", placed: dict[int, int], d: int, *, strict: bool) -> Fraction:
+    """requests/s that replicas can serve of a demand from prompt to last token."""
+    return min(_phases(data, placed, d, strict=strict))
 
 
 def most_served(data: "Instance", solution: "Solution") -> Array:
@@ -53,6 +61,29 @@ def most_served(data: "Instance", solution: "Solution") -> Array:
         most = most if share == 0 else min(most, capacity(data, placed, d, strict=True) / share)
         served[d, p] = float(most)
     return served
+
+
+def needed(data: "Instance", solution: "Solution") -> list["Placed"]:
+    """The replicas without those that can go, largest first, while each demand is served as it is."""
+    left = []
+    weight = fleet_terms.packing(data).weight.max(axis=1, initial=0.0)
+    for p in data.periods.tolist():
+        placed = replicas(data, solution, p)
+        for j in sorted(placed, key=lambda j: (-weight[j], j)):
+            d, rate = int(data.demand_of[j]), Fraction(float(data.rate[j]))
+            served = Fraction(float(solution.served[d, p]))
+            spare = [_spare(data, placed, j, served, strict=False)]
+            if data.meets[j]:
+                spare.append(_spare(data, placed, j, served * Fraction(float(data.strict[d])), strict=True))
+            placed[j] -= max(min(placed[j], *(math.floor(each / rate) for each in spare)), 0)
+        left += [replace(each, replicas=placed[each.column]) for each in solution.placed if each.period == p]
+    return [each for each in left if each.replicas]
+
+
+def _spare(data: "Instance", placed: dict[int, int], j: int, need: Fraction, *, strict: bool) -> Fraction:
+    """requests/s beyond the need in the phases of column j, the lesser."""
+    sums = _phases(data, placed, int(data.demand_of[j]), strict=strict)
+    return min(total - need for total, idle in zip(sums, IDLE, strict=True) if data.phase[j] != idle)
 
 
 def free_chips(data: "Instance", solution: "Solution", h: int, p: int) -> Counter[int] | None:

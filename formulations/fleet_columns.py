@@ -16,7 +16,7 @@ programs in less once dominated columns are gone; here rows are arrays, and 10^6
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ import numpy as np
 
 from formulations import fleet_patterns, highs
 from formulations.fleet_arrays import Program, append
+from formulations.fleet_search import Solved
 from formulations.outcome import Status
 
 if TYPE_CHECKING:
@@ -32,23 +33,12 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
-MASK = np.ndarray[Any, np.dtype[np.bool_]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 ROUNDS = 200
 NEGATIVE = 1e-7   # reduced costs above minus this are zero: HiGHS's duals are no more exact
 SHORT = 1e-6      # requests/s: a shortage up to here is none
 TIGHTEN = 500     # pairs above which cuts and patterns are worth their time
 FIRST = 0.25      # share of the time left for a first fleet, and for a bound by whole servers
-
-
-@dataclass(frozen=True)
-class Solved:
-    """A result in the sense of the objective, and how it was reached."""
-
-    result: highs.Result
-    priced: int
-    entered: int
-    relaxation: float | None
-    duals: Mapping[str, float]
 
 
 class _Master:
@@ -62,7 +52,7 @@ class _Master:
         self.inside = np.zeros((len(data.columns), len(data.periods)), dtype=bool)
         self.priced = 0
 
-    def add(self, pairs: MASK) -> int:
+    def add(self, pairs: Mask) -> int:
         j, p = np.nonzero(pairs & ~self.inside)
         self.inside[j, p] = True
         if len(j):
@@ -131,7 +121,7 @@ class _Master:
         return {name: sign * value for name, value in values if value}
 
 
-def _least_of_groups(groups: Labels, costs: Array, among: MASK) -> MASK:
+def _least_of_groups(groups: Labels, costs: Array, among: Mask) -> Mask:
     """The pair of least cost in every group and period; `groups` [j]."""
     chosen = np.zeros(costs.shape, dtype=bool)
     for p in range(costs.shape[1]):
@@ -172,7 +162,7 @@ def solve(data: "Instance", kept: Labels, *, lam: float, unit: float, limits: hi
 class _Search:
     """The best fleet so far, the bound so far, and the pairs that a better fleet may use; `limit_s` is a clock time."""
 
-    def __init__(self, program: Program, may: MASK, limits: highs.Limits, z: float, costs: Array) -> None:
+    def __init__(self, program: Program, may: Mask, limits: highs.Limits, z: float, costs: Array) -> None:
         self.program, self.may, self.limits = program, may, limits
         self.bound, self.z, self.costs = z, z, costs
         self.best: highs.Result | None = None
@@ -228,7 +218,7 @@ class _Search:
         value = _value(self.best)
         return value - self.bound <= self.limits.relative_gap * abs(value) + self.limits.absolute_gap
 
-    def pairs(self) -> MASK:
+    def pairs(self) -> Mask:
         """All pairs that a fleet better than the best one may use."""
         if self.best is None:
             return self.may
@@ -267,7 +257,7 @@ def _value(result: highs.Result) -> float:
 
 def _of_patterns(
     program: Program, covers: list[fleet_patterns.Cover], limits: highs.Limits
-) -> tuple[MASK, dict[str, float]] | None:
+) -> tuple[Mask, dict[str, float]] | None:
     """One pattern for each demand and period, chosen by HiGHS: the pairs in use and the replicas by name."""
     solver, pools = program.load(), [fleet_patterns.patterns(program, one) for one in covers]
     first = solver.getNumCol()
@@ -295,7 +285,7 @@ def _of_patterns(
 
 
 def _run(
-    program: Program, pairs: MASK, limits: highs.Limits, start: Mapping[str, float] | None, *, part: bool = False
+    program: Program, pairs: Mask, limits: highs.Limits, start: Mapping[str, float] | None, *, part: bool = False
 ) -> highs.Result:
     """HiGHS over the pairs; `part`: replicas need not be whole. `limits.limit_s` is a clock time."""
     j, p = np.nonzero(pairs)
@@ -324,7 +314,7 @@ def _groups(data: "Instance") -> Labels:
     return group.astype(np.int64)
 
 
-def _first(program: Program, groups: Labels) -> MASK:
+def _first(program: Program, groups: Labels) -> Mask:
     """Most requests/s in the space of each packing row, in every group."""
     chosen = np.zeros(program.rate.shape, dtype=bool)
     for weight in program.packing.weight.T:

@@ -123,7 +123,8 @@ def patterns(program: "Program", one: Cover) -> Labels:
     change = chips[order] - chips_of(program, one.columns, base[None, :])
     for k in range(chips.shape[1]):
         kept += [order[change[:, k] > 0][:OF_KIND], order[change[:, k] < 0][:OF_KIND]]
-    return every[np.unique(np.concatenate(kept))]
+    chosen: Labels = every[np.unique(np.concatenate(kept))]
+    return chosen
 
 
 def _exchanges(one: Cover, base: Labels) -> list[Labels]:

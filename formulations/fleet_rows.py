@@ -43,51 +43,52 @@ def servers(m: Any, data: "Instance") -> None:
         return _within(m.buy[h, p], data.supply[h, p])
 
 
-def serving(m: Any, data: "Instance") -> None:
-    """Every phase of every demand is covered, and the replicas' parcels lie in the servers owned."""
+def serving(m: Any, data: "Instance", own: Any) -> None:
+    """Every phase of every demand is covered, and the replicas' parcels lie in the servers `own` [h, p]."""
+    sets = m.model()
     wanted = fleet_terms.asked(data)
     rate, quick = fleet_terms.usable(data, wanted)
     split, strict = fleet_terms.split(data), fleet_terms.strict_rows(data)
     packing = fleet_terms.packing(data)
-    of: dict[tuple[int, int], list[int]] = {(d, g): [] for d in m.demands for g in m.hosts}
-    for j in m.columns:
+    of: dict[tuple[int, int], list[int]] = {(d, g): [] for d in sets.demands for g in sets.hosts}
+    for j in sets.columns:
         of[int(data.demand_of[j]), int(data.kind_of[j]) if data.one_kind else 0].append(j)
-    on = {h: np.flatnonzero(data.kind_of == h).tolist() for h in m.kinds}
+    on = {h: np.flatnonzero(data.kind_of == h).tolist() for h in sets.kinds}
 
     def covered(m: Any, d: int, g: int, p: int, each: Array, idle: int) -> Any:
         chosen = [j for j in of[d, g] if data.phase[j] != idle and each[j, p] > 0]
         return pyo.quicksum(float(each[j, p]) * m.replicas[j, p] for j in chosen)
 
-    @m.Constraint(m.demands, m.periods)
+    @m.Constraint(sets.demands, sets.periods)
     def serve_least(m: Any, d: int, p: int) -> Any:
-        return pyo.quicksum(m.served[d, g, p] for g in m.hosts) >= float(data.least[d, p])
+        return pyo.quicksum(m.served[d, g, p] for g in sets.hosts) >= float(data.least[d, p])
 
-    @m.Constraint(m.demands, m.hosts, m.periods)
+    @m.Constraint(sets.demands, sets.hosts, sets.periods)
     def serve_prompts(m: Any, d: int, g: int, p: int) -> Any:
         return covered(m, d, g, p, rate, DECODE) >= m.served[d, g, p] if split[d] else pyo.Constraint.Skip
 
-    @m.Constraint(m.demands, m.hosts, m.periods)
+    @m.Constraint(sets.demands, sets.hosts, sets.periods)
     def serve_tokens(m: Any, d: int, g: int, p: int) -> Any:
         return covered(m, d, g, p, rate, PREFILL) >= m.served[d, g, p]
 
-    @m.Constraint(m.demands, m.hosts, m.periods)
+    @m.Constraint(sets.demands, sets.hosts, sets.periods)
     def strict_prompts(m: Any, d: int, g: int, p: int) -> Any:
         if not (split[d] and strict[d]):
             return pyo.Constraint.Skip
         return covered(m, d, g, p, quick, DECODE) >= float(data.strict[d]) * m.served[d, g, p]
 
-    @m.Constraint(m.demands, m.hosts, m.periods)
+    @m.Constraint(sets.demands, sets.hosts, sets.periods)
     def strict_tokens(m: Any, d: int, g: int, p: int) -> Any:
         if not strict[d]:
             return pyo.Constraint.Skip
         return covered(m, d, g, p, quick, PREFILL) >= float(data.strict[d]) * m.served[d, g, p]
 
-    @m.Constraint(m.kinds, range(packing.full.shape[1]), m.periods)
+    @m.Constraint(sets.kinds, range(packing.full.shape[1]), sets.periods)
     def pack_servers(m: Any, h: int, k: int, p: int) -> Any:
         if packing.full[h, k] == 0:
             return pyo.Constraint.Skip
         taken = pyo.quicksum(float(packing.weight[j, k]) * m.replicas[j, p] for j in on[h] if packing.weight[j, k])
-        return taken <= float(packing.full[h, k]) * m.own[h, p]
+        return taken <= float(packing.full[h, k]) * own[h, p]
 
 
 def limits(m: Any, data: "Instance") -> None:

@@ -33,7 +33,7 @@ COLUMN = ("demand_of", "kind_of", "phase", "meets", "rate", "parcels", "size")  
 def refuse(data: "Instance") -> None:
     """ValueError naming every parameter of a wrong shape or sign: the caller's fault, found before a solver's."""
     demands, kinds, periods = len(data.demands), len(data.kinds), len(data.periods)
-    shapes = dict.fromkeys(("demand", "least", "worth"), (demands, periods))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("demand", "least", "worth"), (demands, periods))
     shapes |= dict.fromkeys(("strict", "tokens", "workload_of"), (demands,))
     shapes |= dict.fromkeys(COLUMN, (len(data.columns),))
     shapes |= dict.fromkeys(("servers_per_rack", "watts", "vendor", "life", "most_servers"), (kinds,))
