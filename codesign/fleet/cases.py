@@ -6,10 +6,13 @@ rack holds, or all if there are fewer; one kind is all of its servers.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from codesign.fleet import audit
+from codesign.fleet.audit import Audited, Fleet
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared
 from codesign.layouts import Floats
@@ -52,3 +55,30 @@ def cases_of(p: Prepared) -> tuple[Case, ...]:
             what = f"a rack of {chip}" if plan.survive == "one-rack" else f"every {chip}"
             found.append(Case(f"without {what}", None, what, p.requests, p.requests * plan.survive_share, lost))
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Met:
+    """A case, and what its replicas do."""
+
+    case: Case
+    audited: Audited
+
+
+def recompute(p: Prepared, cases: Sequence[Case], fleets: Sequence[Fleet]) -> tuple[Met, ...]:
+    """Audit the fleet of every case, all on the same servers. AuditError names the first rule that is broken."""
+    return tuple(
+        Met(case, audit.recompute(replace(p, requests=case.demand), fleet, least=case.least, lost=case.lost))
+        for case, fleet in zip(cases, fleets, strict=True)
+    )  # fmt: skip
+
+
+def expected(p: Prepared, met: Sequence[Met]) -> float:
+    """The objective in SI: of the servers, and of what is served the mean over the cases by their probabilities."""
+    likely = [(one.case.probability, one) for one in met if one.case.probability is not None]
+    if p.plan.objective in ("cost", "power"):
+        return likely[0][1].audited.value
+    if p.plan.objective == "value":
+        return sum(weight * one.audited.value for weight, one in likely)
+    cost = likely[0][1].audited.cost
+    return sum(weight * one.audited.value * cost for weight, one in likely) / cost if cost > 0 else 0.0

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from codesign.answer import LimitPart
-from codesign.fleet.answer import KindPart, PeriodPart, ReplicaPart, WorkloadPart
+from codesign.fleet.answer import KindPart, PeriodPart, ReplicaPart, ScenarioPart, WorkloadPart
 from codesign.fleet.audit import Audited, Run, capacity, hourly, largest_vendor
+from codesign.fleet.cases import Met, several
 from codesign.fleet.kinds import depreciation
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
@@ -29,8 +30,7 @@ def _period(p: Prepared, a: Audited, i: int) -> PeriodPart:
     return PeriodPart(
         name=name, year=period.year, years=period.years, kinds=kinds,
         workloads=tuple(_workload(p, a, w, i, runs, paid, in_use) for w in p.workloads),
-        replicas=tuple(_replicas(p, a, run) for run in sorted(runs, key=lambda run: (
-            run.column.demand, run.column.phase, run.column.chip, -run.column.chips))),
+        replicas=_all_replicas(p, a, i),
         capital_usd=float(a.capital[i]), charge_usd=float(a.charge[i]), running_usd=float(a.running[i]),
         hourly_usd=float(hourly(p, a)[i]), power_w=_known(float(a.power[i])), racks=float(a.racks[i]),
         idle_usd=sum(kind.cost_usd for kind in kinds if kind.used == 0),
@@ -61,6 +61,13 @@ def _kind(p: Prepared, a: Audited, h: int, i: int) -> KindPart | None:
         power_w=None if bill.power_w is None else bill.power_w * owned,
         capital_usd=float(bought * k.price[h, i]), cost_usd=cost,
     )  # fmt: skip
+
+
+def _all_replicas(p: Prepared, a: Audited, i: int) -> tuple[ReplicaPart, ...]:
+    """The replicas of a period by workload, phase and kind."""
+    runs = sorted((run for run in a.fleet.runs if run.period == i), key=lambda run: (
+        run.column.demand, run.column.phase, run.column.chip, -run.column.chips))  # fmt: skip
+    return tuple(_replicas(p, a, run) for run in runs)
 
 
 def _replicas(p: Prepared, a: Audited, run: Run) -> ReplicaPart:
@@ -95,6 +102,20 @@ def _workload(
         spare=max(0.0, total - sum(served.values())), chips=sum(chips.values()), prefill_chips=chips["prefill"],
         decode_chips=chips["decode"], tokens=tokens, usd=usd,
         usd_per_mtok=usd / (tokens * float(p.kinds.hours[i]) * 3600.0) * 1e6 if tokens > 0 else None,
+    )  # fmt: skip
+
+
+def scenario_of(p: Prepared, met: Met) -> ScenarioPart:
+    """One case: what is asked, what is served, and by which replicas."""
+    case, a, n = met.case, met.audited, range(len(p.periods))
+    of = {name: [d for d, one in enumerate(p.demands) if one.workload == name] for name in p.workloads}
+    asked = {name: tuple(float(case.demand[rows, i].sum()) for i in n) for name, rows in of.items()}
+    served = {name: tuple(tuple(float(a.fleet.served[d, i]) for d in rows) for i in n) for name, rows in of.items()}
+    return ScenarioPart(
+        name=case.name, probability=case.probability, loss=case.loss, requests=asked, served_by_length=served,
+        served={name: tuple(sum(x) / asked[name][i] if asked[name][i] else 1.0 for i, x in enumerate(served[name]))
+                for name in of},
+        replicas=tuple(_all_replicas(p, a, i) for i in n),
     )  # fmt: skip
 
 
@@ -169,4 +190,7 @@ def assumptions(p: Prepared) -> Iterator[str]:
     else:
         yield f"basis {plan.basis}: servers are hired for whole periods, all-in"
     yield "power is provisioned IT power; whole servers are bought; dollars by workload: each kind's by chips in use"
+    if several(plan):
+        yield ("servers are bought once for all cases, replicas placed anew when the case is known; the periods above "
+               "show the first case")  # fmt: skip
     yield from (f"assumed by the user: {path} = {value}" for path, value in plan.assumptions().items())

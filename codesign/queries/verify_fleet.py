@@ -1,7 +1,8 @@
 """Does a recorded fleet still do what its answer says? Every replica, server and dollar again, without a solver."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,15 @@ from pydantic import ValidationError
 from codesign.audit import AGREE
 from codesign.catalog import Catalog, faults_of, load
 from codesign.errors import AuditError, DataError
-from codesign.fleet import audit
 from codesign.fleet.answer import FleetAnswer, PeriodPart, ReplicaPart
 from codesign.fleet.audit import Audited, Fleet, Run
+from codesign.fleet.cases import Case, cases_of, expected, recompute, several
 from codesign.fleet.columns import Column
 from codesign.fleet.plan import Plan, checked
 from codesign.fleet.prepared import Prepared, outline
 from codesign.fleet.replica import serves
 from codesign.layouts import Ints
-from codesign.queries.fleet_answer import periods_of
+from codesign.queries.fleet_answer import periods_of, scenario_of
 from codesign.queries.recorded import differing
 from codesign.serving_space import deployment
 
@@ -46,11 +47,37 @@ def faults(answer: FleetAnswer, plan: Plan, catalog: Catalog) -> tuple[list[str]
         return [], None
     try:
         p = outline(catalog, plan)
-        audited = audit.recompute(p, fleet_of(p, answer))
+        cases = cases_of(p)
+        met = recompute(p, cases, _fleets(p, answer, cases))
     except (AuditError, ValueError) as error:
         return [str(error)], None
-    found = differing(_pairs(answer, audited, periods_of(p, audited)))
-    return found + _bound_faults(answer, plan, audited.value), audited.value
+    audited, value = met[0].audited, expected(p, met)
+    shown = replace(p, requests=cases[0].demand)
+    found = differing(_pairs(answer, value, audited, periods_of(shown, audited)))
+    for part, one in zip(answer.scenarios, met, strict=bool(answer.scenarios)):
+        now = scenario_of(p, one)
+        found += differing((f"{part.name}.{name}.{i}", was, is_now) for name, shares in part.served.items()
+                           for i, (was, is_now) in enumerate(zip(shares, now.served[name], strict=True)))  # fmt: skip
+    return found + _bound_faults(answer, plan, value), value
+
+
+def _fleets(p: Prepared, answer: FleetAnswer, cases: Sequence[Case]) -> list[Fleet]:
+    """The fleet of each case. AuditError where the record has others than the plan."""
+    main = fleet_of(p, answer)
+    if not several(p.plan):
+        return [main]
+    if [one.name for one in answer.scenarios] != [case.name for case in cases]:
+        raise AuditError(f"the plan has the cases {', '.join(case.name for case in cases)}, "
+                         f"the answer {', '.join(one.name for one in answer.scenarios)}")  # fmt: skip
+    columns: dict[tuple[Any, ...], Column] = {}
+    found = []
+    for part in answer.scenarios:
+        runs = tuple(Run(_column(p, one, columns), i, one.replicas)
+                     for i, period in enumerate(part.replicas) for one in period)  # fmt: skip
+        served = np.array([[part.served_by_length[of.workload][i][of.bucket] for i in range(len(p.periods))]
+                           for of in p.demands])  # fmt: skip
+        found.append(Fleet(main.bought, main.kept, runs, served))
+    return found
 
 
 def _bound_faults(answer: FleetAnswer, plan: Plan, value: float) -> list[str]:
@@ -68,10 +95,10 @@ def _bound_faults(answer: FleetAnswer, plan: Plan, value: float) -> list[str]:
 
 
 def _pairs(
-    answer: FleetAnswer, a: Audited, now: tuple[PeriodPart, ...]
+    answer: FleetAnswer, value: float, a: Audited, now: tuple[PeriodPart, ...]
 ) -> Iterator[tuple[str, float | None, float | None]]:
     """(name, recorded, now) of every number of the fleet."""
-    yield "objective", None if answer.proof is None else answer.proof.value, a.value
+    yield "objective", None if answer.proof is None else answer.proof.value, value
     yield "cost_usd", answer.cost_usd, a.cost
     yield "capital_usd", answer.capital_usd, float(a.capital.sum())
     for old, new in zip(answer.periods, now, strict=True):
