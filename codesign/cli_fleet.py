@@ -63,7 +63,7 @@ def fleet(
 ) -> None:
     """What should be bought, when, and what should run where, for many workloads under one budget?"""
     from codesign.catalog import builtin_plan, load
-    from codesign.fleet.plan import read_plan
+    from codesign.fleet.reading import read_plan
     from codesign.queries.fleet import prepare_and_solve
 
     given = {"objective": objective and objective.value, "survive": survive and survive.value,

@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 from codesign.catalog import Catalog
-from codesign.fleet.plan import Plan, checked
+from codesign.fleet.plan import Plan
+from codesign.fleet.reading import checked
 from codesign.queries.fleet import FleetResult, prepare_and_solve
 from tests.command import load
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from codesign.catalog import builtin_plan
-from codesign.fleet.plan import read_plan
+from codesign.fleet.reading import read_plan
 from tests.command import known
 from tests.fleet_plans import catalog
 

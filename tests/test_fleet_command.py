@@ -11,7 +11,7 @@ import pytest
 import tomli_w
 
 from codesign.exports.fleet_charts import FILES as CHARTS
-from codesign.fleet.plan import read_plan
+from codesign.fleet.reading import read_plan
 from formulations import highs
 from tests.command import Done, put, run
 from tests.fleet_plans import SMALL, catalog, table

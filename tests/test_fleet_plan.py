@@ -8,7 +8,7 @@ import pytest
 
 from codesign.catalog import builtin_plan
 from codesign.errors import DataError
-from codesign.fleet.plan import checked, read_plan
+from codesign.fleet.reading import checked, read_plan
 from tests.fleet_plans import ONE, SMALL, catalog, plan, table
 
 # keys of the small plan, and what the message must say

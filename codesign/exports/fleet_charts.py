@@ -43,20 +43,20 @@ def _names(periods: Sequence[PeriodPart]) -> list[str]:
 
 
 def fleet_chart(answer: FleetAnswer) -> Any:
-    """Servers that are owned in each period, stacked by kind; a bar says kind, servers, and what was bought."""
+    """Chips that are owned in each period, stacked by kind; a bar says its servers, and what was bought."""
     rows = []
     for name, period in zip(_names(answer.periods), answer.periods, strict=True):
         base = 0
         for kind in period.kinds:
             change = (f" (+{kind.bought:,})" if kind.bought else "") + (f" (-{kind.retired:,})" if kind.retired else "")
-            rows.append({"period": name, "group": kind.chip, "from": base, "to": base + kind.owned,
+            rows.append({"period": name, "group": kind.chip, "from": base, "to": base + kind.chips,
                          "text": f"{kind.chip}: {kind.owned:,}{change}"})  # fmt: skip
-            base += kind.owned
+            base += kind.chips
     last = answer.periods[-1]
-    finding = (f"{sum(kind.owned for kind in answer.periods[0].kinds):,} servers in {answer.periods[0].name}, "
-               f"{sum(kind.owned for kind in last.kinds):,} in {last.name}")  # fmt: skip
-    drawn = _stack(answer, rows, "servers", _names(answer.periods), step=STEP * 1.2, whole=True)
-    return plain(drawn.properties(title=title(finding, "Owned in each period; in brackets: bought (+) and retired (-) "
+    finding = (f"{sum(kind.chips for kind in answer.periods[0].kinds):,} chips in {answer.periods[0].name}, "
+               f"{sum(kind.chips for kind in last.kinds):,} in {last.name}")  # fmt: skip
+    drawn = _stack(answer, rows, "chips", _names(answer.periods), step=STEP * 1.2, whole=True)
+    return plain(drawn.properties(title=title(finding, "Owned in each period; a bar says its servers, in brackets bought (+) and retired (-) "
                                               "at its start")))  # fmt: skip
 
 

@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.columns import best_batch, fill_of
-from codesign.fleet.plan import Length, Plan, Workload
+from codesign.fleet.plan import Plan
+from codesign.fleet.workloads import Length, Workload
 from codesign.layouts import Floats, Ints
 from codesign.pools import at_prompt, cache_bytes, kv_of, links, prompts_of
 from codesign.query import Limits, Query

@@ -1,116 +1,34 @@
 """A fleet plan as the user wrote it: workloads, periods, limits, what is installed. Checked whole, in SI.
 
-A TOML file, with options over it (dotted keys, "limits.power"). All faults come in one message, each with the path
-of its key. `as_toml` writes a plan that gives the same answer again.
+Names are checked against the context that `reading` gives. `as_toml` writes a plan that gives the same answer again.
 """
 
 import math
-import tomllib
-from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from codesign.catalog import Catalog, faults_of
-from codesign.errors import DataError
 from codesign.facts import Table, Written
 from codesign.fleet.quantities import (
     AmountByPeriod,
     Factor,
-    Growth,
     Level,
     MoneyByPeriod,
     MoneyPerHourByPeriod,
     PowerByPeriod,
     RacksByPeriod,
-    RateByPeriod,
     Share,
-    Worth,
     Years,
     at,
     demand_known,
 )  # fmt: skip
-from codesign.query import NONE, Choice, Count, Engine, Precisions, Seconds, Speed, Stored, Tokens, Year
-from codesign.supply import all_chips
+from codesign.fleet.workloads import SLACK, Workload
+from codesign.query import Choice, Count, Engine, Seconds, Year
 
 Objective = Literal["cost", "throughput-per-dollar", "value", "power"]
 Loss = Literal["one-rack", "one-kind"]
 ALL = "all"         # in place of a name: every one that has none of its own
-SLACK = 1e-6        # of shares that must sum to 1
-
-
-class Length(Table):
-    """A bucket of the histogram of lengths."""
-
-    input: Tokens
-    output: Tokens
-    share: Share
-
-
-class Workload(Table):
-    """One model for users with one idea of speed; absent limits: none."""
-
-    model: str
-    precision: Precisions = ("fp8",)              # of weights; native: as the model ships
-    kv_precision: Stored | None = None            # as in a query
-    input: Tokens | None = None                   # with `output`, or a histogram in `lengths`
-    output: Tokens | None = None
-    lengths: tuple[Length, ...] = Field(default=(), validate_default=True)
-    requests: RateByPeriod                        # requests/s; one value grows from the first period on
-    growth: Growth = 0.0
-    phases: Literal["any", "aggregated", "disaggregated"] = Field(default="any", validate_default=True)
-    user_speed: Speed | None = None               # tokens/s that each user gets at least
-    ttft: Seconds | None = None                   # longest mean time to first token
-    share: Share = 1.0                            # of requests that must get both
-    worth: Worth | None = None                    # of output tokens; objective value
-    tensor: Count | None = None                   # largest tensor degree
-
-    @field_validator("model")
-    @classmethod
-    def _model_known(cls, model: str, info: ValidationInfo) -> str:
-        demand_known("models", [model], info)
-        return model
-
-    @field_validator("lengths")
-    @classmethod
-    def _one_histogram(cls, lengths: tuple[Length, ...], info: ValidationInfo) -> tuple[Length, ...]:
-        given = [key for key in ("input", "output") if info.data.get(key) is not None]
-        readable = all(key in info.data for key in ("input", "output"))
-        if lengths and given:
-            raise ValueError(f"{' and '.join(given)} beside a histogram; give one of the two")
-        if lengths and not math.isclose(total := sum(one.share for one in lengths), 1.0, abs_tol=SLACK):
-            raise ValueError(f"the shares sum to {total:g}, must sum to 1")
-        if not lengths and readable and len(given) < 2:
-            raise ValueError("give input and output, or a histogram [{ input, output, share }, ...]")
-        if info.data.get("output") == 1 or any(one.output == 1 for one in lengths):
-            raise ValueError("at least 2 tokens out are needed: the first is the prompt's")
-        return lengths
-
-    @field_validator("growth")
-    @classmethod
-    def _grows_from_one(cls, growth: float, info: ValidationInfo) -> float:
-        if growth and len(info.data.get("requests", ())) > 1:
-            raise ValueError("requests are given for each period; growth belongs to a single number")
-        return growth
-
-    @field_validator("phases")
-    @classmethod
-    def _one_cache(cls, phases: str, info: ValidationInfo) -> str:
-        precisions, kv = info.data.get("precision", ()), info.data.get("kv_precision")
-        if phases != "aggregated" and kv is None and "bf16" in precisions and len(set(precisions)) > 1:
-            raise ValueError("pools exchange caches, which these precisions would keep in bf16 and fp8; "
-                             "give one kv_precision")  # fmt: skip
-        return phases
-
-    def buckets(self) -> tuple[Length, ...]:
-        """The histogram; one bucket where there is none. Buckets of no share are left out."""
-        if self.lengths:
-            return tuple(one for one in self.lengths if one.share > 0)
-        if self.input is None or self.output is None:
-            raise ValueError("a workload without lengths")
-        return (Length(input=self.input, output=self.output, share=1.0),)
 
 
 class PlanLimits(Table):
@@ -268,55 +186,3 @@ class Plan(Table):
         import tomli_w
 
         return tomli_w.dumps(self.content())
-
-
-def read_plan(catalog: Catalog, path: Path | None, options: Mapping[str, Any], builtin: str) -> Plan:
-    """The plan of a file (`builtin`, as text, where `path` is None) with `options` over it.
-
-    `options` maps dotted keys to written values; "none" takes away what the file says.
-    Raises DataError with every fault, each with file and path of its key.
-    """
-    where = "built-in plan" if path is None else str(path)
-    table = _table(path, builtin, where)
-    for key, value in options.items():
-        _put(table, key, value, where)
-    return checked(catalog, table, where)
-
-
-def checked(catalog: Catalog, table: dict[str, Any], where: str) -> Plan:
-    """The plan that a table says. Raises DataError with every fault of it."""
-    periods, workloads = table.get("periods"), table.get("workloads")
-    context = {
-        "periods": len(periods) if isinstance(periods, dict) else None,
-        "workloads": set(workloads) if isinstance(workloads, dict) else None,
-        "models": set(catalog.records["models"]),
-        "chips": {chip.name for chip in all_chips(catalog, "catalogue")},
-    }
-    try:
-        return Plan.model_validate(table, context=context)
-    except ValidationError as error:
-        raise DataError("\n".join(faults_of(error, where, Plan))) from error
-
-
-def _put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
-    *parents, last = key.split(".")
-    spot = table
-    for parent in parents:
-        spot = spot.setdefault(parent, {})
-        if not isinstance(spot, dict):
-            raise DataError(f"{where}: {key}: {parent} = {spot!r} is no table")
-    if value == NONE:
-        spot.pop(last, None)
-    else:
-        spot[last] = value
-
-
-def _table(path: Path | None, builtin: str, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(builtin if path is None else path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{where}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{where}: not readable as TOML: {error}") from error

@@ -16,8 +16,9 @@ from codesign.fleet.answer import FleetAnswer, PeriodPart, ReplicaPart
 from codesign.fleet.audit import Audited, Fleet, Run
 from codesign.fleet.cases import Case, cases_of, expected, recompute, several
 from codesign.fleet.columns import Column
-from codesign.fleet.plan import Plan, checked
+from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, outline
+from codesign.fleet.reading import checked
 from codesign.fleet.replica import serves
 from codesign.layouts import Ints
 from codesign.queries.fleet_answer import periods_of, scenario_of
