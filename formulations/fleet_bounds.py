@@ -106,10 +106,10 @@ def _need(data: "Instance", p: int) -> Array:
     total = np.zeros(len(data.kinds))
     for each, of, helps in asks:
         rows = np.flatnonzero(helps & (each > 0))
-        replicas = np.ceil(of[rows] / each[rows] * (1 + SLACK))
+        replicas = np.ceil(of[rows] / each[rows])
         full = packing.full[data.kind_of[rows]]
         per_row = np.divide(packing.weight[rows], full, out=np.zeros(full.shape), where=full > 0)
-        alone = np.ceil(per_row.max(axis=1, initial=0.0) * replicas * (1 + SLACK) - SLACK)
+        alone = np.ceil(per_row.max(axis=1, initial=0.0) * replicas - SLACK)  # whole chips over whole chips
         fewest = np.full((len(data.demands), len(data.kinds)), np.inf)
         np.minimum.at(fewest, (data.demand_of[rows], data.kind_of[rows]), alone)
         total += np.where(np.isfinite(fewest), fewest, 0.0).sum(axis=0)
