@@ -56,15 +56,16 @@ def test_infeasible_names_the_limit_and_its_cure(written: Path) -> None:
     found = done.json
     assert (found["status"], found["periods"]) == ("infeasible", [])
     cure = next(one for one in found["cures"] if one["limit"] == "limits.capital")
-    again = run("fleet", written, "--json", "--quick", *TIGHT, "--set", f"limits.capital={cure['value'] * 1e6!r} USD")
+    again = run("fleet", written, "--json", "--quick", *TIGHT, "--set", f"limits.capital={1e6 + cure['value']!r} USD")
     assert again.code == 0
-    less = run("fleet", written, "--json", "--quick", *TIGHT, "--set", f"limits.capital={cure['value'] * 0.95e6!r} USD")
+    almost = 1e6 + 0.95 * cure["value"]
+    less = run("fleet", written, "--json", "--quick", *TIGHT, "--set", f"limits.capital={almost!r} USD")
     assert less.code == 1
     limits = {one["limit"] for one in found["cures"]}
     assert limits <= {"limits.capital", "limits.kinds", "workloads.chat.requests", "workloads.long.requests",
                       "workloads.chat.user_speed", "workloads.chat.ttft"}  # fmt: skip
     text = run("fleet", written, *TIGHT)
-    assert "Infeasible" in text.out and "limits.capital = $1.00M: " in text.out and "would work" in text.out
+    assert "Infeasible" in text.out and "limits.capital = $1.00M / $1.00M: " in text.out and "would work" in text.out
 
 
 def test_a_workload_that_nothing_can_serve_is_named(written: Path) -> None:

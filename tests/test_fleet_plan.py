@@ -102,7 +102,7 @@ def test_options_go_over_the_file_and_none_lifts_a_limit(tmp_path: Path) -> None
 def test_requests_grow_by_year_from_the_first_period() -> None:
     asked = plan(SMALL, workloads__long__growth="50%/year", periods__2029={"year": 2029, "price": 0.8},
                  workloads__chat__requests=7)  # fmt: skip
-    assert [asked.requests("long", i) for i in range(3)] == pytest.approx([4.0, 6.0, 13.5])
+    assert [asked.requests("long", i) for i in range(3)] == pytest.approx([30.0, 45.0, 101.25])
     assert [asked.requests("chat", i) for i in range(3)] == [7.0, 7.0, 7.0]
 
 

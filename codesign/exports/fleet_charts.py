@@ -56,8 +56,8 @@ def fleet_chart(answer: FleetAnswer) -> Any:
     finding = (f"{sum(kind.chips for kind in answer.periods[0].kinds):,} chips in {answer.periods[0].name}, "
                f"{sum(kind.chips for kind in last.kinds):,} in {last.name}")  # fmt: skip
     drawn = _stack(answer, rows, "chips", _names(answer.periods), step=STEP * 1.2, whole=True)
-    return plain(drawn.properties(title=title(finding, "Owned in each period; a bar says its servers, in brackets bought (+) and retired (-) "
-                                              "at its start")))  # fmt: skip
+    note = "Owned in each period; a bar says its servers, in brackets bought (+) and retired (-) at its start"
+    return plain(drawn.properties(title=title(finding, note)))
 
 
 def money_chart(answer: FleetAnswer) -> Any:

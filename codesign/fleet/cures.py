@@ -1,7 +1,8 @@
 """What is in the way of a plan that no fleet satisfies: each single limit, or workload, and what would work alone.
 
-Every value that is told was tried: a fleet exists there, with all else held. Limits are moved in all their periods by
-one factor, found by bisection to NEAR; a limit that does not help when it is gone is no cure.
+Every value that is told leaves a fleet with all else held. A limit is eased by the least amount, the same in every
+period, and a workload's demand by the least share, to NEAR of it (`formulations.fleet_cures`). A user speed and a time
+to first token change the columns: they are moved by bisection.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,19 +14,23 @@ import numpy as np
 
 from codesign.answer import CurePart
 from codesign.fleet.columns import Demand, query_of
-from codesign.fleet.plan import Plan, PlanLimits
 from codesign.fleet.prepared import Prepared, columns_for, spaces_for
-from codesign.fleet.program import instance_of
+from codesign.fleet.program import KILO, instance_of
+from codesign.layouts import Floats
 from codesign.mode import settled
 from codesign.units import show
-from formulations import fleet, highs
+from formulations import fleet, fleet_cures, highs
 from formulations.fleet import Instance
 from formulations.outcome import Status
 
-NEAR = 0.02        # relative: how near to the least that works
-MOST = 1024.0      # times a limit, at most
+NEAR = 0.02        # relative: how near to the least amount, or to the speed, that just works
+MOST = 1024.0      # times slower, at most
 NODES = 500        # of each try; one that is not decided counts as none that works
-UNITS = {"capital": "USD", "hourly": "USD/h", "power": "W", "racks": "1"}
+EXTRA = 1e-9       # relative: on top of the least, so that it holds when it is written
+AMOUNTS = {        # family of the program -> limit of the plan, unit, SI in the program's unit
+    "capital": ("capital", "USD", KILO), "spending": ("hourly", "USD/h", KILO), "power": ("power", "W", KILO),
+    "racks": ("racks", "1", 1.0),
+}  # fmt: skip
 
 
 def cures(p: Prepared) -> tuple[str, list[CurePart]]:
@@ -33,7 +38,8 @@ def cures(p: Prepared) -> tuple[str, list[CurePart]]:
     hopeless = list(unserved(p))
     if hopeless:
         return "; ".join(hopeless), list(_speeds(p))
-    found = [*_limits(p), *_workloads(p), *_speeds(p)]
+    data = instance_of(p)
+    found = [*_limits(p, data), *_supplies(p, data), *_speeds(p)]
     if found:
         return "", found
     return "no single limit and no single workload: at least two of them must give", []
@@ -76,99 +82,82 @@ def _least(fits: Callable[[float], bool]) -> float | None:
     return high
 
 
-def _inverse(fits: Callable[[float], bool], factor: float) -> bool:
-    return fits(1 / factor)
-
-
 def _scaled(fits: Callable[[float | None], bool], asked: float, sign: int, factor: float) -> bool:
     return fits(asked * factor**sign)
 
 
-def _limited(p: Prepared, **changes: Any) -> Instance:
-    """The program under other limits, with the same columns."""
-    return instance_of(replace(p, plan=_with_limits(p.plan, **changes)))
-
-
-def _with_limits(plan: Plan, **changes: Any) -> Plan:
-    limits: PlanLimits = plan.limits.model_copy(update=changes)
-    return plan.model_copy(update={"limits": limits})
-
-
-def _limits(p: Prepared) -> Iterator[CurePart]:
-    limits, data = p.plan.limits, instance_of(p)
-    for name, unit in UNITS.items():
-        asked = getattr(limits, name)
-        if asked is None or not works(_limited(p, **{name: None})):
+def _limits(p: Prepared, data: Instance) -> Iterator[CurePart]:
+    """Each limit, and each workload's demand, eased alone by the least that leaves a fleet."""
+    for cure in fleet_cures.cures(data, limits=highs.Limits(node_limit=10 * NODES, relative_gap=NEAR)):
+        if cure.family == "demand" and cure.of is not None and cure.status not in (Status.OPTIMAL, Status.INFEASIBLE):
+            yield from _tried(p, cure.of)
+        if cure.status is not Status.OPTIMAL or cure.family == "supply":
             continue
+        more = 0.0 if cure.least is None else cure.least * (1 + EXTRA)
+        if cure.family in AMOUNTS:
+            yield _amount(p, data, cure.family, more)
+        elif cure.family == "demand" and cure.of is not None:
+            yield _demand(p, cure.of, max(1 - more, 0.0))
+        elif cure.family == "kinds":
+            most = (data.most_kinds or 0) + round(more)
+            yield CurePart(limit="limits.kinds", asked=f"{data.most_kinds}", works=f"{most}", value=float(most))
+        elif cure.family == "one_kind":
+            yield CurePart(limit="limits.one_kind_per_workload", asked="true", works="false", value=None)
+        elif cure.family == "second_source":
+            yield CurePart(limit="limits.second_source", asked=f"{data.second_source:.1%}", works="none", value=None)
 
-        def fits(factor: float, name: str = name, asked: tuple[float, ...] = asked) -> bool:
-            return works(_limited(p, **{name: _times(asked, factor)}))
 
-        if (factor := _least(fits)) is not None:
-            yield CurePart(limit=f"limits.{name}", asked=_shown(asked, unit), value=factor,
-                           works=_shown(_times(asked, factor), unit))  # fmt: skip
-    yield from _supplies(p, data)
-    yield from _rules(p)
+def _amount(p: Prepared, data: Instance, family: str, more: float) -> CurePart:
+    """A limit in a unit, by as much more in every period."""
+    name, unit, scale = AMOUNTS[family]
+    per = p.kinds.hours if family == "spending" else np.ones(len(p.periods))
+    asked = getattr(data, family) / per / scale
+    works = (getattr(data, family) + more) / per / scale
+    return CurePart(limit=f"limits.{name}", asked=_shown(asked, unit), works=_shown(works, unit), value=more / scale)
+
+
+def _shown(values: Floats, unit: str) -> str:
+    return " / ".join(show(float(value), unit) for value in values)
+
+
+def _demand(p: Prepared, workload: int, share: float) -> CurePart:
+    """The share of one workload's requests that can be served beside the others."""
+    name = p.workloads[workload]
+    mine = [d for d, of in enumerate(p.demands) if of.workload == name]
+    asked = p.requests[mine].sum(axis=0)
+    told = f"at most {_rates(share * asked)}" if share > 1e-6 else "none: the plan without it"
+    return CurePart(limit=f"workloads.{name}.requests", asked=_rates(asked), works=told, value=share)
+
+
+def _tried(p: Prepared, workload: int) -> Iterator[CurePart]:
+    """As `_demand` where the least was not decided: shares that a fleet was found for, by bisection."""
+    mine = np.array([[of.workload == p.workloads[workload]] for of in p.demands])
+
+    def fits(inverse: float) -> bool:
+        return works(instance_of(replace(p, requests=np.where(mine, 1 / inverse, 1.0) * p.requests)))
+
+    if (inverse := _least(fits)) is not None:
+        yield _demand(p, workload, 1 / inverse)
+
+
+def _rates(values: Floats) -> str:
+    return " / ".join(f"{value:,.4g}" for value in values) + " requests/s"
 
 
 def _supplies(p: Prepared, data: Instance) -> Iterator[CurePart]:
+    """More of one kind, in the periods in which some can be bought."""
     for h, chip in enumerate(p.kinds.names):
         if np.isfinite(data.supply[h]).any() and data.supply[h].any():
-            many = data.supply.copy()
+            many = data.supply.astype(np.float64)
             many[h] = np.where(many[h] > 0, np.inf, 0)
             if works(replace(data, supply=many)):
-                yield CurePart(limit=f"limits.chips.{chip}", asked=_servers(p, data, h), value=None,
-                               works="more of them, wherever some can be bought")  # fmt: skip
+                chips = " / ".join(_chips(n * p.kinds.offers[h].bill.chips) for n in data.supply[h])
+                yield CurePart(limit=f"limits.chips.{chip}", asked=f"{chips} chips", value=None,
+                               works="more of them, wherever some can be bought,")  # fmt: skip
 
 
-def _rules(p: Prepared) -> Iterator[CurePart]:
-    limits = p.plan.limits
-    if limits.kinds is not None:
-        for most in range(limits.kinds + 1, len(p.kinds.names) + 1):
-            if works(_limited(p, kinds=most)):
-                yield CurePart(limit="limits.kinds", asked=f"{limits.kinds}", works=f"{most}", value=float(most))
-                break
-    if limits.one_kind_per_workload and works(_limited(p, one_kind_per_workload=False)):
-        yield CurePart(limit="limits.one_kind_per_workload", asked="true", works="false", value=None)
-    if limits.second_source is not None and works(_limited(p, second_source=None)):
-        shares = [share / 100 for share in range(int(limits.second_source * 100 + 1e-9), -1, -1)]
-        best = next((x for x in shares if x < limits.second_source and works(_limited(p, second_source=x))), 0.0)
-        yield CurePart(limit="limits.second_source", asked=f"{limits.second_source:.1%}", works=f"at most {best:.0%}",
-                       value=best)  # fmt: skip
-
-
-def _times(values: tuple[float, ...], factor: float) -> tuple[float, ...]:
-    return tuple(value * factor for value in values)
-
-
-def _shown(values: tuple[float, ...], unit: str) -> str:
-    return " / ".join(show(value, unit) for value in values)
-
-
-def _servers(p: Prepared, data: Instance, h: int) -> str:
-    chips = data.supply[h] * p.kinds.offers[h].bill.chips
-    return " / ".join("any" if np.isinf(n) else f"{n:,.0f}" for n in chips) + " chips"
-
-
-def _workloads(p: Prepared) -> Iterator[CurePart]:
-    """The share of one workload's requests with which the others and it can be served."""
-    for name in p.workloads:
-        mine = np.array([of.workload == name for of in p.demands])
-
-        def served(share: float, mine: Any = mine) -> bool:
-            return works(instance_of(replace(p, requests=np.where(mine[:, np.newaxis], share, 1.0) * p.requests)))
-
-        if not served(0.0):
-            continue
-        inverse = _least(partial(_inverse, served))
-        share = 0.0 if inverse is None else 1 / inverse
-        asked = [float(p.requests[mine, i].sum()) for i in range(len(p.periods))]
-        told = f"at most {_rates([share * x for x in asked])}" if share else "none: the plan without it"
-        yield CurePart(limit=f"workloads.{name}.requests", asked=_rates(asked), value=share, works=told)
-
-
-def _rates(values: list[float]) -> str:
-    return " / ".join(f"{value:,.4g}" for value in values) + " requests/s"
+def _chips(number: float) -> str:
+    return "any" if np.isinf(number) else f"{number:,.0f}"
 
 
 def _speeds(p: Prepared) -> Iterator[CurePart]:
