@@ -308,6 +308,7 @@ def build(
     fleet_rows.serving(m, data, m.own)
     fleet_rows.limits(m, data)
     fleet_rows.choice(m, data, most_owned)
+    fleet_rows.hosting(m, data)
     return m
 
 
@@ -316,24 +317,31 @@ def read(data: Instance, values: Mapping[str, float]) -> Solution:
 
     Replicas without which as much is served are left out: their chips are free.
     """
-    shape = data.running.shape
-    buy, keep, own = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-    grids = {"buy": buy, "keep": keep, "own": own}
-    placed: list[Placed] = []
-    hosts = {name for name, value in values.items() if name.startswith("host[") and highs.whole(name, value)}
-    for name, value in values.items():
-        head, _, tail = name[:-1].partition("[")
-        if head in grids:
-            h, p = (int(i) for i in tail.split(","))
-            grids[head][h, p] = highs.whole(name, value)
-        elif head == "replicas" and (count := highs.whole(name, value)):
-            j, p = (int(i) for i in tail.split(","))
-            if not data.one_kind or f"host[{data.workload_of[data.demand_of[j]]},{data.kind_of[j]}]" in hosts:
-                placed.append(Placed(j, p, count))
-    placed.sort(key=lambda each: (each.period, each.column))
-    solution = Solution(buy, keep, own, tuple(placed), np.zeros(data.demand.shape))
-    solution = replace(solution, served=fleet_check.most_served(data, solution))
-    solution = replace(solution, placed=tuple(fleet_check.needed(data, solution)))
+    buy, keep, own = (grid(data, values, name) for name in ("buy", "keep", "own"))
+    solution = place(data, values, Solution(buy, keep, own, (), np.zeros(data.demand.shape)))
     if rows := fleet_check.broken(data, solution):
         raise highs.SolverFailure(f"the fleet found breaks {', '.join(rows[:5])} when it is recounted")
     return solution
+
+
+def grid(data: Instance, values: Mapping[str, float], name: str) -> Labels:
+    """[h, p] whole numbers of a variable of servers."""
+    counts = np.zeros(data.running.shape, dtype=np.int64)
+    for h, p in np.ndindex(*counts.shape):
+        counts[h, p] = highs.whole(f"{name}[{h},{p}]", values[f"{name}[{h},{p}]"])
+    return counts
+
+
+def place(data: Instance, values: Mapping[str, float], solution: Solution, prefix: str = "") -> Solution:
+    """A solution with its replicas, read from the variables that begin with `prefix`, and what they serve."""
+    hosts = {name for name, value in values.items() if name.startswith("host[") and highs.whole(name, value)}
+    placed, head = [], f"{prefix}replicas["
+    for name, value in values.items():
+        if name.startswith(head) and (count := highs.whole(name, value)):
+            j, p = (int(i) for i in name[len(head) : -1].split(","))
+            if not data.one_kind or f"host[{data.workload_of[data.demand_of[j]]},{data.kind_of[j]}]" in hosts:
+                placed.append(Placed(j, p, count))
+    placed.sort(key=lambda each: (each.period, each.column))
+    solution = replace(solution, placed=tuple(placed))
+    solution = replace(solution, served=fleet_check.most_served(data, solution))
+    return replace(solution, placed=tuple(fleet_check.needed(data, solution)))

@@ -128,13 +128,11 @@ def _put(parcels: Counter[int], free: Counter[int]) -> Counter[int] | None:
 
 def broken(data: "Instance", solution: "Solution") -> list[str]:
     """Names of the rows of `fleet` that a solution breaks, with their indices; an empty list where none."""
-    rows = _servers(data, solution) + _serving(data, solution)
-    for p in data.periods.tolist():
-        rows += [f"{name}[{p}]" for name, kept in _limits(data, solution, p).items() if not kept]
-    return rows + _choice(data, solution)
+    return broken_servers(data, solution) + broken_serving(data, solution)
 
 
-def _servers(data: "Instance", s: "Solution") -> list[str]:
+def broken_servers(data: "Instance", s: "Solution") -> list[str]:
+    """The rows of what is bought, kept and owned."""
     rows = []
     works = fleet_terms.alive(data)
     for h in data.kinds.tolist():
@@ -146,9 +144,23 @@ def _servers(data: "Instance", s: "Solution") -> list[str]:
                 "keep_installed": keep <= data.installed[h, p], "stay_retired": p == 0 or keep <= s.keep[h, p - 1],
                 "stay_in_supply": buy <= data.supply[h, p],
                 "stay_in_servers": data.most_servers is None or own <= data.most_servers[h],
-                "pack_servers": free_chips(data, s, h, p) is not None,
             }  # fmt: skip
             rows += [f"{name}[{h},{p}]" for name, fine in kept.items() if not fine]
+    for p in data.periods.tolist():
+        rows += [f"{name}[{p}]" for name, fine in _limits(data, s, p).items() if not fine]
+    if data.most_kinds is not None and int((s.own > 0).any(axis=1).sum()) > data.most_kinds:
+        rows.append("stay_in_kinds")
+    return rows
+
+
+def broken_serving(data: "Instance", s: "Solution") -> list[str]:
+    """The rows of the replicas, on the servers that `own` says."""
+    cells = np.ndindex(*s.own.shape)
+    rows = [f"pack_servers[{h},{p}]" for h, p in cells if free_chips(data, s, h, p) is None]
+    rows += _serving(data, s)
+    if data.one_kind:
+        hosts = {(int(data.workload_of[data.demand_of[e.column]]), int(data.kind_of[e.column])) for e in s.placed}
+        rows += [f"host_once[{w}]" for w, n in Counter(w for w, _ in hosts).items() if n > 1]
     return rows
 
 
@@ -189,17 +201,6 @@ def _limits(data: "Instance", s: "Solution", p: int) -> dict[str, bool]:
         parts = [int(chips[data.vendor == v].sum()) for v in data.vendors]
         kept["mix_vendors"] = all(part <= most * whole * (1 + NEAR) for part in parts)
     return kept
-
-
-def _choice(data: "Instance", s: "Solution") -> list[str]:
-    rows = []
-    if data.most_kinds is not None and int((s.own > 0).any(axis=1).sum()) > data.most_kinds:
-        rows.append("stay_in_kinds")
-    if data.one_kind:
-        hosts = {(int(data.workload_of[data.demand_of[e.column]]), int(data.kind_of[e.column])) for e in s.placed}
-        twice = [w for w, n in Counter(w for w, _ in hosts).items() if n > 1]
-        rows += [f"host_once[{w}]" for w in twice]
-    return rows
 
 
 def amount(data: "Instance", solution: "Solution", terms: fleet_terms.Terms) -> float:

@@ -147,8 +147,7 @@ def _within(taken: Any, limit: float) -> Any:
 
 
 def choice(m: Any, data: "Instance", most_owned: Array | None = None) -> None:
-    """How many kinds there are, and which of them serves a workload."""
-    wanted = fleet_terms.asked(data)
+    """How many kinds there are, and that a workload has one."""
     if data.most_kinds is not None:
         most = fleet_bounds.most_owned(data) if most_owned is None else most_owned
 
@@ -166,6 +165,12 @@ def choice(m: Any, data: "Instance", most_owned: Array | None = None) -> None:
         def host_once(m: Any, w: int) -> Any:
             return pyo.quicksum(m.host[w, h] for h in m.kinds) <= 1
 
-        @m.Constraint(m.demands, m.kinds, m.periods)
+
+def hosting(m: Any, data: "Instance") -> None:
+    """Only the kind that a workload has serves it."""
+    sets, wanted = m.model(), fleet_terms.asked(data)
+    if data.one_kind:
+
+        @m.Constraint(sets.demands, sets.kinds, sets.periods)
         def serve_host(m: Any, d: int, h: int, p: int) -> Any:
-            return m.served[d, h, p] <= float(wanted[d, p]) * m.host[int(data.workload_of[d]), h]
+            return m.served[d, h, p] <= float(wanted[d, p]) * sets.host[int(data.workload_of[d]), h]

@@ -1,154 +1,154 @@
-"""Columns say what single predictions say, and what is left out is dominated."""
+"""Column generation for fleet: equal to the full program, its bounds hold, more is never worse."""
 
-import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from codesign.errors import AuditError
-from codesign.fleet.audit import fill
-from codesign.fleet.columns import Column, dominates, undominated
-from codesign.fleet.prepared import Prepared, prepare
-from codesign.fleet.replica import serves
-from codesign.queries.predict import predict
-from codesign.serving import Deployment
-from tests.fleet_plans import ONE, SMALL, catalog, plan, solved
+from formulations import fleet, fleet_check, fleet_columns, fleet_dominance, highs
+from formulations.fleet import Instance
+from formulations.outcome import Status
+from tests.fleet_cases import Reference, instance, instances
+from tests.fleet_generator import plan
 
-PLAN = {"workloads__chat__share": 0.9}
-
-
-def prepared() -> Prepared:
-    return solved(SMALL, **PLAN).prepared
+LOOSENED = ("capital", "spending", "power", "racks", "supply", "most_servers", "kinds", "host")
+REPEATED = settings(derandomize=True, deadline=None)
+LEAST = ("cost", "power")
 
 
-def test_every_phase_and_both_speeds_have_columns() -> None:
-    seen = {(c.demand, c.phase, c.meets) for c in prepared().columns}
-    assert {(0, phase, True) for phase in ("both", "prefill", "decode")} <= seen
-    assert (0, "both", False) in seen
-    assert {meets for demand, _, meets in seen if demand == 1} == {True}  # no limits: nothing to miss
+def generated(seed: int, most: int) -> Instance:
+    """Up to `most` columns: few demands of a few servers each, any objective and some limits."""
+    draw = np.random.default_rng(seed)
+    workloads = int(draw.integers(1, 4))
+    each = int(np.exp(draw.uniform(np.log(20), np.log(most / workloads))))
+    objective = ("cost", "cost", "power", "value")[seed % 4]
+    data = plan(workloads, each, seed=seed, periods=1 + seed % 3 // 2, objective=objective)
+    few = data.demand * 20.0 / data.demand.max()
+    limits = {"most_kinds": 2} if seed % 5 == 1 else {"one_kind": True} if seed % 5 == 2 else {}
+    if objective == "value":
+        limits |= {"power": np.full(len(data.length), draw.uniform(30.0, 300.0))}
+    return replace(data, demand=few, least=few if objective in LEAST else 0.0 * few, **limits)
 
 
-def test_columns_agree_with_the_formulas_for_one_deployment() -> None:
-    p = prepared()
-    for c in p.columns:
-        of = p.demands[c.demand]
-        found = serves(of, p.models[of.workload], p.supplies[of.workload], p.kinds.of(c.chip), c.phase, c.layout,
-                       c.batch, within=c.meets)  # fmt: skip
-        assert found.rate == pytest.approx(c.rate, rel=1e-9)
-        assert found.cap == pytest.approx(c.cap, rel=1e-9)
-
-
-def test_columns_agree_with_predict() -> None:
-    """A closed loop: users / (first token + the other tokens) of `codesign predict`, batch within the limits."""
-    p, seen = prepared(), 0
-    for c in p.columns:
-        if c.phase != "both":
-            continue
-        of, d = p.demands[c.demand], c.layout
-        limits = of.query.limits
-
-        def ask(batch: int, c: Column = c, d: Deployment = d) -> tuple[float, float]:
-            of = p.demands[c.demand]
-            found = predict(catalog(), of.query.model, c.chip, d, users=batch * d.pipeline, prompt=of.length.input,
-                            output=of.length.output, engine="vllm", release="")  # fmt: skip
-            assert found.ttft_s is not None
-            return found.tpot_s, found.ttft_s
-
-        tpot, ttft = ask(c.batch)
-        assert c.rate == pytest.approx(c.batch * d.pipeline / (ttft + (of.length.output - 1) * tpot), rel=1e-9)
-        if c.meets and limits.user_speed is not None and limits.ttft is not None:
-            assert tpot * limits.user_speed <= 1 + 1e-9 and ttft <= limits.ttft * (1 + 1e-9)
-            seen += 1
-    assert seen >= 2
-
-
-def test_no_batch_within_the_limits_is_larger_and_better() -> None:
-    """The largest batch that the formulas for one deployment allow serves no more than the column's."""
-    p = prepared()
-    first = {c.chip: c for c in reversed(p.columns) if c.demand == 0 and c.phase == "both" and c.meets}
-    assert set(first) == {"h100-sxm", "b200-sxm"}
-    for c in first.values():
-        most = max(b for b in range(1, 1025) if _runs(p, c, b))
-        assert c.batch <= most < 1024  # the limits, not the engine's most users, end it
-        of = p.demands[c.demand]
-        found = serves(of, p.models[of.workload], p.supplies[of.workload], p.kinds.of(c.chip), c.phase, c.layout, most,
-                       within=True)  # fmt: skip
-        assert found.rate <= c.rate * (1 + 1e-9)
-
-
-def _runs(p: Prepared, c: Column, batch: int) -> bool:
-    of = p.demands[c.demand]
-    try:
-        serves(of, p.models[of.workload], p.supplies[of.workload], p.kinds.of(c.chip), c.phase, c.layout, batch,
-               within=c.meets)  # fmt: skip
-    except AuditError:
-        return False
-    return True
-
-
-def test_none_of_the_columns_dominates_another() -> None:
-    groups: dict[tuple[int, str, str], list[Column]] = {}
-    for c in prepared().columns:
-        groups.setdefault((c.demand, c.chip, c.phase), []).append(c)
-    pairs = [pair for group in groups.values() for pair in itertools.permutations(group, 2)]
-    assert pairs and not any(dominates(a, b) for a, b in pairs)
-
-
-@st.composite
-def columns(draw: st.DrawFn) -> list[Column]:
-    def one() -> Column:
-        size = draw(st.sampled_from([1, 2, 4, 8]))
-        return Column(0, "h100-sxm", "both", Deployment(1), draw(st.integers(1, 9)), draw(st.integers(1, 40)) / 4,
-                      draw(st.integers(1, 4)), size, draw(st.booleans()), 1.0)  # fmt: skip
-
-    return [one() for _ in range(draw(st.integers(2, 5)))]
-
-
-def _most(found: list[Column], chips: int, *, strictly: bool) -> float:
-    """Most requests/s on so many chips in servers of 8: sizes divide 8, so chips that suffice can be placed."""
-    best = [0.0] * (chips + 1)
-    for here in range(1, chips + 1):
-        for c in found:
-            if c.chips <= here and (c.meets or not strictly):
-                best[here] = max(best[here], best[here - c.chips] + c.rate)
-    return best[chips]
-
-
-@given(columns())
-@settings(derandomize=True, deadline=None, max_examples=200)
-def test_what_is_left_out_is_never_missed(found: list[Column]) -> None:
-    """With and without the dominated columns the same servers serve the same most requests/s."""
-    kept = undominated(found)
-    for chips, strictly in itertools.product((8, 16, 32), (False, True)):
-        assert _most(kept, chips, strictly=strictly) == pytest.approx(_most(found, chips, strictly=strictly))
-
-
-def test_a_column_of_another_demand_chip_or_phase_dominates_nothing() -> None:
-    c = next(c for c in prepared().columns if c.phase == "both")
-    worse = [replace(c, rate=c.rate / 2, demand=5), replace(c, rate=c.rate / 2, chip="b200-sxm" if c.chip == "h100-sxm"
-             else "h100-sxm"), replace(c, rate=c.rate / 2, phase="decode")]  # fmt: skip
-    assert len(undominated([c, *worse])) == 4
-    assert undominated([c, replace(c, rate=c.rate / 2)]) == [c]
-
-
-def test_the_plan_decides_which_phases_there_are() -> None:
-    for phases, seen in (("aggregated", {"both"}), ("disaggregated", {"prefill", "decode"})):
-        p = prepare(catalog(), plan(ONE, workloads__chat__phases=phases))
-        assert {c.phase for c in p.columns} == seen
-
-
-@pytest.mark.parametrize(
-    ("servers", "parcels", "fits"),
-    [
-        (1, {8: 1}, True), (1, {8: 1, 1: 1}, False), (2, {4: 3, 2: 2}, True), (2, {4: 3, 2: 3}, False),
-        (3, {6: 2, 2: 6}, True), (3, {6: 2, 2: 7}, False), (0, {}, True), (0, {1: 1}, False),
-    ],
-)  # fmt: skip
-def test_parcels_fill_servers_of_eight(servers: int, parcels: dict[int, int], fits: bool) -> None:
-    if fits:
-        fill(servers, 8, parcels, "here")
+def equal(data: Instance) -> None:
+    """The full program with every column, dominated or not, against column generation."""
+    full, _ = fleet.solve(data, method="full", removal=False, gap=1e-5)
+    columns, proof = fleet.solve(data, method="columns", gap=1e-5)
+    assert columns.status is full.status is Status.OPTIMAL
+    assert columns.value == pytest.approx(full.value, rel=2.1e-5)
+    if data.objective in LEAST:
+        assert columns.bound <= full.value * (1 + 1e-9) and full.bound <= columns.value * (1 + 1e-9)
+        assert proof.relaxation <= columns.value * (1 + 1e-9)
     else:
-        with pytest.raises(AuditError, match="find no room"):
-            fill(servers, 8, parcels, "here")
+        assert columns.bound >= full.value * (1 - 1e-9) and full.bound >= columns.value * (1 - 1e-9)
+    assert fleet_check.broken(data, columns.solution) == []
+    asked = int((data.demand > 0)[data.demand_of].sum())
+    assert proof.priced >= asked
+    assert proof.entered <= proof.undominated * len(data.length)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_columns_are_the_full_program(seed):
+    equal(generated(seed, 300))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(50))
+def test_columns_are_the_full_program_up_to_20_000(seed):
+    equal(generated(seed, 20_000))
+
+
+def test_cuts_and_patterns_change_no_optimum(monkeypatch):
+    data = generated(0, 300)
+    without, _ = fleet.solve(data, method="columns")
+    monkeypatch.setattr(fleet_columns, "TIGHTEN", 0)
+    assert fleet.solve(data, method="columns")[0].value == pytest.approx(without.value, rel=2e-6)
+
+
+@settings(REPEATED, max_examples=20)
+@given(instances(LEAST))
+def test_cuts_hold_for_every_fleet(data):
+    """The same optimum as enumeration with the cuts on, however small the program."""
+    best = Reference(data, most=2).best()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet_columns, "TIGHTEN", 0)
+        outcome, _ = fleet.solve(data, method="columns")
+    assert outcome.value == (None if best is None else pytest.approx(best, rel=1e-6))
+
+
+def test_relaxation_and_duals_are_those_of_hand():
+    """One server of 100 + 5 k$ holds two replicas of 2 requests/s: 26.25 k$ for each request/s."""
+    data = instance([{}], demands=[{"demand": 10.0}])
+    outcome, proof = fleet.solve(data, method="columns")
+    assert outcome.value == pytest.approx(315.0)
+    assert proof.relaxation == pytest.approx(262.5)
+    assert proof.duals["serve_least[0,0]"] == pytest.approx(26.25)
+    assert proof.duals["serve_tokens[0,0,0]"] == pytest.approx(26.25)
+
+
+def test_shortage_over_all_columns_is_infeasible():
+    data = replace(generated(0, 300), power=np.array([0.5]))
+    assert fleet.solve(data, method="columns")[0].status is Status.INFEASIBLE
+
+
+def test_dominated_columns_are_told_by_hand():
+    columns = [
+        {"rate": 2.0, "size": 4}, {"rate": 2.0, "size": 8}, {"rate": 3.9, "size": 8}, {"rate": 4.1, "size": 8},
+        {"rate": 2.0, "size": 4}, {"rate": 1.9, "size": 4, "meets": False}, {"rate": 2.5, "size": 4, "phase": 1},
+        {"rate": 9.0, "size": 8, "parcels": 2},
+    ]  # fmt: skip
+    data = instance(columns, demands=[{"demand": 9.0}])
+    assert fleet_dominance.undominated(data).tolist() == [0, 3, 6, 7]
+    assert fleet_dominance.undominated(replace(data, demand=0.2 * data.demand, least=0.2 * data.least)).tolist() == [0]
+
+
+@pytest.mark.parametrize("method", ["full", "columns"])
+def test_time_limit_returns_the_incumbent_with_its_gap(method):
+    data = plan(3, 100, seed=3)
+    outcome, _ = fleet.solve(data, method=method, limits=highs.Limits(node_limit=1), gap=1e-9)
+    assert outcome.status is Status.FEASIBLE
+    assert outcome.bound < outcome.value
+    assert fleet_check.broken(data, outcome.solution) == []
+
+
+def test_no_time_is_no_claim():
+    outcome, _ = fleet.solve(plan(6, 400, seed=3), method="columns", limits=highs.Limits(limit_s=0.0))
+    assert outcome.status is Status.UNKNOWN and outcome.value is None
+
+
+def ordered(data: Instance, better: Instance) -> None:
+    """The second one is no worse than the first."""
+    first = fleet.solve(data)[0].value
+    assume(first is not None)
+    second = fleet.solve(better)[0].value
+    assert second is not None
+    assert (first - second if data.objective in LEAST else second - first) >= -2e-6 * abs(first) - 1e-9
+
+
+@settings(REPEATED, max_examples=24)
+@given(instances(), st.sampled_from(LOOSENED))
+def test_more_of_a_limit_is_never_worse(data, limit):
+    if limit == "kinds":
+        better = replace(data, most_kinds=None if data.most_kinds is None else data.most_kinds + 1)
+    elif limit == "host":
+        better = replace(data, one_kind=False)
+    else:
+        given_limit = getattr(data, limit)
+        assume(given_limit is not None)
+        better = replace(data, **{limit: given_limit * 1.5 + 1.0})
+    ordered(data, better)
+
+
+@settings(REPEATED, max_examples=12)
+@given(instances())
+def test_more_choice_is_never_worse(data):
+    assume(len(data.columns) > 1)
+    ordered(data.only(data.columns[:-1]), data)
+
+
+@settings(REPEATED, max_examples=12)
+@given(instances(LEAST), st.sampled_from([0.25, 0.5, 0.75]))
+def test_less_demand_never_costs_more(data, share):
+    ordered(data, replace(data, demand=share * data.demand, least=share * data.least))
