@@ -9,7 +9,7 @@ from codesign.exports import fleet_charts
 from codesign.exports.atomic import write_folder
 from codesign.fleet.answer import FleetAnswer
 from codesign.queries.fleet import FleetResult
-from formulations import fleet, highs
+from formulations import fleet, fleet_stochastic, highs
 
 FILES = ("answer.json", "plan.toml", "purchases.csv", "replicas.csv", "program.lp", "program.mps", *fleet_charts.FILES)
 PURCHASES = ("period", "year", "chip", "bought", "retired", "ended", "owned", "chips", "used", "spare", "racks",
@@ -68,6 +68,7 @@ def _write_programs(folder: Path, result: FleetResult) -> None:
     header = [f"fleet, objective {data.objective}, {len(data.columns)} columns",
               "units: requests/s, thousands of dollars, kW, years, thousands of tokens",
               f"{'lambda' if ratio else 'value'} = {value!r}"]  # fmt: skip
-    program = highs.load(fleet.build(data, lam=lam))
+    several = result.solved.several
+    program = highs.load(fleet.build(data, lam=lam) if several is None else fleet_stochastic.build(several, lam=lam))
     for name in ("program.lp", "program.mps"):
         highs.write(program, folder / name, header)

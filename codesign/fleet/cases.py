@@ -51,7 +51,7 @@ def cases_of(p: Prepared) -> tuple[Case, ...]:
     if plan.survive is not None:
         for h, chip in enumerate(p.kinds.names):
             lost = none.copy()
-            lost[h] = p.kinds.per_rack[h] if plan.survive == "one-rack" else math.inf
+            lost[h] = math.ceil(p.kinds.per_rack[h]) if plan.survive == "one-rack" else math.inf
             what = f"a rack of {chip}" if plan.survive == "one-rack" else f"every {chip}"
             found.append(Case(f"without {what}", None, what, p.requests, p.requests * plan.survive_share, lost))
     return tuple(found)

@@ -5,7 +5,7 @@ period, and a workload's demand by the least share, to NEAR of it (`formulations
 to first token change the columns: they are moved by bisection.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from codesign.answer import CurePart
+from codesign.fleet.cases import Case, several
 from codesign.fleet.columns import Demand, query_of
 from codesign.fleet.prepared import Prepared, columns_for, spaces_for
-from codesign.fleet.program import KILO, instance_of
+from codesign.fleet.program import KILO, instance_of, stochastic_of
 from codesign.layouts import Floats
 from codesign.mode import settled
 from codesign.units import show
-from formulations import fleet, fleet_cures, highs
+from formulations import fleet, fleet_cures, fleet_stochastic, highs
 from formulations.fleet import Instance
 from formulations.outcome import Status
 
@@ -33,12 +34,14 @@ AMOUNTS = {        # family of the program -> limit of the plan, unit, SI in the
 }  # fmt: skip
 
 
-def cures(p: Prepared) -> tuple[str, list[CurePart]]:
-    """What is in the way, in words, and the cures: of limits, then of workloads."""
+def cures(p: Prepared, cases: Sequence[Case] = ()) -> tuple[str, list[CurePart]]:
+    """What is in the way, in words, and the cures: of limits, then of workloads, or of the cases that may come."""
     hopeless = list(unserved(p))
     if hopeless:
         return "; ".join(hopeless), list(_speeds(p))
     data = instance_of(p)
+    if several(p.plan) and works(data):
+        return _of_cases(p, data, cases)
     found = [*_limits(p, data), *_supplies(p, data), *_speeds(p)]
     if found:
         return "", found
@@ -61,6 +64,37 @@ def unserved(p: Prepared) -> Iterator[str]:
             said = " and ".join(asked) or "its caches and weights in memory"
             yield (f"workloads.{of.workload}: no allowed chip serves {one.model} with {length.input:,} tokens in and "
                    f"{length.output:,} out with {said}")  # fmt: skip
+
+
+def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case]) -> tuple[str, list[CurePart]]:
+    """The cases that no servers hold, each beside the first; and the share of demand that survives every loss."""
+    bad = [case.name for case in cases if not _hold(p, data, [replace(cases[0], probability=1.0), _sure(case)])]
+    way = f"a fleet serves the plan as it is, but not in the case {', '.join(bad)}" if bad else (
+        "a fleet serves the plan as it is, and each case alone, but none serves all of them")  # fmt: skip
+    if p.plan.survive is None or p.plan.survive_share == 0:
+        return way, []
+
+    def fits(inverse: float) -> bool:
+        less = [case if not case.loss else replace(case, least=case.least / inverse) for case in cases]
+        return _hold(p, data, less)
+
+    inverse = _least(fits)
+    if inverse is None:
+        return way, []
+    share = p.plan.survive_share / inverse
+    return way, [CurePart(limit="survive_share", asked=f"{p.plan.survive_share:.1%}", works=f"at most {share:.1%}",
+                          value=share)]  # fmt: skip
+
+
+def _sure(case: Case) -> Case:
+    """A case that must only hold."""
+    return replace(case, probability=None)
+
+
+def _hold(p: Prepared, data: Instance, cases: Sequence[Case]) -> bool:
+    """Whether some servers do in every case."""
+    outcome, _ = fleet_stochastic.solve(stochastic_of(p, data, cases), limits=highs.Limits(node_limit=NODES), gap=0.9)
+    return outcome.status in (Status.OPTIMAL, Status.FEASIBLE)
 
 
 def works(data: Instance) -> bool:

@@ -1,15 +1,18 @@
 """From a prepared plan to the program of `formulations.fleet`: requests/s, thousands of dollars, kW, years."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from codesign.cost import HOURS_PER_YEAR
+from codesign.fleet.cases import Case
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
 from codesign.layouts import Floats
-from formulations import fleet
+from formulations import fleet, fleet_stochastic
+from formulations.fleet_stochastic import KIND, NONE, RACK
 from formulations.fleet_terms import BOTH, DECODE, PREFILL
 
 KILO = 1e-3   # USD -> k$, W -> kW, tokens -> ktokens
@@ -40,6 +43,17 @@ def instance_of(p: Prepared) -> fleet.Instance:
         life=np.full(len(kinds.offers), kinds.life), price=kinds.price * KILO, charge=kinds.charge * KILO,
         running=kinds.running * KILO, installed=kinds.installed.astype(np.int64), supply=kinds.supply,
         length=hours / HOURS_PER_YEAR, objective=OBJECTIVE[plan.objective], **limits_of(plan, hours),
+    )  # fmt: skip
+
+
+def stochastic_of(p: Prepared, data: fleet.Instance, cases: Sequence[Case]) -> fleet_stochastic.Instance:
+    """The two-stage program over what may come."""
+    kinds = [KIND if np.isinf(case.lost).any() else RACK if case.lost.any() else NONE for case in cases]
+    return fleet_stochastic.Instance(
+        plan=data, probability=np.array([case.probability or 0.0 for case in cases]),
+        demand=np.stack([case.demand for case in cases], axis=2),
+        least=np.stack([case.least for case in cases], axis=2),
+        loss=np.array(kinds), lost=np.array([int(np.argmax(case.lost)) for case in cases]),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What should be bought, kept and retired in each period, and what should run where, for all workloads of a plan?"""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,18 +11,20 @@ from codesign import audit as audits
 from codesign.catalog import Catalog
 from codesign.cost import HOURS_PER_YEAR
 from codesign.errors import AuditError, SolverError
-from codesign.fleet import audit, cures, steps
+from codesign.fleet import cases, cures, steps
 from codesign.fleet.answer import DualPart, FleetAnswer, FleetProofPart, ShadowPart, SinglePart
-from codesign.fleet.audit import Audited, Fleet, Run
+from codesign.fleet.audit import Fleet, Run
+from codesign.fleet.cases import Case
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, prepare
-from codesign.fleet.program import KILO, instance_of
+from codesign.fleet.program import KILO, instance_of, stochastic_of
 from codesign.queries import fleet_answer as words
-from formulations import fleet, fleet_check, highs
+from formulations import fleet, fleet_check, fleet_stochastic, highs
 from formulations.fleet import Instance, Solution
 from formulations.outcome import Outcome, Status
 
 GAP = 1e-4           # relative: a fleet is called optimal within it
+SEVERAL_GAP = 1e-2   # as GAP, of one that must do in several cases
 ROUGH = 1e-3         # of the comparisons beside it
 NOT_ASKED = "what is in the way was not asked for (--quick)"
 MOST_NODES = 2_000  # of each comparison
@@ -33,10 +35,11 @@ SAID = {"cost": "least cost of all periods", "throughput-per-dollar": "most outp
 
 @dataclass(frozen=True)
 class Solved:
-    """The program's outcome and proof."""
+    """The program's outcome and proof; `several`: the two-stage program over what may come."""
 
-    outcome: Outcome[Solution]
-    proof: fleet.Proof
+    outcome: Outcome[Any]
+    proof: fleet.Proof | fleet_stochastic.Proof
+    several: fleet_stochastic.Instance | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,15 @@ class FleetResult:
     prepared: Prepared
     instance: Instance
     solved: Solved
+
+
+def solve_cases(p: Prepared, data: Instance, found: Sequence[Case], limits: highs.Limits) -> Solved:
+    """The best servers over all cases."""
+    asked = stochastic_of(p, data, found)
+    try:
+        return Solved(*fleet_stochastic.solve(asked, limits=limits, gap=SEVERAL_GAP), asked)
+    except highs.SolverFailure as error:
+        raise SolverError(str(error)) from error
 
 
 def solve_plan(data: Instance, limits: highs.Limits) -> Solved:
@@ -86,15 +98,20 @@ def prepare_and_solve(
     data = instance_of(p)
     prepared = clock()
     timed = highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=plan.time_limit)
-    solved = solve_plan(data, timed)
+    may_come = cases.cases_of(p)
+    solved = solve_cases(p, data, may_come, timed) if cases.several(plan) else solve_plan(data, timed)
     seconds = {"prepare": prepared - start, "solve": clock() - prepared}
     if solved.outcome.solution is None:
         return FleetResult(_without(p, solved, extras=extras), p, data, solved)
-    audited = audit.recompute(p, fleet_of(p, solved.outcome.solution))
-    _agreed(p, solved, audited)
-    periods = words.periods_of(p, audited)
+    met = cases.recompute(p, may_come, fleets_of(p, solved))
+    audited, value = met[0].audited, cases.expected(p, met)
+    _agreed(p, solved, value)
+    shown = replace(p, requests=may_come[0].demand)
+    periods = words.periods_of(shown, audited)
     found: dict[str, Any] = {}
-    if extras and solved.outcome.status is Status.OPTIMAL:
+    if cases.several(plan):
+        found["scenarios"] = tuple(words.scenario_of(p, one) for one in met)
+    elif extras and solved.outcome.status is Status.OPTIMAL:
         begun = clock()
         binding = {i: {limit.name for limit in period.limits if limit.binding} for i, period in enumerate(periods)}
         found["shadows"] = tuple(_shadow(p, solved, step) for step in steps.steps_of(p, data, binding))
@@ -105,9 +122,17 @@ def prepare_and_solve(
     answer = FleetAnswer(
         status="optimal" if solved.outcome.status is Status.OPTIMAL else "feasible", periods=periods,
         cost_usd=audited.cost, capital_usd=float(audited.capital.sum()),
-        proof=_proof(p, data, solved, audited, seconds), **found, **words.behind(p, chips),
+        proof=_proof(p, data, solved, value, seconds), **found, **words.behind(p, chips),
     )  # fmt: skip
     return FleetResult(answer, p, data, solved)
+
+
+def fleets_of(p: Prepared, solved: Solved) -> list[Fleet]:
+    """The fleet of every case, or the one of a plan without cases."""
+    s: Any = solved.outcome.solution
+    if solved.several is None:
+        return [fleet_of(p, s)]
+    return [fleet_of(p, replace(s_case, buy=s.buy, keep=s.keep)) for s_case in s.situations]
 
 
 def fleet_of(p: Prepared, s: Solution) -> Fleet:
@@ -126,21 +151,21 @@ def up(p: Prepared) -> bool:
     return p.plan.objective in ("throughput-per-dollar", "value")
 
 
-def _agreed(p: Prepared, solved: Solved, a: Audited) -> None:
+def _agreed(p: Prepared, solved: Solved, audited: float) -> None:
     """The audit's value is the program's, and no better than its bound; AuditError otherwise."""
     value, bound = solved.outcome.value, solved.outcome.bound
-    if value is not None and not (abs(value) < 1e-9 and abs(a.value) < 1e-6):
-        audits.agree("objective", a.value, value * scale(p))
-    if bound is not None and (a.value - bound * scale(p)) * (1 if up(p) else -1) > 1e-6 * abs(a.value) + 1e-6:
-        raise AuditError(f"value {a.value!r} is better than the proven bound {bound * scale(p)!r}")
+    if value is not None and not (abs(value) < 1e-9 and abs(audited) < 1e-6):
+        audits.agree("objective", audited, value * scale(p))
+    if bound is not None and (audited - bound * scale(p)) * (1 if up(p) else -1) > 1e-6 * abs(audited) + 1e-6:
+        raise AuditError(f"value {audited!r} is better than the proven bound {bound * scale(p)!r}")
 
 
-def _proof(p: Prepared, data: Instance, solved: Solved, a: Audited, seconds: Mapping[str, float]) -> FleetProofPart:
+def _proof(p: Prepared, data: Instance, solved: Solved, value: float, seconds: Mapping[str, float]) -> FleetProofPart:
     bound, proof = solved.outcome.bound, solved.proof
     known = None if bound is None else bound * scale(p)
-    gap = None if known is None else abs(known - a.value) / abs(a.value) if a.value else abs(known)
+    gap = None if known is None else abs(known - value) / abs(value) if value else abs(known)
     return FleetProofPart(
-        objective=SAID[p.plan.objective], unit=UNITS[p.plan.objective], value=a.value, bound=known, gap=gap,
+        objective=SAID[p.plan.objective], unit=UNITS[p.plan.objective], value=value, bound=known, gap=gap,
         space=words.SPACE, demands=len(p.demands), columns=len(data.columns), solved=proof.undominated,
         nodes=proof.nodes, seconds=dict(seconds),
     )  # fmt: skip
@@ -194,7 +219,7 @@ def _without(p: Prepared, solved: Solved, *, extras: bool) -> FleetAnswer:
     """No fleet: proven, or none found in the time given."""
     status = solved.outcome.status
     if status is Status.INFEASIBLE:
-        way, found = cures.cures(p) if extras else ("; ".join(cures.unserved(p)) or NOT_ASKED, [])
+        way, found = cures.cures(p, cases.cases_of(p)) if extras else ("; ".join(cures.unserved(p)) or NOT_ASKED, [])
         return FleetAnswer(status="infeasible", in_the_way=way, cures=tuple(found), **words.behind(p, []))
     if status is Status.UNKNOWN:
         return FleetAnswer(status="unknown", **words.behind(p, []))

@@ -57,8 +57,7 @@ def _written(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_written(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return " / ".join(dict.fromkeys(_written(one) for one in value)) if len(set(map(str, value))) == 1 else (
-            " / ".join(_written(one) for one in value))  # fmt: skip
+        return " / ".join(_one([_written(one) for one in value]))
     if isinstance(value, str) and " " in value:
         number, _, unit = value.partition(" ")
         return show(float(number), unit)
@@ -147,9 +146,14 @@ def _scenarios(answer: FleetAnswer) -> Iterator[RenderableType]:
     table = _table("case", "probability", *names)
     for case in answer.scenarios:
         chance = "must hold" if case.probability is None else f"{case.probability:.0%}"
-        met = [" / ".join(f"{share:.1%}" for share in case.served[name]) for name in names]
+        met = [" / ".join(_one([f"{share:.1%}" for share in case.served[name]])) for name in names]
         table.add_row(case.name, chance, *met)
     yield from _section("Share of demand met by the same hardware, by period", table)
+
+
+def _one(texts: list[str]) -> list[str]:
+    """One for all where they are the same."""
+    return texts[:1] if len(set(texts)) == 1 else texts
 
 
 def _limits(answer: FleetAnswer) -> Table:
