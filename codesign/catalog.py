@@ -134,6 +134,11 @@ def builtin_query(name: str) -> str:
     return (files("instances") / "queries" / f"{name}.toml").read_text(encoding="utf-8")
 
 
+def builtin_plan(name: str) -> str:
+    """The text of a fleet plan that ships with the catalogue."""
+    return (files("instances") / "plans" / f"{name}.toml").read_text(encoding="utf-8")
+
+
 def _read_tree(root: Traversable, prefix: str) -> tuple[Tree, dict[str, tuple[str, Raw]]]:
     """Raw tables by folder and name, and raw sources, each with the file's name for messages."""
     faults: list[str] = []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign import cli_kitsune, cli_profile
+from codesign import cli_fleet, cli_kitsune, cli_profile
 from codesign.cli_parts import Assume, Json, Own, pairs, print_table
 from codesign.cli_query import asks_query
 
@@ -36,6 +36,7 @@ app.add_typer(catalog_app, name="catalog")
 reproduce_app = typer.Typer(no_args_is_help=True, help="Published studies beside our own numbers.")
 app.add_typer(reproduce_app, name="reproduce")
 cli_kitsune.register(app, reproduce_app)
+cli_fleet.register(app)
 cli_profile.register(app)
 
 INTERRUPTED = 130
@@ -46,6 +47,7 @@ class Documents(StrEnum):
 
     answer = "answer"
     schedule = "schedule"
+    fleet = "fleet"
 
 
 class Modes(StrEnum):
@@ -191,9 +193,11 @@ def schema(document: Annotated[Documents, typer.Argument(help="which document")]
     import json
 
     from codesign import answer
+    from codesign.fleet import answer as fleet
     from codesign.queries import kitsune
 
-    print(json.dumps((answer if document is Documents.answer else kitsune).schema(), indent=2))
+    documents = {Documents.answer: answer.schema, Documents.schedule: kitsune.schema, Documents.fleet: fleet.schema}
+    print(json.dumps(documents[document](), indent=2))
 
 
 @catalog_app.command("list")

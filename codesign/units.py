@@ -46,6 +46,7 @@ _UNITS: Final[dict[str, tuple[str, float]]] = {
     "chips": ("1", 1.0), "racks": ("1", 1.0), "users": ("1", 1.0), "layers": ("1", 1.0),
     "tokens": ("tokens", 1.0), "tok": ("tokens", 1.0),
     "tokens/s": ("tokens/s", 1.0), "tok/s": ("tokens/s", 1.0),
+    "requests/s": ("requests/s", 1.0), "req/s": ("requests/s", 1.0),
     "%/year": ("1/years", 0.01), "/year": ("1/years", 1.0),
 }  # fmt: skip
 
@@ -54,7 +55,8 @@ _NUMBER: Final = r"[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)(?![\d,_])(?:\.\d*
 _WRITTEN: Final = re.compile(rf"^\s*(\$?)\s*({_NUMBER})\s*(.*?)\s*$")
 _COUNT_SUFFIX: Final = {"k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "B": 1e9, "b": 1e9,
                         "thousand": 1e3, "million": 1e6, "billion": 1e9}  # fmt: skip
-_BARE_UNIT: Final = {"USD": "USD", "USD/h": "USD/h", "tokens": "tokens", "tokens/s": "tokens/s", "1": "1"}
+_BARE_UNIT: Final = {"USD": "USD", "USD/h": "USD/h", "tokens": "tokens", "tokens/s": "tokens/s",
+                     "requests/s": "requests/s", "1": "1"}
 
 
 _EXAMPLES: Final = {

@@ -6,7 +6,7 @@ status, the solution and the proven bound. HiGHS has no deterministic time limit
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import highspy
@@ -18,6 +18,8 @@ from formulations.outcome import Status
 
 INFINITY = highspy.kHighsInf
 FEASIBILITY = 1e-9  # rows and integrality: ratio proofs divide by small denominators
+
+INTEGRAL = 1e-6     # HiGHS's integers are whole to FEASIBILITY, less exact once presolve is undone
 
 
 class SolverFailure(RuntimeError):
@@ -44,6 +46,19 @@ class Result:
     value: float | None
     bound: float | None
     nodes: int
+
+    def scaled(self, unit: float) -> "Result":
+        """The result of an objective that was divided by `unit`."""
+        value = None if self.value is None else self.value * unit
+        return replace(self, value=value, bound=None if self.bound is None else self.bound * unit)
+
+
+def whole(name: str, value: float) -> int:
+    """The whole number that an integer variable stands for; SolverFailure where it is none."""
+    count = round(value)
+    if abs(value - count) > INTEGRAL:
+        raise SolverFailure(f"{name} = {value!r} is not a whole number")
+    return count
 
 
 @dataclass
@@ -107,12 +122,17 @@ def load(model: pyo.ConcreteModel) -> Program:
     lp.col_names_, lp.row_names_ = names, row_names
     lp.model_name_ = model.name
     _set_objective(lp, model, index)
+    return Program(quiet(lp), names, index)
+
+
+def quiet(lp: highspy.HighsLp) -> highspy.Highs:
+    """A silent HiGHS of one thread with a program given as sparse arrays."""
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("threads", 1)
     if highs.passModel(lp) == highspy.HighsStatus.kError:
-        raise SolverFailure(f"HiGHS refused the model {model.name}")
-    return Program(highs, names, index)
+        raise SolverFailure(f"HiGHS refused the model {lp.model_name_}")
+    return highs
 
 
 def _set_objective(lp: highspy.HighsLp, model: pyo.ConcreteModel, index: dict[int, int]) -> None:

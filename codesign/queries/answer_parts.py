@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from codesign import __version__
 from codesign.answer import Answer, CurePart, InputPart, MoneyPart, SystemPart
 from codesign.audit import System
-from codesign.catalog import split_path
+from codesign.catalog import Catalog, split_path
 from codesign.cost import ServerBill
 from codesign.performance import Layout
 from codesign.prepared import Question
@@ -91,14 +91,24 @@ def behind(p: Question, systems: Sequence[System]) -> dict[str, Any]:
     """Every number behind the systems with its source, hashes of their entries, versions."""
     chips = tuple(dict.fromkeys(path for s in systems for path in s.offer.chip.paths))
     fitted = [] if p.supply.achieved is None else ["achieved.default"]
-    inputs = tuple(_inputs(p, (*chips, "prices.default"))) if systems else ()
+    inputs = tuple(inputs_of(p.catalog, (*chips, "prices.default"), [p.query.model])) if systems else ()
     return {
         "inputs": inputs,
-        "unverified": tuple(f"{i.path} = {i.value} ({i.confidence})" for i in inputs if i.confidence in DOUBTFUL),
+        "unverified": unverified(inputs),
         "catalogue": p.catalog.digest(),
         "hashes": {x: p.catalog.hashes[x] for x in (f"models.{p.query.model}", "prices.default", *fitted, *chips)},
-        "versions": {name: _version(name) for name in ("codesign", "highspy", "pyomo", "numpy")},
+        "versions": versions(),
     }
+
+
+def unverified(inputs: Iterable[InputPart]) -> tuple[str, ...]:
+    """The numbers that nobody could verify, in words."""
+    return tuple(f"{i.path} = {i.value} ({i.confidence})" for i in inputs if i.confidence in DOUBTFUL)
+
+
+def versions() -> dict[str, str]:
+    """Of what an answer is computed with."""
+    return {name: _version(name) for name in ("codesign", "highspy", "pyomo", "numpy")}
 
 
 def _version(name: str) -> str:
@@ -108,16 +118,16 @@ def _version(name: str) -> str:
         return __version__ if name == "codesign" else "unknown"
 
 
-def _inputs(p: Question, paths: Iterable[str]) -> Iterable[InputPart]:
+def inputs_of(catalog: Catalog, paths: Iterable[str], models: Iterable[str]) -> Iterable[InputPart]:
     """Every number of the entries, with its source; a model's shape counts as one."""
     for path in paths:
-        folder, name, _ = split_path(path, p.catalog.records)
-        for key, fact in numbers(p.catalog.records[folder][name]):
+        folder, name, _ = split_path(path, catalog.records)
+        for key, fact in numbers(catalog.records[folder][name]):
             yield InputPart(path=f"{path}.{key}", value=str(fact.value), unit=fact.unit, si=fact.si,
                             source=fact.source, date=fact.date, confidence=fact.confidence)  # fmt: skip
-    model = p.catalog.get(ModelRecord, p.query.model)
-    yield InputPart(path=f"models.{model.name}", value="shape", unit="", si=None, source=model.source,
-                    date=model.date, confidence=model.confidence)  # fmt: skip
+    for model in (catalog.get(ModelRecord, name) for name in models):
+        yield InputPart(path=f"models.{model.name}", value="shape", unit="", si=None, source=model.source,
+                        date=model.date, confidence=model.confidence)  # fmt: skip
 
 
 def infeasible(p: Question, cures: list[CurePart], assumptions: tuple[str, ...]) -> Answer:

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -11,8 +12,9 @@ from codesign.answer import Answer
 from codesign.audit import AGREE, Enumerated, System
 from codesign.catalog import Catalog, faults_of, load
 from codesign.errors import AuditError, DataError
+from codesign.fleet.answer import FleetAnswer
 from codesign.prepared import Prepared
-from codesign.queries import verify_pools
+from codesign.queries import verify_fleet, verify_pools
 from codesign.queries.best_system import prepare
 from codesign.queries.best_system_answer import better, direction, objective_si
 from codesign.queries.recorded import differing, in_space, layout_of, no_layout, objective_faults, rows_of
@@ -33,6 +35,7 @@ class Report(BaseModel):
     checked_bounds: int
     changed: tuple[str, ...]
     faults: tuple[str, ...]
+    note: str = ""  # in place of points and bounds
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -41,6 +44,8 @@ class Report(BaseModel):
         said += [f"changed: {change}" for change in self.changed] or ["nothing in the catalogue behind it has changed"]
         if self.recorded is not None and self.audited is not None:
             said.append(f"value {self.recorded!r} recorded, {self.audited!r} recomputed")
+        if self.note:
+            return [*said, self.note]
         best = "none is feasible" if self.best is None else f"the best is {self.best!r}"
         seen = f"of all {self.points:,} {self.looked_at} {best}" if self.looked_at else "too many systems to see each"
         said.append(f"{seen}; {self.checked_bounds:,} bounds checked")
@@ -49,7 +54,10 @@ class Report(BaseModel):
 
 def verify_answer(path: Path, own: Path | None) -> Report:
     """Recompute, enumerate, compare. Raises DataError for a file that is no answer."""
-    answer = _read(path)
+    document = _document(path)
+    if document.get("kind") == "fleet":
+        return _fleet(document, path, own)
+    answer = _read(document, path)
     query = _query(answer, path)
     catalog = load(own, query.assumptions())
     changed = _changes(answer, catalog)
@@ -90,13 +98,32 @@ def _beaten(query: Query, answer: Answer, audited: float | None, best: float | N
     return better(query, best, audited + direction(query) * AGREE * abs(audited))
 
 
-def _read(path: Path) -> Answer:
+def _fleet(document: dict[str, Any], path: Path, own: Path | None) -> Report:
+    """A fleet: every replica, server and dollar of the record again; its bound is the solver's and is not repeated."""
+    answer, plan, catalog = verify_fleet.read(document, path, own)
+    faults, audited = verify_fleet.faults(answer, plan, catalog)
+    recorded = None if answer.proof is None else answer.proof.value
+    return Report(holds=not faults, recorded=recorded, audited=audited, best=None, points=0, looked_at="",
+                  checked_bounds=0, changed=tuple(_changes(answer, catalog)), faults=tuple(faults),
+                  note="every replica, its place, servers, money and limits recomputed; "
+                       "the bound is the solver's and is not proven again")  # fmt: skip
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
-        return Answer.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise DataError(f"{path}: expected an answer, a JSON object")
+    return document
+
+
+def _read(document: dict[str, Any], path: Path) -> Answer:
+    try:
+        return Answer.model_validate(document)
     except ValidationError as error:
         raise DataError("\n".join(faults_of(error, str(path), Answer))) from error
 
@@ -108,7 +135,7 @@ def _query(answer: Answer, path: Path) -> Query:
         raise DataError("\n".join(faults_of(error, f"{path}: query", Query))) from error
 
 
-def _changes(answer: Answer, catalog: Catalog) -> list[str]:
+def _changes(answer: Answer | FleetAnswer, catalog: Catalog) -> list[str]:
     """Numbers behind the answer whose value, source or date differ now, then other entries by hash."""
     found, told = [], set()
     for old in answer.inputs:

@@ -1,0 +1,108 @@
+"""The command on many workloads, kinds of chip and years: `fleet`.
+
+As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 infeasible, 2 bad input,
+3 not proven in the time given.
+"""
+
+import sys
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codesign.cli_parts import Assume, Json, Own, pairs, written
+
+if TYPE_CHECKING:
+    from codesign.fleet.answer import FleetAnswer
+
+
+class Losses(StrEnum):
+    """What may be lost."""
+
+    one_rack = "one-rack"
+    one_kind = "one-kind"
+
+
+class Objectives(StrEnum):
+    """What is best."""
+
+    cost = "cost"
+    per_dollar = "throughput-per-dollar"
+    value = "value"
+    power = "power"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(fleet)
+
+
+def fleet(
+    plan: Annotated[
+        Path | None, typer.Argument(metavar="[PLAN.toml]", help="a plan file; built-in if absent", show_default=False)
+    ] = None,
+    objective: Annotated[Objectives | None, typer.Option(help="what is best", show_default=False)] = None,
+    survive: Annotated[
+        Losses | None, typer.Option(help="demand must be met after this loss", show_default=False)
+    ] = None,
+    survive_share: Annotated[str | None, written("of the demand, after the loss: 80%", metavar="SHARE")] = None,
+    settings: Annotated[
+        list[str] | None, written('a key of the plan: limits.power="300 kW"; none lifts it', "--set", "KEY=VALUE")
+    ] = None,
+    time_limit: Annotated[str | None, written("stop proving after this time, '60 s'", metavar="TIME")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="without steps of the limits and single kinds, each a program of its own")
+    ] = False,
+    as_json: Json = False,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, plan, tables, charts, program")] =
+    None,
+    assume: Assume = None,
+    catalog: Own = None,
+) -> None:
+    """What should be bought, when, and what should run where, for many workloads under one budget?"""
+    from codesign.catalog import builtin_plan, load
+    from codesign.fleet.reading import read_plan
+    from codesign.queries.fleet import prepare_and_solve
+
+    given = {"objective": objective and objective.value, "survive": survive and survive.value,
+             "survive_share": survive_share, "time_limit": time_limit}  # fmt: skip
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    options |= {key: _value(key, text) for key, text in (pairs("--set", settings) or {}).items()}
+    options |= {"assume": pairs("--assume", assume)} if assume else {}
+    asked = read_plan(load(catalog), plan, options, builtin_plan("default"))
+    result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
+    if export is not None:
+        from codesign.exports.fleet import write_fleet
+
+        write_fleet(export, result, own=catalog)
+    _show(result.answer, as_json, export)
+    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+
+
+def _value(key: str, text: str) -> Any:
+    """A written value: a list, a table or a truth value as TOML has them, else a text."""
+    from codesign.errors import DataError
+
+    if text[0] not in "[{\"" and text not in ("true", "false"):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"--set {key}={text}: not readable as TOML: {error}") from error
+
+
+def _show(answer: "FleetAnswer", as_json: bool, export: Path | None) -> None:
+    if as_json:
+        print(answer.document())
+        return
+    from rich.console import Console
+
+    from codesign.report.fleet import render
+
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False, emoji=False)
+    for part in render(answer):
+        console.print(part)
+    if export is not None:
+        console.print(f"Exported to {export}")

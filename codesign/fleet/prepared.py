@@ -1,0 +1,103 @@
+"""Everything that is computed before a solver sees a plan: demands, what can serve them, kinds of server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from codesign import supply, workload
+from codesign.catalog import Catalog
+from codesign.errors import DataError
+from codesign.fleet import kinds as owned
+from codesign.fleet.columns import Column, Demand, columns_of, query_of, spaces_of
+from codesign.fleet.kinds import Kinds
+from codesign.fleet.plan import Plan
+from codesign.layouts import Floats
+from codesign.mode import settled
+from codesign.records import ModelRecord
+from codesign.serving_space import ServingSpace
+from codesign.supply import Supply
+from codesign.workload import Model
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with its demands (by position), columns and kinds."""
+
+    plan: Plan
+    catalog: Catalog
+    demands: tuple[Demand, ...]
+    models: Mapping[str, Model]        # by workload
+    supplies: Mapping[str, Supply]     # by workload
+    kinds: Kinds
+    columns: tuple[Column, ...]
+    requests: Floats                   # [d, p]
+    left_out: Mapping[str, str]
+
+    @property
+    def workloads(self) -> tuple[str, ...]:
+        """By position."""
+        return tuple(self.plan.workloads)
+
+    @property
+    def periods(self) -> tuple[str, ...]:
+        """By position."""
+        return tuple(self.plan.periods)
+
+    def strict(self, demand: int) -> float:
+        """Share of a demand's requests that must get the user speed and the time to first token."""
+        one = self.plan.workloads[self.demands[demand].workload]
+        return 0.0 if one.user_speed is None and one.ttft is None else one.share
+
+
+def demands_of(catalog: Catalog, plan: Plan) -> tuple[Demand, ...]:
+    """A demand for each bucket of each workload."""
+    return tuple(
+        Demand(name, i, length, settled(catalog, query_of(plan, one, length)))
+        for name, one in plan.workloads.items() for i, length in enumerate(one.buckets())
+    )  # fmt: skip
+
+
+def requests_of(plan: Plan, demands: tuple[Demand, ...]) -> Floats:
+    """Requests/s by demand and period."""
+    return np.array([[plan.requests(d.workload, p) * d.length.share for p in range(len(plan.periods))]
+                     for d in demands])  # fmt: skip
+
+
+def supplies_of(catalog: Catalog, plan: Plan, demands: tuple[Demand, ...]) -> dict[str, Supply]:
+    """What each workload may run on. Raises DataError for what the catalogue's numbers make impossible."""
+    found = {d.workload: supply.supply(catalog, d.query) for d in demands if d.bucket == 0}
+    owned.check(plan, next(iter(found.values())))
+    return found
+
+
+def outline(catalog: Catalog, plan: Plan) -> Prepared:
+    """Domain -> numbers, without columns. Raises DataError where no chip can be used at all."""
+    demands = demands_of(catalog, plan)
+    supplies = supplies_of(catalog, plan, demands)
+    kinds, left = owned.kinds_of(plan, supplies)
+    if not kinds.offers:
+        raise DataError("no chip is allowed that has every number this plan needs: "
+                        + "; ".join(f"{name}: {why}" for name, why in sorted(left.items())))  # fmt: skip
+    models = {name: workload.model(catalog.get(ModelRecord, one.model)) for name, one in plan.workloads.items()}
+    return Prepared(plan, catalog, demands, models, supplies, kinds, (), requests_of(plan, demands), left)
+
+
+def spaces_for(p: Prepared, d: Demand) -> dict[str, ServingSpace]:
+    """The deployments that a demand may be served with."""
+    return spaces_of(d, p.plan.workloads[d.workload], p.models[d.workload], p.supplies[d.workload])
+
+
+def columns_for(p: Prepared, demand: int, spaces: Mapping[str, ServingSpace]) -> list[Column]:
+    """The columns of a demand on the plan's kinds, numbered with it."""
+    d = p.demands[demand]
+    found = columns_of(demand, d, p.plan.workloads[d.workload], p.supplies[d.workload], spaces)
+    return [column for column in found if column.chip in p.kinds.names]
+
+
+def prepare(catalog: Catalog, plan: Plan) -> Prepared:
+    """As `outline`, with every column."""
+    p, columns = outline(catalog, plan), list[Column]()
+    for i, d in enumerate(p.demands):
+        columns += columns_for(p, i, spaces_for(p, d))
+    return replace(p, columns=tuple(columns))
