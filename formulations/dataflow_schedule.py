@@ -17,7 +17,7 @@ Parameters
     streams           -        -        False: v is in no pipeline
     edges             (u,v,b)  B        v reads b bytes of what u writes: by queue inside one pipeline
     verticals         (S,t)    s        sets that can run as one kernel, and their time
-    payloads          -        B        entries of a queue; all queues of a pipeline have the same
+    payloads          h[p]     B, s     entries of a queue, each stage's hop; all queues of a pipeline have the same
     queue_bandwidth   q        B/s      of the queue of one CTA
     sync_s            g        s        per entry
     queue_room        Q        B        share of L2 for all rings of a pipeline, two entries each
@@ -37,7 +37,8 @@ Constraints
     stay_fast         sum_S time[S] x[S] <= T          with lighten only; T: 1e-9 above the least time
 Source
     Kitsune, arXiv 2502.18403; sub-graphs, splits, CTAs and payloads are chosen together, beyond the paper.
-    Time of a pipeline: max(DRAM bytes / D, L2 bytes / B, e / a of every stage) + the longest path of f.
+    Time of a pipeline: max(DRAM bytes / D, L2 bytes / B, e / a of every stage) + the longest path of
+    f + h, with the payload's hop.
     A CTA of each class fits an SM together: the largest shared memory of a tensor stage and that of a SIMT
     stage, with what a payload stages, are within H, so any placement of them is possible. DRAM bytes: read,
     write, output where some reader is elsewhere, edges from elsewhere. L2 bytes: those, and what queues carry,
@@ -76,14 +77,16 @@ class Stage:
     shared: int = 0          # B of shared memory
     most: int | None = None  # CTAs; None: as many as SMs
     passes: float = 0.0      # B to the next stage of the same alternative; unused in its last stage
+    written: float = 0.0     # B that it hands over in any case, though not by a ring of its own: they go off the chip
 
 
 @dataclass(frozen=True)
 class Payload:
-    """One entry of a queue: bytes in L2, and bytes of shared memory that each CTA stages."""
+    """One entry of a queue: bytes in L2, B of shared memory that a CTA stages, s of a stage's first hop."""
 
     entry: int
     staged: int = 0
+    hop_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,9 @@ class Instance:
             "verticals": all(len(members) > 1 for members, _ in self.verticals)
             and _positive([time for _, time in self.verticals]),
             "stages": all(s.kind in ("tensor", "simt") and (s.most is None or s.most >= 1) for s in stages)
-            and _least_zero([n for s in stages for n in (s.work_s, s.shared, s.passes)]),
-            "payloads": all(p.entry >= 1 and p.staged >= 0 for p in self.payloads),
+            and _least_zero([n for s in stages for n in (s.work_s, s.shared, s.passes, s.written)]),
+            "payloads": all(p.entry >= 1 and p.staged >= 0 for p in self.payloads)
+            and _least_zero([p.hop_s for p in self.payloads]),
             "queue_bandwidth, dram_bandwidth, l2_bandwidth or sms": _positive(
                 [self.queue_bandwidth, self.dram_bandwidth, self.l2_bandwidth, self.sms]
             ),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import alone, verticals
-from formulations.dataflow_schedule_price import Group, dram_bytes, pipeline
+from formulations.dataflow_schedule_price import Group, dram_bytes, least_hop_s, pipeline
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance
@@ -103,12 +103,13 @@ def _intervals(
     """Starts i < j of the intervals that could be pipelines up to j, with a bound of their time (s)."""
     result, size = list[tuple[int, float]](), data.most_operators or len(row)
     tensor = simt = fill = 0.0
+    hop = least_hop_s(data)
     off_chip, tensors, simts = data.output[row[j]] if graph.out[row[j]] else 0.0, 0, 0
     for i in range(j, max(j - size, -1), -1):
         v = row[i]
         tensor, simt = tensor + least[i][0], simt + least[i][1]
         tensors, simts = tensors + least[i][2], simts + least[i][3]
-        off_chip, fill = off_chip + data.read[v] + data.write[v], fill + data.tile_s[v]
+        off_chip, fill = off_chip + data.read[v] + data.write[v], fill + data.tile_s[v] + hop
         if not data.streams[v] or max(tensors, simts) > data.sms:
             break
         entering = sum(b for _, b in graph.into[v])

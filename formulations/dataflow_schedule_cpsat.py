@@ -52,7 +52,7 @@ Constraints
     read_dram         T[h] >= DRAM bytes / D                           h
     cross_l2          T[h] >= L2 bytes / B                             h
     agree             T[v] <= T[h] where x[v,h]                        v, h
-    fill              f[v] >= f[u] + tile[v] over inner edges          edges
+    fill              f[v] >= f[u] + tile[v] + hop over inner edges    edges, payload
     last              W[h] >= T[h] + f[v] where x[v,h] in a pipeline   v, h;  >= its time alone or vertical
     link              definitions of same, pipe, effort, rings, dram, l2, used and shared
 Source
@@ -63,7 +63,7 @@ Source
     at least the proven bound less `rounded` ticks.
 """
 
-from itertools import product
+import itertools
 from typing import Any
 
 from ortools.sat.python import cp_model
@@ -161,7 +161,7 @@ class _Model:
         self.filled = {v: m.new_int_var(0, far, f"filled[{v}]") for v in every}
         kinds = ("tensor", "simt")
         most = data.shared_memory
-        self.shared = {(h, k): m.new_int_var(0, most, f"shared[{h},{k}]") for h, k in product(every, kinds)}
+        self.shared = {(h, k): m.new_int_var(0, most, f"shared[{h},{k}]") for h, k in itertools.product(every, kinds)}
         self.time = {h: m.new_int_var(0, far, f"time[{h}]") for h in every}
         self.payload = {h: [self.way[h, f"payload{p}"] for p in range(len(data.payloads))] for h in every}
         self.piped = {h: cp_model.LinearExpr.sum(self.payload[h]) for h in every}
@@ -278,7 +278,7 @@ class _Model:
         fed = self.ticks(row[s - 1].passes / per_s) if s else sum(n * z for n, z in into)
         last = s + 1 == len(row)
         passed = self.ticks(data.output[v] / per_s) * self.keeps[v] if last else self.ticks(row[s].passes / per_s)
-        for need in (self.ticks(row[s].work_s * data.sms), fed, passed):
+        for need in (self.ticks(row[s].work_s * data.sms), self.ticks(row[s].written / per_s), fed, passed):
             self.row(f"keep_up[{v},{a},{s},{h},{p}]", effort >= need, *when)
 
     def _times(self) -> None:
@@ -314,9 +314,12 @@ class _Model:
             self.row(f"agree[{v},{h}]", self.steady[v] <= self.steady[h], *inside)
             self.row(f"last[{h}]", self.time[h] >= self.steady[h] + self.filled[v], *inside)
         for v in every:
-            self.row(f"fill[{v}]", self.filled[v] >= self.ticks(data.tile_s[v]), self.pipe[v])
-        for e, (u, v, _) in enumerate(data.edges):
-            self.row(f"fill[{e}]", self.filled[v] >= self.filled[u] + self.ticks(data.tile_s[v]), self.inner[e])
+            for h, (p, payload) in itertools.product(self.heads[v], enumerate(data.payloads)):
+                tile, when = self.ticks(data.tile_s[v] + payload.hop_s), (self.x[v, h], self.payload[h][p])
+                self.row(f"fill[{v}]", self.filled[v] >= tile, *when)
+                for e in (e for e, (_, w, _) in enumerate(data.edges) if w == v):
+                    u = data.edges[e][0]
+                    self.row(f"fill[{e}]", self.filled[v] >= self.filled[u] + tile, *when, self.inner[e])
 
     def read(self, result: cpsat.Result) -> list[Group]:
         """The groups, each in the fastest way that there is for its members."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from formulations.dataflow_schedule_graph import Graph
-from formulations.dataflow_schedule_price import Group, dram_bytes, pipeline, rate
+from formulations.dataflow_schedule_price import Group, dram_bytes, least_hop_s, pipeline, rate
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
@@ -116,7 +116,7 @@ class Hosts:
 
         Whatever hangs on it may be in or not: neither counts. `inside` is `core` as bits.
         """
-        pendants, output, tile = self.pendants, self.data.output, self.data.tile_s
+        pendants, output, tile, hop = self.pendants, self.data.output, self.data.tile_s, least_hop_s(self.data)
         off = queued = filled = 0.0
         done: dict[int, float] = {}
         for v in sorted(core, key=self.rank.__getitem__):
@@ -127,7 +127,7 @@ class Hosts:
                     before = max(before, done[u])
                 elif not pendants >> u & 1:
                     off += size
-            done[v] = before + tile[v]
+            done[v] = before + tile[v] + hop
             filled = max(filled, done[v])
             if self.readers[v] & ~inside:
                 off += output[v]
@@ -172,7 +172,7 @@ def _own(
         for at, stage in enumerate(row, start=1):
             passed = queues[1] if at == len(row) else stage.passes
             if stage.kind == kind:
-                work = max(stage.work_s, max(fed, passed) / per_s / data.sms)
+                work = max(stage.work_s, max(fed, passed, stage.written) / per_s / data.sms)
                 total += max(work, _rounded(work, data.sms, least, most))
             fed = passed
         return total

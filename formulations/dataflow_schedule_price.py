@@ -1,10 +1,11 @@
 """Time of a pipeline of `dataflow_schedule` in closed form: payload, alternatives and CTAs together, exact.
 
 With payload p a queue passes rate[p] = entry / (sync + entry / bandwidth) bytes/s, so a stage that reads R
-bytes from queues and writes W needs e = max(work * N, R / rate, W / rate) CTA-seconds, and e / a seconds on
-a CTAs. CTAs go one by one to the slowest stage: no balance is faster unless that stage has one more, so the
-first one that cannot be given proves the rest. Payloads and alternatives are enumerated, save those whose
-e alone, spread over all SMs, is no faster than the best so far.
+bytes from queues and writes W, or hands W over and off the chip, needs e = max(work * N, R / rate, W / rate)
+CTA-seconds, and e / a seconds on a CTAs. CTAs go one by one to the slowest stage: no balance is faster unless
+that stage has one more, so the first one that cannot be given proves the rest. Payloads and alternatives are
+enumerated, save those whose e alone, spread over all SMs, is no faster than the best so far, with what it takes
+to fill.
 """
 
 import heapq
@@ -41,15 +42,15 @@ def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: f
     kept = [data.output[v] if any(w in inside for w in graph.out[v]) else 0.0 for v in members]
     dram = dram_bytes(data, graph, inside)
     moved = dram + sum(read) + sum(kept)
-    filled = fill_s(data, graph, members)
-    search = _Search(data, members, read, kept, dram / data.dram_bandwidth, moved)
-    search.steady_s = below - filled
+    search, best = _Search(data, members, read, kept, dram / data.dram_bandwidth, moved), None
     for payload in sorted(range(len(data.payloads)), key=lambda p: -rate(data, p)):
+        filled = fill_s(data, graph, members, data.payloads[payload].hop_s)
+        search.best, search.steady_s = None, below - filled
         search.run(payload)
-    if search.best is None:
-        return None
-    payload, picks, ctas = search.best
-    return Group(tuple(members), "pipeline", search.steady_s + filled, payload, picks, ctas)
+        if search.best is not None:
+            below = search.steady_s + filled
+            best = Group(tuple(members), "pipeline", below, *search.best)
+    return best
 
 
 def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
@@ -62,13 +63,18 @@ def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
     return total
 
 
-def fill_s(data: "Instance", graph: Graph, members: Sequence[int]) -> float:
-    """Seconds of the first tile along the slowest path through the group."""
+def fill_s(data: "Instance", graph: Graph, members: Sequence[int], hop_s: float = 0.0) -> float:
+    """Seconds of the first tile along the slowest path through the group, with a hop of each stage."""
     done: dict[int, float] = {}
     inside = set(members)
     for v in sorted(members, key=lambda v: graph.before[v].bit_count()):
-        done[v] = data.tile_s[v] + max((done[u] for u, _ in graph.into[v] if u in inside), default=0.0)
+        done[v] = data.tile_s[v] + hop_s + max((done[u] for u, _ in graph.into[v] if u in inside), default=0.0)
     return max(done.values())
+
+
+def least_hop_s(data: "Instance") -> float:
+    """Seconds of a hop with the payload that has the shortest."""
+    return min((payload.hop_s for payload in data.payloads), default=0.0)
 
 
 def rate(data: "Instance", payload: int) -> float:
@@ -87,7 +93,7 @@ def needs(data: "Instance", stages: "Sequence[Stage]", read: float, kept: float,
     result, fed = [], read
     for at, stage in enumerate(stages, start=1):
         passed = kept if at == len(stages) else stage.passes
-        effort = max(stage.work_s * data.sms, fed / per_s, passed / per_s)
+        effort = max(stage.work_s * data.sms, max(fed, passed, stage.written) / per_s)
         most = data.sms if stage.most is None else min(stage.most, data.sms)
         result.append((effort, stage.kind == "tensor", most, passed > 0))
         fed = passed

@@ -39,12 +39,13 @@ def generated(seed: int, count: int | None = None) -> Instance:
     rename = rng.permutation(count)
     edges = [(int(rename[u]), int(rename[v]), size) for u, v, size in edges]
     operators = [_operator(rng) for _ in range(count)]
-    verticals = []
+    verticals, hop = [], float(rng.choice([0.0, 2e-8]))
     for _ in range(int(rng.integers(0, 4))):
         members = frozenset(rng.choice(count, size=int(rng.integers(2, min(count, 4) + 1)), replace=False).tolist())
         time = sum(operators[v]["alone_s"] for v in members) * float(rng.choice([0.6, 0.8, 1.1]))
         verticals.append((members, time))
-    payloads = tuple(Payload(int(e) * 1000, int(e) * 500) for e in rng.choice([16, 32, 64, 128], 2, replace=False))
+    payloads = tuple(Payload(int(e) * 1000, int(e) * 500, int(e) * hop)
+                     for e in rng.choice([16, 32, 64, 128], 2, replace=False))  # fmt: skip
     return instance(operators, edges, verticals=tuple(verticals), payloads=payloads, sms=int(rng.integers(3, 7)),
                     queue_room=float(rng.choice([2e5, 6e5, 3e6])), queue_bandwidth=2e12 / 3,
                     sync_s=float(rng.choice([0.0, 1e-7])), shared_memory=int(rng.choice([120_000, 192_000])),
@@ -58,7 +59,8 @@ def _operator(rng: np.random.Generator) -> dict[str, Any]:
     def stage(part: float, passes: float = 0.0) -> Stage:
         kind = "tensor" if rng.random() < 0.5 else "simt"
         most = int(rng.integers(1, 4)) if rng.random() < 0.2 else None
-        return Stage(kind, alone * share * part, int(rng.integers(0, 5)) * 16_000, most, passes)
+        written = float(rng.integers(1, 20)) * 1e6 if rng.random() < 0.1 else 0.0
+        return Stage(kind, alone * share * part, int(rng.integers(0, 5)) * 16_000, most, passes, written)
 
     alternatives = [(stage(1.0),)]
     if rng.random() < 0.3:
@@ -99,11 +101,12 @@ def _pipelines(data: Instance, members: frozenset[int]) -> Iterator[float]:
     off += sum(b for u, v, b in data.edges if v in members and u not in members)
     off += sum(data.output[u] for u in own if any(a == u and b not in members for a, b, _ in data.edges))
 
-    def fill(v: int) -> float:
-        return data.tile_s[v] + max((fill(u) for u, w, _ in data.edges if w == v and u in members), default=0.0)
+    def fill(v: int, hop: float) -> float:
+        before = max((fill(u, hop) for u, w, _ in data.edges if w == v and u in members), default=0.0)
+        return data.tile_s[v] + hop + before
 
-    filled = max(fill(v) for v in own)
     for payload in data.payloads:
+        filled = max(fill(v, payload.hop_s) for v in own)
         per_s = payload.entry / (data.sync_s + payload.entry / data.queue_bandwidth)
         for rows in itertools.product(*(data.alternatives[v] for v in own)):
             stages, queued = [], 0.0
@@ -112,7 +115,8 @@ def _pipelines(data: Instance, members: frozenset[int]) -> Iterator[float]:
                 for s, stage in enumerate(row):
                     last = data.output[v] if any(u == v and w in members for u, w, _ in data.edges) else 0.0
                     out = last if s + 1 == len(row) else stage.passes
-                    stages.append((stage, max(stage.work_s * data.sms, fed / per_s, out / per_s), out > 0))
+                    effort = max(stage.work_s * data.sms, fed / per_s, out / per_s, stage.written / per_s)
+                    stages.append((stage, effort, out > 0))
                     queued, fed = queued + fed + out, out
             shared = [max((s.shared + payload.staged for s, *_ in stages if s.kind == k), default=0)
                       for k in ("tensor", "simt")]  # fmt: skip

@@ -157,7 +157,7 @@ def test_price_is_enumeration_and_floors_are_below():
             if group is not None:
                 found += 1
                 assert sum(shares[v] for v in core) <= group.time_s * (1 + 1e-12)
-    assert found > 60
+    assert found > 50
 
 
 def best_bundle(data: Instance, pool: Pool, core: list[int]) -> float:
@@ -235,6 +235,18 @@ def test_queue_s_synchronisation_bounds_a_stage():
     """One SM, an entry of 64 kB each 2 us and 1 MB: 15.625 entries."""
     data = two(sms=1, sync_s=2e-6, queue_bandwidth=1e15)
     assert pipeline(data, Graph(data), (0, 1)).time_s == pytest.approx(15.625 * 2e-6, rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "entry"), [(1e6, 16_000), (1e8, 64_000)])
+def test_the_payload_weighs_the_first_hop_against_the_rate(size, entry):
+    """A hop is what one entry takes: of few bytes the short one is faster, of many the one that synchronises less."""
+    payloads = tuple(Payload(e, 0, 1.1e-6 + e / 45e9) for e in (16_000, 64_000))
+    own = {"alone_s": 1e-3, "alternatives": ((Stage("tensor", 1e-6),),)}
+    data = instance([dict(own), dict(own)], [(0, 1, size)], payloads=payloads)
+    (group,) = dataflow_schedule.solve(data)[0].solution.groups
+    assert data.payloads[group.payload].entry == entry
+    times = [dataflow_schedule.solve(replace(data, payloads=(p,)))[0].value for p in payloads]
+    assert group.time_s == pytest.approx(min(times), rel=1e-12) != pytest.approx(max(times), rel=1e-3)
 
 
 def test_a_split_is_chosen_where_it_pays():

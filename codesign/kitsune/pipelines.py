@@ -5,7 +5,8 @@
     time     = max(DRAM, L2, effort_i / CTAs_i) + longest path of hops
     effort_i = max(work_i, bytes in / rate, bytes out / rate)                    CTA-seconds
 
-A hop is the measured cost of one queue entry, and the rate is an entry each hop: so a group is cut into
+A hop is the measured cost of one queue entry, and the rate is an entry each hop; a larger entry gives more of
+both, and the best schedule chooses it for each pipeline. So a group is cut into
 `tiles`, as many as hops in its steady state, and no CTA passes more than an entry of a tile. The study's
 zero-latency model has neither hops nor rates; then a launch is paid. Off the chip goes what
 `codesign.kitsune.traffic` says; through L2 goes that too, and what queues carry, written once and read by
@@ -55,6 +56,7 @@ class Pipeline:
     tiles: int
     bottleneck: str   # "dram", "l2" or the name of an operator
     queues: tuple[Queue, ...]
+    entry: int        # B of a queue's entry, at most
 
     @property
     def queue_s(self) -> float:
@@ -123,8 +125,17 @@ def instance(times: Times, group: Group) -> spatial_pipeline.Instance:
 
 def stage_s(times: Times, i: int) -> float:
     """Seconds of a stage on all SMs; one that is written in any case takes its ring's time too, if others read it."""
-    ring = times.graph.operators[i].output.bytes if times.graph.consumers[i] and written_anyway(times, i) else 0
-    return max(times.streamed_s[i], ring / times.queue_rate / times.gpu.sms)
+    return max(times.streamed_s[i], handed_over(times, i) / times.queue_rate / times.gpu.sms)
+
+
+def handed_over(times: Times, i: int) -> int:
+    """Bytes that readers take although they are written off the chip in any case: 0 where nobody reads them."""
+    return times.graph.operators[i].output.bytes if times.graph.consumers[i] and written_anyway(times, i) else 0
+
+
+def entries(times: Times) -> tuple[int, ...]:
+    """B of a queue's entry that a pipeline may have, in the order of the program's payloads."""
+    return tuple(sorted({times.assumed.entry, *(e for e in times.assumed.entries if e <= times.gpu.payload_most)}))
 
 
 def program(times: Times, phase: Group) -> Instance:
@@ -143,20 +154,21 @@ def program(times: Times, phase: Group) -> Instance:
     kernels = [(g, time) for g in fused if (time := times.vertical_s(g)) is not None]
     return Instance(
         operators=tuple(op.name for op in operators),
-        alternatives=tuple(((Stage(op.pipe, stage_s(times, i), GEMM_SHARED if op.pipe == "tensor" else 0),),)
+        alternatives=tuple(((Stage(op.pipe, times.streamed_s[i], GEMM_SHARED if op.pipe == "tensor" else 0,
+                                   written=handed_over(times, i)),),)
                            for i, op in zip(phase, operators, strict=True)),
         alone_s=tuple(times.alone_s[i] for i in phase),
         read=tuple(float(size) for size in outside),
         write=tuple(float(size * own) for size, own in zip(outputs, anyway, strict=True)),
         output=tuple(float(size * (not own)) for size, own in zip(outputs, anyway, strict=True)),
-        tile_s=(times.hop_s,) * len(phase),
+        tile_s=(0.0,) * len(phase),
         streams=tuple(not op.gathers and op.kind not in ALONE_ONLY and not (op.reduces and graph.consumers[i])
                       for i, op in zip(phase, operators, strict=True)),
         edges=tuple((at[e.producer], at[e.consumer], float(e.bytes)) for e in graph.edges
                     if e.producer in at and e.consumer in at),
         verticals=tuple((frozenset(at[i] for i in g), time) for g, time in kernels),
-        payloads=(Payload(assumed.entry, assumed.entry),), queue_bandwidth=gpu.queue_bandwidth,
-        sync_s=gpu.queue_sync, queue_room=gpu.l2_capacity * assumed.queue_share,
+        payloads=tuple(Payload(e, e, times.at_entry(e).hop_s) for e in entries(times)),
+        queue_bandwidth=gpu.queue_bandwidth, sync_s=gpu.queue_sync, queue_room=gpu.l2_capacity * assumed.queue_share,
         shared_memory=int(gpu.shared_memory or 2**40), sms=gpu.sms, dram_bandwidth=times.dram, l2_bandwidth=times.l2,
     )  # fmt: skip
 
@@ -191,7 +203,7 @@ def price(times: Times, group: Group, ctas: Mapping[int, int]) -> Pipeline:
     hops = times.depth(group) * times.hop_s
     total = flow + max(hops, times.assumed.launch_s)
     return Pipeline(group, dict(ctas), steady, fill if hops else 0.0, total, tiles, bottleneck,
-                    _queues(times, group, ctas, tiles))  # fmt: skip
+                    _queues(times, group, ctas, tiles), times.assumed.entry)  # fmt: skip
 
 
 def _tiles(times: Times, group: Sequence[int], flow: float) -> int:

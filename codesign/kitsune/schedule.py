@@ -15,7 +15,7 @@ from typing import Literal
 from codesign.errors import AuditError
 from codesign.kitsune import selection
 from codesign.kitsune.graph import Graph, Group
-from codesign.kitsune.pipelines import Pipeline, balance, phases, price, program
+from codesign.kitsune.pipelines import Pipeline, balance, entries, phases, price, program
 from codesign.kitsune.simulate import NotResident, check
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
@@ -26,7 +26,7 @@ from formulations.outcome import Status
 Execution = Literal["bulk", "vertical", "kitsune", "best"]
 EXECUTIONS: tuple[Execution, ...] = ("bulk", "vertical", "kitsune", "best")
 OTHERS: tuple[Execution, ...] = ("kitsune", "vertical", "bulk")  # than the best; of equal ones the first is taken
-MOST_SETS = 20_000
+MOST_SETS = 200_000
 AGREE = 1e-9
 
 
@@ -258,7 +258,7 @@ def _of(times: Times, phase: Group, group: Column) -> Run:
     own = tuple(phase[p] for p in group.members)
     if group.mode == "pipeline":
         ctas = {i: row[0] for i, row in zip(own, group.ctas, strict=True)}
-        run = _pipeline(times, price(times, own, ctas))
+        run = _pipeline(times, price(times.at_entry(entries(times)[group.payload or 0]), own, ctas))
     else:
         time = times.vertical_s(own) if group.mode == "vertical" else times.alone_s[own[0]]
         run = _run(times, group.mode, own, time or 0.0)

@@ -53,7 +53,7 @@ def simulate(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -
     check(graph, gpu, assumed, pipeline)
     stages = _stages(graph, gpu, assumed, pipeline)
     rates = gpu.dram_bandwidth * assumed.dram_share, gpu.l2_bandwidth * assumed.l2_share
-    hop = gpu.queue_sync + assumed.entry / gpu.queue_bandwidth
+    hop = gpu.queue_sync + pipeline.entry / gpu.queue_bandwidth
     plain = _Loop(stages, pipeline.tiles, rates, 0.0)
     plain_s = plain.run()
     queued = _Loop(stages, pipeline.tiles, rates, hop, first=max(hop, assumed.launch_s / 2), queued=True)
@@ -70,7 +70,7 @@ def check(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -> N
         if asked > gpu.sms:
             raise NotResident(f"the {pipe} arbiter has {gpu.sms} SMs, the stages ask for {asked} CTAs")
     classes = {graph.operators[i].pipe for i in pipeline.group}
-    needed = GEMM_SHARED * ("tensor" in classes) + assumed.entry * len(classes)
+    needed = GEMM_SHARED * ("tensor" in classes) + pipeline.entry * len(classes)
     if gpu.shared_memory is not None and needed > gpu.shared_memory:
         raise NotResident(f"a CTA of each class takes {needed:,} B of shared memory, an SM has "
                           f"{gpu.shared_memory:,.0f} B")  # fmt: skip

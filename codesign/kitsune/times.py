@@ -19,7 +19,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -43,7 +43,8 @@ class Assumptions:
     l2_share 0.62       the same share for L2
     tile_s 1 us         of a tile outside its main loop: first operands from DRAM, last store
     launch_s 2.5 us     from the last CTA of a kernel to the first data of the next that waits for it
-    entry 16 KiB        one entry of a queue; below the study's 64 KiB: less fill, and the rate suffices
+    entry 16 KiB        one entry of a queue; below the study's 64 KiB: less fill, and the rate suffices mostly
+    entries             what the best schedule may take for a pipeline instead, up to the study's 256 KiB
     queue_share 0.75    of L2 that rings may take, the rest is for weights and what DRAM sends
     latency             False: the study's zero-latency model, no fill and no cost of queues
     """
@@ -55,6 +56,7 @@ class Assumptions:
     tile_s: float = 1e-6
     launch_s: float = 2.5e-6
     entry: int = 16 * KIB
+    entries: tuple[int, ...] = (16 * KIB, 32 * KIB, 64 * KIB, 128 * KIB, 256 * KIB)
     queue_share: float = 0.75
     latency: bool = True
 
@@ -64,12 +66,15 @@ class Assumptions:
                   if not 0 < getattr(self, name) <= 1]  # fmt: skip
         faults += [f"{name} = {getattr(self, name)!r} must not be negative" for name in ("tile_s", "launch_s")
                    if not 0 <= getattr(self, name) < math.inf]  # fmt: skip
-        if faults or self.entry < 1:
-            raise ValueError("; ".join(faults) or f"entry = {self.entry!r} must be at least one byte")
+        if faults or min(self.entry, *self.entries) < 1:
+            raise ValueError("; ".join(faults) or f"entry = {self.entry!r}, entries = {self.entries!r}: all must be "
+                             "at least one byte")  # fmt: skip
 
     def stated(self) -> tuple[str, ...]:
         """What is assumed, one sentence each, for a reader of an answer."""
         fed = f"a tile crosses a stage in one queue hop of a {self.entry / KIB:g} KiB entry; fill hides the launch"
+        if others := [f"{entry / KIB:g}" for entry in self.entries if entry != self.entry]:
+            fed += f"; the best schedule may take entries of {', '.join(others)} KiB for a pipeline"
         if not self.latency:
             fed = "the study's zero-latency model: no fill, drain or queue cost"
         return (
@@ -101,6 +106,10 @@ class Times:
     def l2(self) -> float:
         """B/s that L2 gives."""
         return self.gpu.l2_bandwidth * self.assumed.l2_share
+
+    def at_entry(self, entry: int) -> "Times":
+        """The same with another entry (B) of queues."""
+        return self if entry == self.assumed.entry else replace(self, assumed=replace(self.assumed, entry=entry))
 
     @property
     def hop_s(self) -> float:
