@@ -47,6 +47,7 @@ def test_losing_the_only_kind_is_infeasible_and_says_so() -> None:
     assert "not in the case without every h100-sxm" in found.in_the_way
 
 
+@pytest.mark.slow
 def test_the_share_that_survives_is_a_cure() -> None:
     tight: dict[str, Any] = {"limits__capital": "$5M", "survive": "one-kind"}
     found = solved(SMALL, extras=True, **tight).answer
@@ -56,6 +57,7 @@ def test_the_share_that_survives_is_a_cure() -> None:
     assert solved(SMALL, **tight, survive_share=cure.value * 1.05).answer.status == "infeasible"
 
 
+@pytest.mark.slow
 def test_more_to_survive_never_costs_less() -> None:
     slack = 1 + 2 * SEVERAL_GAP
     values = [value(solved(SMALL, **changes)) for changes in (
@@ -99,6 +101,7 @@ def test_the_audit_looks_at_every_case() -> None:
         cases.recompute(p, may_come, [found[0]] * len(found))  # replicas on servers that are lost
 
 
+@pytest.mark.slow
 def test_command_and_verification(tmp_path: Path) -> None:
     import tomli_w
 

@@ -64,6 +64,7 @@ def test_columns_agree_with_predict() -> None:
     assert seen >= 2
 
 
+@pytest.mark.slow
 def test_no_batch_within_the_limits_is_larger_and_better() -> None:
     """The largest batch that the formulas for one deployment allow serves no more than the column's."""
     p = prepared()
