@@ -6,6 +6,7 @@ As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0
 
 import sys
 import tomllib
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codesign.cli_parts import Assume, Json, Own, pairs, written
+from codesign.cli_profile import Asked, answer_profile
 
 if TYPE_CHECKING:
     from codesign.fleet.answer import FleetAnswer
@@ -58,6 +60,17 @@ def fleet(
     as_json: Json = False,
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, plan, tables, charts, program")] =
     None,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="TABLE.csv", help="your measured throughput in place of our predictions")
+    ] = None,
+    period: Annotated[str | None, written("of the plan, whose demand the measured table serves")] = None,
+    demand: Annotated[
+        Path | None, typer.Option(metavar="DEMAND.toml|csv", help="requests/s by bucket, in place of a plan's")
+    ] = None,
+    slices: Annotated[
+        int | None, typer.Option(min=1, help="of each bucket, one kind each; 8", show_default=False)
+    ] = None,
+    fractional: Annotated[bool, typer.Option("--fractional", help="buckets divided at will")] = False,
     assume: Assume = None,
     catalog: Own = None,
 ) -> None:
@@ -71,6 +84,15 @@ def fleet(
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     options |= {key: _value(key, text) for key, text in (pairs("--set", settings) or {}).items()}
     options |= {"assume": pairs("--assume", assume)} if assume else {}
+    _check_profile(profile, {"--period": period, "--demand": demand, "--slices": slices,
+                             "--fractional": fractional or None},
+                   {"--objective": objective, "--survive": survive, "--survive-share": survive_share,
+                    "--assume": assume, "--quick": quick or None}, plan if demand else None)  # fmt: skip
+    if profile is not None:
+        mix = Asked(slices, fractional, time_limit=time_limit, as_json=as_json, export=export)
+        options.pop("time_limit", None)
+        served = None if demand else read_plan(load(catalog), plan, options, builtin_plan("default"))
+        answer_profile(profile, mix, demand=demand, plan=served, period=period)
     asked = read_plan(load(catalog), plan, options, builtin_plan("default"))
     result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
     if export is not None:
@@ -79,6 +101,22 @@ def fleet(
         write_fleet(export, result, own=catalog)
     _show(result.answer, as_json, export)
     raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+
+
+def _check_profile(
+    profile: Path | None, its_own: Mapping[str, Any], others: Mapping[str, Any], plan: Path | None
+) -> None:
+    """A measured table decides alone: prices and speeds are its own. Raises DataError naming what does not go."""
+    from codesign.errors import DataError
+
+    given = [name for name, value in (its_own if profile is None else others).items() if value is not None]
+    if given and profile is None:
+        raise DataError(f"{', '.join(given)}: goes with --profile TABLE.csv")
+    if given:
+        raise DataError(f"{', '.join(given)}: does not go with --profile, which serves the demand for the least money "
+                        "an hour")  # fmt: skip
+    if profile is not None and plan is not None:
+        raise DataError(f"--demand: the demand is that of {plan}; give one of the two")
 
 
 def _value(key: str, text: str) -> Any:

@@ -4,6 +4,8 @@ As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0
 2 bad input, 3 undecided in the time given.
 """
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ import typer
 from codesign.cli_parts import Json, pairs, print_table, written
 
 if TYPE_CHECKING:
+    from codesign.fleet.plan import Plan
     from codesign.mix.question import Mix
 
 
@@ -46,8 +49,8 @@ def mix(
     if instance is None and profile is not None:
         if name is not None:
             raise DataError("--name goes with --instance")
-        answer_profile(profile, demand, rate=rate, slices=slices, fractional=fractional, speed=speed,
-                       available=available, time_limit=time_limit, as_json=as_json, export=export)  # fmt: skip
+        options = Asked(slices, fractional, rate, speed, available, time_limit, as_json, export)
+        answer_profile(profile, options, demand=demand)
     elif instance is not None:
         own = {"--demand": demand, "--rate": rate, "--speed": speed, "--available": available}
         if wrong := [option for option, value in own.items() if value is not None]:
@@ -60,25 +63,45 @@ def mix(
         _answer(asked, query, (), time_limit, as_json, export)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The options of a mix, as they were written."""
+
+    slices: int | None
+    fractional: bool
+    rate: str | None = None
+    speed: str | None = None
+    available: list[str] | None = None
+    time_limit: str | None = None
+    as_json: bool = False
+    export: Path | None = None
+
+
 def answer_profile(
-    profile: Path, demand: Path | None, *, rate: str | None, slices: int | None, fractional: bool, speed: str | None,
-    available: list[str] | None, time_limit: str | None, as_json: bool, export: Path | None,
-) -> None:  # fmt: skip
-    """The command's body for a measured table; ends by typer.Exit with the answer's code."""
+    profile: Path, options: Asked, *, demand: Path | None = None, plan: "Plan | None" = None, period: str | None = None
+) -> None:
+    """A measured table's answer to a demand file, or to one period of a plan; ends by typer.Exit with its code."""
     from codesign.mix.demand import read_demand
+    from codesign.mix.from_plan import demand_of
     from codesign.mix.measured import Options, mix_of
     from codesign.profile import read_profile
     from codesign.units import si
 
-    _alone(slices, fractional)
-    options = Options(slices, fractional, None if speed is None else si(speed, "tokens/s"), _rate(rate),
-                      _counts(available))  # fmt: skip
-    asked, notes = mix_of(read_profile(profile), None if demand is None else read_demand(demand), options)
-    query = {"profile": str(profile), "profile_sha256": _sha256(profile), "rate": rate, "slices": slices,
-             "speed": speed, "available": ", ".join(available or ()) or None}  # fmt: skip
+    _alone(options.slices, options.fractional)
+    wanted = None if demand is None else read_demand(demand)
+    wanted = wanted if plan is None else demand_of(plan, period)
+    speed = None if options.speed is None else si(options.speed, "tokens/s")
+    how = Options(options.slices, options.fractional, speed, _rate(options.rate), _counts(options.available))
+    asked, notes = mix_of(read_profile(profile), wanted, how)
+    query: dict[str, Any] = {"profile": str(profile), "profile_sha256": _sha256(profile), "rate": options.rate,
+             "slices": options.slices, "speed": options.speed,
+             "available": ", ".join(options.available or ()) or None}  # fmt: skip
     if demand is not None:
         query |= {"demand": str(demand), "demand_sha256": _sha256(demand)}
-    _answer(asked, query, notes, time_limit, as_json, export)
+    if plan is not None:
+        text = plan.as_toml().encode()
+        query |= {"plan": ", ".join(plan.workloads), "plan_sha256": hashlib.sha256(text).hexdigest(), "period": period}
+    _answer(asked, query, notes, options.time_limit, options.as_json, options.export)
 
 
 def _alone(slices: int | None, fractional: bool) -> None:
@@ -114,8 +137,6 @@ def _counts(items: list[str] | None) -> dict[str, int]:
 
 
 def _sha256(path: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
