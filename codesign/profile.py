@@ -16,6 +16,7 @@ from codesign.query import Query
 from codesign.spaces import AnySpace
 
 BITS = (3, 10, 10, 6, 10)  # of precision, tensor, data, pipeline, expert in a code, below those of the chip
+CHIP_SHIFT = sum(BITS)
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def _precisions(space: Any) -> Ints:
     return np.array([known[d.precision] for d in space.layouts], dtype=np.int64)
 
 
-def profile_of(query: Query, space: AnySpace, columns: Columns, chips: Ints) -> Profile:
-    """The best column of every layout that has a feasible one."""
+def profile_of(query: Query, space: AnySpace, columns: Columns, chips: Ints, order: Ints) -> Profile:
+    """The best column of every layout that has a feasible one; `chips` numbers the chips, `order` ranks them."""
     alive = np.flatnonzero(~np.isnan(columns.true_value))
     up = columns.instance.objective == "ratio"
     value = columns.true_value[alive]
@@ -71,17 +72,19 @@ def profile_of(query: Query, space: AnySpace, columns: Columns, chips: Ints) -> 
     chosen = alive[first]
     replicas = _replicas(query, columns, chosen)
     code = codes_of(space, chips)[columns.layout[chosen]]
-    order = np.argsort(code, kind="stable")
     batch = columns.true_batch[chosen].astype(np.int64)
-    found = Profile(code, merit[first], replicas, batch, _place(columns, chosen), columns.layout[chosen])
-    return found.only(order)
+    place = _place(space, columns, chosen, order)
+    found = Profile(code, merit[first], replicas, batch, place, columns.layout[chosen])
+    return found.only(np.argsort(code, kind="stable"))
 
 
-def _place(columns: Columns, chosen: Ints) -> Ints:
-    """Columns of most replicas come before those of fewer, each in the order of their layouts."""
+def _place(space: AnySpace, columns: Columns, chosen: Ints, order: Ints) -> Ints:
+    """Columns of most replicas come before those of fewer, each in the order of chips and of their layouts."""
     begins = np.flatnonzero(np.diff(columns.layout, prepend=-1) < 0)
-    turn = np.searchsorted(begins, chosen, side="right")
-    return (turn << 40) | columns.layout[chosen]
+    turn, layout = np.searchsorted(begins, chosen, side="right"), columns.layout[chosen]
+    chip = space.chip[layout]
+    within: Ints = layout - np.searchsorted(space.chip, chip)
+    return (turn << 48) | (order[chip] << 24) | within
 
 
 def _replicas(query: Query, columns: Columns, chosen: Ints) -> Ints:

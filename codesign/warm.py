@@ -4,7 +4,8 @@ Kept are the chips on offer, their bills, and the space of their layouts; the cl
 anew. `Warm.at` answers one changed query, with proof where asked; `Warm.profile` lays open the best of every layout.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ class Warm:
         self.supply = supply.supply(self.catalog, self.query)
         self.space = best_system.space_of(self.catalog, self.query, self.supply)
         self._offers = {offer.chip.name: offer for offer in self.supply.offers}
+        self._ranks = [rank(offer.chip) for offer in self.supply.offers]
         self._numbers: dict[str, int] = {}
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}
         self._spaces: dict[Any, AnySpace] = {}
@@ -112,24 +114,27 @@ class Warm:
             self._names[entry] = tuple(chip.name for chip in chips_of(self.catalog, self.query, entry))
         return self._names[entry]
 
-    def case(self, changes: Mapping[str, float], only: Collection[str] | None = None) -> Case:
-        """The changed query with the chips that are then on offer, or those of them that `only` names."""
+    def case(
+        self, changes: Mapping[str, float], only: Collection[str] | None = None, *, without: Collection[str] = ()
+    ) -> Case:
+        """The changed query with the chips that are then on offer: those that `only` names, and none of `without`."""
         catalog, asked = changed(self.catalog, self.query, changes)
-        offers = self._changed_offers(catalog, asked, tuple(changes), only)
+        offers = self._changed_offers(
+            catalog, asked, tuple(changes), lambda name: (only is None or name in only) and name not in without)
         return Case(catalog, asked, offers, self._space(catalog, asked, offers))
 
     def _changed_offers(
-        self, catalog: Catalog, query: Query, paths: tuple[str, ...], only: Collection[str] | None
+        self, catalog: Catalog, query: Query, paths: tuple[str, ...], wanted: Callable[[str], bool]
     ) -> tuple[Offer, ...]:
         found = entries(catalog, paths)
         touching = [entry for entry in found if entry[0] != "prices"]
         gone = {name for entry in touching for name in self._known(entry)}
-        kept = [o for name, o in self._offers.items() if name not in gone and (only is None or name in only)]
+        kept = [o for name, o in self._offers.items() if name not in gone and wanted(name)]
         fresh = {chip.name: chip for entry in touching for chip in chips_of(catalog, query, entry)
-                 if only is None or chip.name in only}  # fmt: skip
+                 if wanted(chip.name)}  # fmt: skip
         if query.available_by != self.query.available_by:
             kept, fresh = [], {c.name: c for c in supply.all_chips(catalog, query.hardware)
-                               if only is None or c.name in only}  # fmt: skip
+                               if wanted(c.name)}  # fmt: skip
         money = supply.economics(catalog.get(EconomicsRecord, "default"))
         if len(touching) < len(found):  # prices: every bill
             kept = list(supply.offered(catalog, query, [offer.chip for offer in kept], money)[0])
@@ -160,6 +165,10 @@ class Warm:
         """A number for a chip's name, the same ever after."""
         return self._numbers.setdefault(name, len(self._numbers))
 
+    def known_numbers(self) -> Mapping[str, int]:
+        """The numbers of all names so far."""
+        return self._numbers
+
     def numbers(self, offers: tuple[Offer, ...]) -> Ints:
         """The numbers of chips on offer."""
         return np.array([self.number(offer.chip.name) for offer in offers], dtype=np.int64)
@@ -169,7 +178,18 @@ class Warm:
         bills = case if money is None else money
         servers = columns.servers_of(case.space, bills.offers)
         query = bills.query.model_copy(update={"mode": case.query.mode})
-        return profile_of(query, case.space, columns.columns_of(query, case.space, servers), self.numbers(case.offers))
+        return self._profile(query, case, columns.columns_of(query, case.space, servers))
+
+    def _profile(self, query: Query, case: Case, cols: columns.Columns) -> Profile:
+        order = np.array([self._order(offer.chip) for offer in case.offers], dtype=np.int64)
+        return profile_of(query, case.space, cols, self.numbers(case.offers), order)
+
+    def _order(self, chip: Chip) -> int:
+        """Where a chip stands among all of them, also one that is not on offer today."""
+        known = rank(chip)
+        place = bisect_left(self._ranks, known)
+        today = place < len(self._ranks) and self._ranks[place] == known
+        return (place if today else max(place - 1, 0)) << 8 | min(chip.stacks or 0, 255)
 
     def system(self, case: Case, found: Profile, position: int) -> SystemKey:
         """The system at a position of a profile of the case."""
@@ -181,7 +201,7 @@ class Warm:
         case = self.case(changes)
         servers = columns.servers_of(case.space, case.offers)
         cols = columns.columns_of(case.query, case.space, servers)
-        found = profile_of(case.query, case.space, cols, self.numbers(case.offers))
+        found = self._profile(case.query, case, cols)
         best = found.best()
         value = None if best is None else objective_si(case.query, _value(cols, float(found.merit[best])))
         bound, solves, status = None, 0, "infeasible" if best is None else "best"
@@ -216,6 +236,14 @@ class Warm:
         audit.agree("objective", true, value)
         if bound is not None:
             audit.agree("bound", value, bound)
+
+
+def narrowed(case: Case, names: Collection[str]) -> Case:
+    """The case with the chips of these names alone."""
+    if all(offer.chip.name in names for offer in case.offers):
+        return case
+    kept = [i for i, offer in enumerate(case.offers) if offer.chip.name in names]
+    return Case(case.catalog, case.query, tuple(case.offers[i] for i in kept), subspace(case.space, kept))
 
 
 def key_of(chip: Chip, layout: Any, replicas: int) -> SystemKey:
