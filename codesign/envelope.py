@@ -22,6 +22,7 @@ import numpy as np
 
 from codesign.layouts import Floats, Ints
 from codesign.line import Line, Sample, merits
+from codesign.profile import FIRST
 from codesign.warm import SystemKey
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -149,6 +150,7 @@ def _open(search: _Search, one: _Interval) -> tuple[bool, Ints]:
         above = min(a.winner.merit, b.winner.merit) if steady and b.winner else float(least[own][0])  # convex: no dip
     can &= ~own & (most >= above * (1 - TIE))
     rivals = codes[can]
+    rivals = rivals[(most[can] > above) | ~_after(one, rivals)]
     rivals = rivals[~_equal(one, rivals)]
     if len(rivals) and search.shape.convex:
         rivals = rivals[~_below(one, rivals, -math.log(above))]
@@ -159,6 +161,15 @@ def _steady(codes: Ints, *samples: Sample) -> Flags:
     """Layouts with the same replicas and batch at all samples, hence in between: both only rise or only fall."""
     first = samples[0].states(codes)
     found: Flags = np.logical_and.reduce([(first == s.states(codes)).all(axis=0) for s in samples[1:]])
+    return found
+
+
+def _after(one: _Interval, codes: Ints) -> Flags:
+    """Layouts that the best system of both ends goes before where they are equal."""
+    places = [s.winner.place for s in (one.a, one.b) if s.winner is not None]
+    if any(place // FIRST != 1 for place in places):
+        return np.zeros(len(codes), dtype=bool)
+    found: Flags = np.minimum(one.a.orders(codes), one.b.orders(codes)) > max(places) - FIRST
     return found
 
 

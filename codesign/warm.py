@@ -6,7 +6,7 @@ anew. `Warm.at` answers one changed query, with proof where asked; `Warm.profile
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class SystemKey:
 
     chip: str
     memory: str
-    stacks: int | None
+    stacks: int | None = field(compare=False)  # a composed chip has them in its name; a product has what it has
     tensor: int
     pipeline: int
     expert: int
