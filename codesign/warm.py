@@ -203,7 +203,7 @@ class Warm:
         cols = columns.columns_of(case.query, case.space, servers)
         found = self._profile(case.query, case, cols)
         best = found.best()
-        value = None if best is None else objective_si(case.query, _value(cols, float(found.merit[best])))
+        value = None if best is None else self.objective(float(found.merit[best]))
         bound, solves, status = None, 0, "infeasible" if best is None else "best"
         if proven:
             money = supply.economics(case.catalog.get(EconomicsRecord, "default"))
@@ -218,6 +218,13 @@ class Warm:
                 self._audit(prepared, found, best, value, bound)
         system = None if best is None else self.system(case, found, best)
         return Point(status, system, None if best is None else self._batch(case, found, best), value, bound, solves)
+
+    def objective(self, merit: float) -> float:
+        """The objective in SI of a merit."""
+        value = objective_si(self.query, merit if columns.objective_of(self.query) == "ratio" else 1.0 / merit)
+        if value is None:
+            raise ValueError(f"merit = {merit!r}: must be positive")
+        return value
 
     def _batch(self, case: Case, found: Profile, best: int) -> int:
         """Users of one stage; for cost the fewest with which the replicas serve all."""
@@ -262,6 +269,3 @@ def _timed(query: Query) -> Query:
 def _times_alike(one: Chip, other: Chip) -> bool:
     return one is other or all(getattr(one, name) == getattr(other, name) for name in PHYSICS)
 
-
-def _value(cols: columns.Columns, merit: float) -> float:
-    return merit if cols.instance.objective == "ratio" else 1.0 / merit

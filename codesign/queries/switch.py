@@ -1,6 +1,6 @@
 """At which values of a parameter does another system become the best one?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from codesign.envelope import Change, Found, Shape, envelope, scan
@@ -16,6 +16,7 @@ from codesign.switch_answer import BandPart, LinePart, NearPart, SwitchAnswer, S
 from codesign.warm import Point, SystemKey, Warm
 
 MOST_SCANNED = 4096  # whole values, where each must be looked at
+CURVE = 120           # points of a picture
 BESIDE = 1e-8         # relative: how far within a band the program is asked
 USUAL = "0.5x..2x"
 ALIKE = ("chip", "memory", "stacks", "replicas")
@@ -86,7 +87,7 @@ def _line(warm: Warm, moved: Sequence[Parameter], over: Range) -> LinePart:
         path=one.path, also=tuple(p.path for p in moved[1:]), unit=one.unit, whole=one.whole, today=one.value,
         published_low=one.low, published_high=one.high, confidence=one.confidence, low=over.low, high=over.high,
         bands=bands, switches=switches,
-        undecided=found.undecided, samples=found.samples,
+        curve=tuple(_curve(warm, line, spans, one.whole)), undecided=found.undecided, samples=found.samples,
     )  # fmt: skip
 
 
@@ -106,6 +107,19 @@ def _shape(warm: Warm, line: Line, moved: Sequence[Parameter], over: Range) -> S
     known = [(one, kink) for one in moved for kink in kinks(warm.catalog, warm.query, one)]
     at = tuple(kink if one is moved[0] else kink / one.value * moved[0].value for one, kink in known)
     return shape(moved, line.sample(over.low), line.sample(over.high), warm.space, at)
+
+
+def _curve(
+    warm: Warm, line: Line, spans: Sequence[tuple[float, float, SystemKey | None]], whole: bool
+) -> Iterator[tuple[float, float | None]]:
+    """The objective at both ends of each band and in between, of the system that is best there."""
+    names = {system.chip for _, _, system in spans if system is not None}
+    each = max(2, CURVE // len(spans))
+    for low, high, _ in spans:
+        values = (low + (high - low) * i / (each - 1) for i in range(each))
+        for value in dict.fromkeys(float(round(v)) if whole else v for v in (*values,)):
+            winner = line.sample(min(max(value, low), high), names).winner
+            yield value, None if winner is None else warm.objective(winner.merit)
 
 
 def _proven(
@@ -192,11 +206,17 @@ def _nearest(warm: Warm, one: Parameter) -> NearPart:
 def _sides(warm: Warm, line: Line, one: Parameter, over: Range) -> dict[str, tuple[float, Change]]:
     """The nearest change below and above today's value, each with the first value of the other system."""
     found = {}
-    if over.low < one.value and (changes := _search(warm, line, [one], Range(over.low, one.value), "high").changes):
-        found["below"] = (changes[-1].below, changes[-1])
-    if one.value < over.high and (changes := _search(warm, line, [one], Range(one.value, over.high), "low").changes):
-        found["above"] = (changes[0].above, changes[0])
+    if over.low < one.value and (change := nearest_change(warm, line, one, Range(over.low, one.value), upward=False)):
+        found["below"] = (change.below, change)
+    if one.value < over.high and (change := nearest_change(warm, line, one, Range(one.value, over.high), upward=True)):
+        found["above"] = (change.above, change)
     return found
+
+
+def nearest_change(warm: Warm, line: Line, one: Parameter, over: Range, *, upward: bool) -> Change | None:
+    """The first change of system going up from the low end, or down from the high end."""
+    changes = _search(warm, line, [one], over, "low" if upward else "high").changes
+    return None if not changes else changes[0] if upward else changes[-1]
 
 
 def _answer(warm: Warm, **found: Any) -> SwitchAnswer:
