@@ -49,7 +49,7 @@ class Found:
     high: Sample
     changes: tuple[Change, ...]
     undecided: tuple[tuple[float, float], ...]
-    samples: int
+    samples: int  # values of the number that were looked at
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class _Search:
 
 def envelope(line: Line, low: float, high: float, shape: Shape, *, nearest: str = "") -> Found:
     """Every change on low .. high; `nearest`: only the one nearest to "low", or to "high"."""
-    search, start = _Search(line, shape), line.samples
+    search = _Search(line, shape)
     samples = [line.sample(value) for value in _edges(low, high, shape)]
     parts = [_Interval(a, b, None) for a, b in pairwise(samples)]
     stack = parts if nearest == "high" else parts[::-1]
     while stack and not (nearest and search.changes):
-        if line.samples - start > MOST_SAMPLES:
+        if line.samples > MOST_SAMPLES:
             search.undecided += [(one.a.value, one.b.value) for one in stack]
             break
         halves = _look(search, stack.pop())
@@ -97,7 +97,7 @@ def envelope(line: Line, low: float, high: float, shape: Shape, *, nearest: str 
     ordered = tuple(sorted(search.changes, key=lambda change: change.below))
     if nearest and ordered:
         ordered = ordered[:1] if nearest == "low" else ordered[-1:]
-    return Found(samples[0], samples[-1], ordered, tuple(sorted(search.undecided)), line.samples - start)
+    return Found(samples[0], samples[-1], ordered, tuple(sorted(search.undecided)), line.samples)
 
 
 def _edges(low: float, high: float, shape: Shape) -> list[float]:
@@ -236,7 +236,7 @@ def _chain(line: Line, a: Sample, b: Sample, names: frozenset[str]) -> Iterator[
 
 def scan(line: Line, low: int, high: int) -> Found:
     """Every change on the whole numbers low .. high, each looked at: for numbers in which merits go up and down."""
-    start, samples = line.samples, [line.sample(float(value)) for value in range(low, high + 1)]
+    samples = [line.sample(float(value)) for value in range(low, high + 1)]
     changes = tuple(Change(a.value, b.value, a.key, b.key)
                     for a, b in pairwise(samples) if a.key != b.key)  # fmt: skip
-    return Found(samples[0], samples[-1], changes, (), line.samples - start)
+    return Found(samples[0], samples[-1], changes, (), line.samples)

@@ -68,8 +68,9 @@ def tornado_chart(answer: SensitivityAnswer) -> Any:
     rows = [row for bar in shown for row in _rows(bar, answer)]
     reach = [x for row in rows for x in (row["best"], row["kept"], 0.0) if x is not None]
     spare = (max(reach) - min(reach)) * 0.04
+    scale = alt.Scale(domain=[min(reach) - spare, max(reach) + spare], nice=False)
     x = alt.X("best:Q", title=f"change of {answer.objective} against today's best system",
-              axis=alt.Axis(format="+.0%"), scale=alt.Scale(domain=[min(reach) - spare, max(reach) + spare], nice=False))  # fmt: skip
+              axis=alt.Axis(format="+.0%"), scale=scale)  # fmt: skip
     data = alt.InlineData(values=rows)
     ends = alt.Color("end:N", scale=alt.Scale(domain=["at its published low", "at its published high"],
                      range=[LOW, HIGH]), legend=alt.Legend(title=None, orient="top", labelLimit=0))  # fmt: skip

@@ -84,7 +84,11 @@ def _objective(answer: SwitchAnswer, line: LinePart, scale: alt.Scale, factor: f
         if objective is not None and band.low <= value <= band.high
     ]
     x = alt.X("x:Q", scale=scale, axis=alt.Axis(labels=False, title=None, ticks=False))
-    y = alt.Y("y:Q", scale=alt.Scale(zero=False), title=f"{answer.objective}, {answer.unit}")
+    heights = [row["y"] for row in rows] or [0.0]
+    low, high = min(heights), max(heights)
+    flat = high - low <= 1e-6 * high  # else its rounding is the picture
+    ends = alt.Scale(domain=[low * 0.9, high * 1.1], zero=False) if flat else alt.Scale(zero=False)
+    y = alt.Y("y:Q", scale=ends, title=f"{answer.objective}, {answer.unit}")
     layers = [_published(line, scale, factor)] if line.published_low is not None else []
     layers.append(alt.Chart(alt.InlineData(values=rows)).mark_line(strokeWidth=2, color=INK).encode(
         x=x, y=y, detail="band:N"))  # fmt: skip

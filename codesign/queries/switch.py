@@ -1,6 +1,6 @@
 """At which values of a parameter does another system become the best one?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from codesign.envelope import Change, Found, Shape, envelope, scan
@@ -18,7 +18,6 @@ from codesign.warm import Point, SystemKey, Warm
 MOST_SCANNED = 4096  # whole values, where each must be looked at
 CURVE = 120           # points of a picture
 BESIDE = 1e-8         # relative: how far within a band the program is asked
-USUAL = "0.5x..2x"
 ALIKE = ("chip", "memory", "stacks", "replicas")
 SAID = (
     "a system is a chip, its memory and stacks, a layout, and replicas; a change of batch alone is no switch",
@@ -34,27 +33,32 @@ def switch(warm: Warm, paths: Sequence[str], ranges: Sequence[str] = (), *, toge
     `ranges`: one for all parameters or one for each; none: half to twice today's value. `together`: all are
     multiplied by one factor. Raises DataError with every fault of paths and ranges.
     """
-    moved = [parameter(warm.catalog, warm.query, path) for path in dict.fromkeys(paths)]
-    if len(ranges) > 1 and len(ranges) != len(moved):
-        raise DataError(f"--range: {len(ranges)} ranges for {len(moved)} parameters; give one, or one for each")
-    texts = [*ranges] or [USUAL]
-    read = _read(moved, texts if len(texts) == len(moved) else texts * len(moved))
+    if len(ranges) > 1 and len(ranges) != len(paths):
+        raise DataError(f"--range: {len(ranges)} ranges for {len(paths)} parameters; give one, or one for each")
+    texts = [ranges[0] if len(ranges) == 1 else ranges[i] if ranges else None for i in range(len(paths))]
+    read = _read(warm, dict(zip(paths, texts, strict=True)))
     if together:
-        _check_together(moved, texts)
-        return _answer(warm, lines=(_line(warm, moved, read[0]),))
-    return _answer(warm, lines=tuple(_line(warm, [one], over) for one, over in zip(moved, read, strict=True)))
+        moved = [one for one, _ in read]
+        _check_together(moved, ranges)
+        return _answer(warm, lines=(_line(warm, moved, read[0][1]),))
+    return _answer(warm, lines=tuple(_line(warm, [one], over) for one, over in read))
 
 
-def _read(moved: Sequence[Parameter], texts: Sequence[str]) -> list[Range]:
+def _read(warm: Warm, asked: Mapping[str, str | None]) -> list[tuple[Parameter, Range]]:
+    """Each parameter with its range; DataError with every fault of both."""
     found, faults = [], []
-    for one, text in zip(moved, texts, strict=True):
+    for path, text in asked.items():
         try:
-            found.append(usual_range(one) if text == USUAL and one.value else read_range(text, one))
+            one = parameter(warm.catalog, warm.query, path)
+            over = usual_range(one) if text is None else read_range(text, one)
+            if over is None:
+                raise DataError(f"{path}: today's {one.shown()} has no usual range; give one with --range LOW..HIGH")
+            found.append((one, over))
         except DataError as error:
             faults.append(str(error))
     if faults:
         raise DataError("\n".join(faults))
-    return [over for over in found if over is not None]
+    return found
 
 
 def _check_together(moved: Sequence[Parameter], texts: Sequence[str]) -> None:
