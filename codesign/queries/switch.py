@@ -176,12 +176,13 @@ def switch_all(warm: Warm, *, told: Callable[[int, int], None] = lambda done, of
     rows = []
     for done, one in enumerate(behind):
         told(done, len(behind))
-        rows.append(_nearest(warm, one))
+        rows.append(nearest(warm, one))
     rows.sort(key=lambda row: (row.distance is None, row.distance or 0.0, row.path))
     return _answer(warm, ranking=tuple(rows), without_effect=len(every) - len(behind))
 
 
-def _nearest(warm: Warm, one: Parameter) -> NearPart:
+def nearest(warm: Warm, one: Parameter) -> NearPart:
+    """The switch that is nearest to today's value in the usual range, on either side."""
     row: dict[str, Any] = {
         "path": one.path, "unit": one.unit, "today": one.value, "published_low": one.low, "published_high": one.high,
         "confidence": one.confidence, "low": one.value, "high": one.value, "nearest": None, "distance": None,
