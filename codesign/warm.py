@@ -120,7 +120,8 @@ class Warm:
         """The changed query with the chips that are then on offer: those that `only` names, and none of `without`."""
         catalog, asked = changed(self.catalog, self.query, changes)
         offers = self._changed_offers(
-            catalog, asked, tuple(changes), lambda name: (only is None or name in only) and name not in without)
+            catalog, asked, tuple(changes), lambda name: (only is None or name in only) and name not in without
+        )
         return Case(catalog, asked, offers, self._space(catalog, asked, offers))
 
     def _changed_offers(
@@ -136,7 +137,8 @@ class Warm:
             kept, fresh = [], {c.name: c for c in supply.all_chips(catalog, query.hardware)
                                if wanted(c.name)}  # fmt: skip
         money = supply.economics(catalog.get(EconomicsRecord, "default"))
-        if len(touching) < len(found):  # prices: every bill
+        asked_more = query.limits.power is not None and self.query.limits.power is None  # a chip's power must be known
+        if len(touching) < len(found) or asked_more:  # prices: every bill
             kept = list(supply.offered(catalog, query, [offer.chip for offer in kept], money)[0])
         made = supply.offered(catalog, query, fresh.values(), money)[0]
         return tuple(sorted((*kept, *made), key=lambda offer: rank(offer.chip)))
