@@ -15,6 +15,7 @@ from codesign.query import Choice, read_query
 from codesign.ranges import usual_range
 from codesign.warm import Warm
 from tests.command import load
+from tests.query_strategies import query
 from tests.switch_cases import case
 
 BUILT_IN = read_query(None, {}, builtin_query("best"))
@@ -87,6 +88,21 @@ def test_merits_along_every_kind_of_number_move_as_the_bounds_say():
 @pytest.mark.slow
 def test_merits_of_all_chips_move_as_the_bounds_say():
     assert check_every_kind(Warm(None, BUILT_IN, catalog=load())) > 45
+
+
+def test_merits_in_mode_achieved_only_rise_or_only_fall():
+    served = query(model="llama-3.1-70b", context=4096, hardware="catalogue", mode="achieved", limits={
+        "budget": 2e6, "user_speed": 20.0, "ttft": 3.0}, allow={"chips": ["h100-sxm", "h200-sxm"]})  # fmt: skip
+    warm = Warm(None, served, catalog=load())
+    some = [one for one in parameters(warm.catalog, warm.query)
+            if one.path.startswith(("chips.h200-sxm.", "limits.", "links.nvlink4"))]  # fmt: skip
+    moved = [one for one in some
+             if not up_and_down(one, warm.query) and (one.asked or warm.touched([one.path]))]  # fmt: skip
+    assert len(moved) > 10
+    for one in moved:
+        over = usual_range(one)
+        if over is not None:
+            check_movement(warm, one, over.low, over.high)
 
 
 @pytest.mark.parametrize("seed", [1, 8, 9, 10, 13])

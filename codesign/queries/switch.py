@@ -19,6 +19,7 @@ MOST_SCANNED = 4096  # whole values, where each must be looked at
 CURVE = 120           # points of a picture
 BESIDE = 1e-8         # relative: how far within a band the program is asked
 ALIKE = ("chip", "memory", "stacks", "replicas")
+TAKEN = "mode achieved: that fitted times only rise or only fall with each number of the hardware is taken, not proven"
 SAID = (
     "a system is a chip, its memory and stacks, a layout, and replicas; a change of batch alone is no switch",
     "one parameter moves, all else stays as asked; a switch lies between two adjacent numbers",
@@ -231,5 +232,6 @@ def _answer(warm: Warm, **found: Any) -> SwitchAnswer:
     return SwitchAnswer(
         status="undecided" if open_lines else "proven", mode=asked["mode"], query=asked["query"],
         objective=warm.query.maximize, unit=objective_unit(warm.query), system=short(today.system), value=today.value,
-        assumptions=SAID, catalogue=behind["catalogue"], versions=behind["versions"], **found,
+        assumptions=SAID if asked["mode"] == "limit" else (*SAID, TAKEN),
+        catalogue=behind["catalogue"], versions=behind["versions"], **found,
     )  # fmt: skip
