@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign import cli_fleet, cli_kitsune, cli_profile
+from codesign import cli_fleet, cli_kitsune, cli_profile, cli_switch
 from codesign.cli_parts import Assume, Json, Own, pairs, print_table
 from codesign.cli_query import asks_query
 
@@ -38,6 +38,7 @@ app.add_typer(reproduce_app, name="reproduce")
 cli_kitsune.register(app, reproduce_app)
 cli_fleet.register(app)
 cli_profile.register(app)
+cli_switch.register(app)
 
 INTERRUPTED = 130
 

@@ -84,7 +84,7 @@ def answer_profile(
     from codesign.mix.demand import read_demand
     from codesign.mix.from_plan import demand_of
     from codesign.mix.measured import Options, mix_of
-    from codesign.profile import read_profile
+    from codesign.mix.profile import read_profile
     from codesign.units import si
 
     _alone(options.slices, options.fractional)

@@ -1,182 +1,119 @@
-"""A user's own table of measured throughput: which replica serves which requests how fast, for how much.
+"""The best of every layout in closed form: its value, batch and replicas, by a code that is the layout's for good.
 
-A CSV file with a header. Needed columns:
-
-    chip               any name
-    bucket             requests of like lengths, any name: "128/128", "chat"
-    dollars_per_hour   of one replica, the same in all rows of a kind
-    requests_per_s     that one replica serves of this bucket alone; 0: cannot serve it
-    tokens_per_s       instead of requests_per_s, with tokens_per_request beside it
-
-and where they matter: model (what the replica runs; its requests go to no other), layout ("tp2"; a kind is a
-chip in a layout), speed (tokens/s that each user gets at this rate: a bucket may have a row for each speed),
-available (replicas of the kind to be had; blank: as many as wanted). note and source are not read.
+Two profiles of the same query with a number changed can be laid side by side by their codes. `merit` is greater
+where the objective is better: the ratio itself, or one over a step or a cost.
 """
 
-import csv
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from codesign.errors import DataError
+import numpy as np
 
-NEEDED = ("chip", "bucket", "dollars_per_hour")
-RATES = ("requests_per_s", "tokens_per_s")
-KNOWN = (*NEEDED, *RATES, "tokens_per_request", "model", "layout", "speed", "available")
-UNREAD = ("note", "source")
+from codesign.columns import Columns, limits_of
+from codesign.layouts import Floats, Ints
+from codesign.query import Query
+from codesign.spaces import AnySpace
 
-
-@dataclass(frozen=True)
-class Row:
-    """One measurement; `rate` is requests/s of one replica, `speed` tokens/s of each user where that is said."""
-
-    line: int
-    chip: str
-    layout: str
-    model: str
-    bucket: str
-    price: float
-    rate: float
-    speed: float | None
-    available: int | None
-
-    @property
-    def kind(self) -> tuple[str, str, str]:
-        """Model, chip and layout."""
-        return self.model, self.chip, self.layout
+BITS = (3, 10, 10, 6, 10)  # of precision, tensor, data, pipeline, expert in a code, below those of the chip
+CHIP_SHIFT = sum(BITS)
+FIRST = 1 << 48  # of a place: above the order of layouts, the turn of the replica count, from 1
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A table that was read; `speeds` says whether it tells the users' speeds."""
+    """Feasible layouts by rising `code`; `place` is their order among equals, `at` their position in the space."""
 
-    file: str
-    rows: tuple[Row, ...]
-    speeds: bool
+    code: Ints
+    merit: Floats
+    replicas: Ints
+    batch: Ints
+    place: Ints
+    at: Ints
 
-    def buckets(self) -> list[tuple[str, str]]:
-        """(model, bucket) in the order of the table."""
-        return list(dict.fromkeys((row.model, row.bucket) for row in self.rows))
+    def __len__(self) -> int:
+        return len(self.code)
 
+    def best(self) -> int | None:
+        """Position of the best; ties go to the first, as in the program."""
+        if len(self) == 0:
+            return None
+        top = np.flatnonzero(self.merit == self.merit.max())
+        return int(top[np.argmin(self.place[top])])
 
-def read_table(path: Path, option: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Header and (line, cells by column) of a CSV file, cells without spaces at their ends.
-
-    Raises DataError where it cannot be read; a row longer than the header keeps the rest under "".
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, restkey="", restval="", strict=True)
-            header = [(name or "").strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = [(reader.line_num, {key: ",".join(cell) if isinstance(cell, list) else cell.strip()
-                                       for key, cell in row.items()}) for row in reader]  # fmt: skip
-    except FileNotFoundError as error:
-        raise DataError(f"{option} {path}: no such file") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{option} {path}: cannot be read as CSV: {error}") from error
-    return header, rows
+    def only(self, keep: Any) -> "Profile":
+        """The layouts at (or under the mask) `keep`."""
+        return Profile(*(getattr(self, f.name)[keep] for f in fields(self)))
 
 
-def read_profile(path: Path) -> Profile:
-    """The rows of a table. Raises DataError with all its faults, by line and column."""
-    header, cells = read_table(path, "--profile")
-    faults = _header(header)
-    if faults:
-        raise _error(path, faults)
-    rows = [row for line, cell in cells if (row := _row(line, cell, faults)) is not None]
-    if not cells:
-        faults.append("no rows below the header")
-    faults += _twice(rows) + _changing(rows, "price", "dollars_per_hour") + _changing(rows, "available", "available")
-    if faults:
-        raise _error(path, faults)
-    return Profile(str(path), tuple(rows), "speed" in header)
+def codes_of(space: AnySpace, chips: Ints) -> Ints:
+    """The code of every layout of a space; `chips` numbers its chips."""
+    data = getattr(space, "data", np.ones(len(space), dtype=np.int64))
+    precision = space.precision if hasattr(space, "precision") else _precisions(space)
+    code = chips[space.chip]
+    for bits, part in zip(BITS, (precision, space.tensor, data, space.pipeline, space.experts), strict=True):
+        code = (code << bits) | part
+    return code
 
 
-def _error(path: Path, faults: list[str]) -> DataError:
-    return DataError("\n".join(f"{path}: {fault}" for fault in faults))
+def _precisions(space: Any) -> Ints:
+    known = {weights: i for i, weights in enumerate(space.query.precision)}
+    return np.array([known[d.precision] for d in space.layouts], dtype=np.int64)
 
 
-def _header(header: list[str]) -> list[str]:
-    faults = [f"line 1: column {name!r} is unknown; known: {', '.join([*KNOWN, *UNREAD])}"
-              for name in header if name not in (*KNOWN, *UNREAD)]  # fmt: skip
-    faults += [f"line 1: column {name!r} occurs twice" for name in sorted({n for n in header if header.count(n) > 1})]
-    faults += [f"line 1: no column {name}; needed: {', '.join(NEEDED)}" for name in NEEDED if name not in header]
-    if not any(name in header for name in RATES):
-        faults.append(f"line 1: no column {' or '.join(RATES)}")
-    if "tokens_per_s" in header and "tokens_per_request" not in header:
-        faults.append("line 1: column tokens_per_s needs tokens_per_request beside it")
-    return faults
+def profile_of(query: Query, space: AnySpace, columns: Columns, chips: Ints, order: Ints) -> Profile:
+    """The best column of every layout that has a feasible one; `chips` numbers the chips, `order` ranks them."""
+    alive = np.flatnonzero(~np.isnan(columns.true_value))
+    up = columns.instance.objective == "ratio"
+    value = columns.true_value[alive]
+    merit = value if up else 1.0 / value
+    layout = columns.layout[alive]
+    first = np.lexsort((alive, -merit, layout))
+    first = first[np.flatnonzero(np.diff(layout[first], prepend=-1))]
+    chosen = alive[first]
+    replicas = _replicas(query, columns, chosen)
+    code = codes_of(space, chips)[columns.layout[chosen]]
+    batch = columns.true_batch[chosen].astype(np.int64)
+    place = _place(space, columns, chosen, order)
+    found = Profile(code, merit[first], replicas, batch, place, columns.layout[chosen])
+    return found.only(np.argsort(code, kind="stable"))
 
 
-def _row(line: int, cells: Mapping[str, str], faults: list[str]) -> Row | None:
-    """One row, or its faults added to `faults`."""
-    before = len(faults)
-    where = f"line {line}"
-    if "" in cells:
-        faults.append(f"{where}: more cells than columns: {cells['']!r}")
-    faults += [f"{where}, column {name}: is blank" for name in ("chip", "bucket") if not cells[name]]
-    price = _number(where, "dollars_per_hour", cells, faults)
-    rate = _rate(where, cells, faults)
-    speed = _number(where, "speed", cells, faults, positive=True) if cells.get("speed") else None
-    available = _number(where, "available", cells, faults) if cells.get("available") else None
-    if available is not None and available != math.floor(available):
-        faults.append(f"{where}, column available: {cells['available']!r} is not a whole number")
-    if len(faults) > before or price is None or rate is None:
-        return None
-    return Row(line, cells["chip"], cells.get("layout", ""), cells.get("model", ""), cells["bucket"], price, rate,
-               speed, None if available is None else round(available))  # fmt: skip
+def _place(space: AnySpace, columns: Columns, chosen: Ints, order: Ints) -> Ints:
+    """Columns of most replicas come before those of fewer, each in the order of chips and of their layouts."""
+    begins = np.flatnonzero(np.diff(columns.layout, prepend=-1) <= 0)
+    turn, layout = 1 + np.searchsorted(begins, chosen, side="right"), columns.layout[chosen]
+    chip = space.chip[layout]
+    within: Ints = layout - np.searchsorted(space.chip, chip)
+    return turn * FIRST | (order[chip] << 24) | within
 
 
-def _rate(where: str, cells: Mapping[str, str], faults: list[str]) -> float | None:
-    """Requests/s out of the one of both columns that is filled."""
-    filled = [name for name in RATES if cells.get(name)]
-    if len(filled) != 1:
-        both = "both are filled" if filled else "blank; write 0 where it cannot serve the bucket"
-        faults.append(f"{where}, column {' or '.join(n for n in RATES if n in cells)}: {both}")
-        return None
-    rate = _number(where, filled[0], cells, faults)
-    if filled[0] == "requests_per_s" or rate is None:
-        return rate
-    tokens = _number(where, "tokens_per_request", cells, faults, positive=True)
-    return None if tokens is None else rate / tokens
+def _replicas(query: Query, columns: Columns, chosen: Ints) -> Ints:
+    """As `columns.replicas_needed`, of many columns at once."""
+    data, users = columns.instance, query.limits.users
+    most, stages = data.most_replicas[chosen], data.stages[chosen]
+    batch = columns.true_batch[chosen]
+    need = np.ones(len(chosen)) if users is None else np.ceil(users / (stages * batch))
+    if query.maximize in ("user-speed", "cost"):
+        return np.minimum(most, need).astype(np.int64)
+    if limits_of(query) or query.limits.replicas is not None:
+        return most.astype(np.int64)
+    holds, parcels = data.per_server[chosen].astype(np.int64), data.parcels[chosen].astype(np.int64)
+    period = holds // np.gcd(holds, parcels)
+    return np.minimum(most, np.maximum(1, np.ceil(need / period)) * period).astype(np.int64)
 
 
-def _number(
-    where: str, column: str, cells: Mapping[str, str], faults: list[str], *, positive: bool = False
-) -> float | None:
-    """A finite number, 0 or more, or a fault."""
-    text = cells.get(column) or ""
-    try:
-        value = float(text) if "_" not in text else math.nan
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        said = repr(text) if text else "blank"
-        faults.append(f"{where}, column {column}: {said}, expected a number, {'above 0' if positive else '0 or more'}")
-        return None
-    return value
-
-
-def _twice(rows: list[Row]) -> list[str]:
-    seen: dict[tuple[object, ...], int] = {}
-    faults = []
-    for row in rows:
-        first = seen.setdefault((*row.kind, row.bucket, row.speed), row.line)
-        if first != row.line:
-            faults.append(f"line {row.line}: measures what line {first} does: same chip, layout, model, bucket, speed")
-    return faults
-
-
-def _changing(rows: list[Row], field: str, column: str) -> list[str]:
-    """A price or a supply that is not the same in all rows of a kind."""
-    first: dict[tuple[str, str, str], Row] = {}
-    faults = []
-    for row in rows:
-        known = first.setdefault(row.kind, row)
-        ours, theirs = getattr(row, field), getattr(known, field)
-        if ours != theirs:
-            said, before = ("blank" if x is None else f"{x:g}" for x in (ours, theirs))
-            faults.append(f"line {row.line}, column {column}: {said}, but {before} in line {known.line}, same kind")
-    return faults
+def subspace(space: AnySpace, chips: Sequence[int]) -> AnySpace:
+    """The layouts of the chips at these positions alone, in this order of chips only if it rises."""
+    number = np.full(len(space.chips), -1, dtype=np.int64)
+    number[list(chips)] = np.arange(len(chips))
+    keep = np.flatnonzero(number[space.chip] >= 0)
+    changed: dict[str, Any] = {
+        f.name: value[keep]
+        for f in fields(space)
+        if isinstance(value := getattr(space, f.name), np.ndarray) and len(value) == len(space)
+    }
+    changed |= {"chip": number[space.chip[keep]], "chips": tuple(space.chips[i] for i in chips)}
+    if hasattr(space, "layouts"):
+        changed["layouts"] = tuple(space.layouts[i] for i in keep.tolist())
+    return replace(space, **changed)

@@ -18,9 +18,9 @@ from codesign.mix.answer import MixAnswer, schema
 from codesign.mix.demand import read_demand
 from codesign.mix.measured import Options
 from codesign.mix.measured import mix_of as measured_mix
+from codesign.mix.profile import read_profile
 from codesign.mix.published import mix_of
 from codesign.mix.question import instance_of
-from codesign.profile import read_profile
 from codesign.queries.mix import cheapest_mix, solve_published
 from formulations import fleet_slices, highs
 from tests.command import put, run
@@ -403,7 +403,7 @@ h100,llama-3.1-8b,tp1,2048/128,10,25,2.5
 
 
 def test_a_plan_s_demand_by_a_measured_table(tmp_path: Path) -> None:
-    """The built-in plan in 2027: 180 requests/s of chat, 3/4 of them short, 50 of code, 50 of documents, 600 of labels."""
+    """2027: 180 requests/s of chat, 3/4 of them short, 50 of code, 50 of documents, 600 of labels."""
     put(tmp_path, {"t.csv": PLAN_TABLE})
     done = run("fleet", "--profile", tmp_path / "t.csv", "--period", "2027", "--json")
     counts = {kind["name"]: kind["count"] for kind in done.json["kinds"]}

@@ -24,7 +24,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from codesign.catalog import faults_of
 from codesign.errors import DataError
 from codesign.facts import Table
-from codesign.profile import read_table
+from codesign.mix.profile import read_table
 from codesign.query import Count, Speed
 
 WHOLE = 1e-6  # shares add up to 1 to within this

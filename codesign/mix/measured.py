@@ -6,9 +6,9 @@ from fractions import Fraction
 
 from codesign.errors import DataError
 from codesign.mix.demand import BucketDemand, Demand
+from codesign.mix.profile import Profile, Row
 from codesign.mix.question import Bucket, Kind, Mix, decimal
 from codesign.mix.question import faults as senseless
-from codesign.profile import Profile, Row
 from codesign.units import show
 
 SLICES = 8  # of a bucket, where nobody says otherwise
