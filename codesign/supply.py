@@ -242,6 +242,15 @@ def supply(catalog: Catalog, query: Query) -> Supply:
     chips = list(all_chips(catalog, query.hardware))
     _check_names(query, chips, catalog)
     money = economics(catalog.get(EconomicsRecord, "default"))
+    offers, left_out = offered(catalog, query, chips, money)
+    constants = catalog.get(AchievedRecord, "default") if query.mode == "achieved" else None
+    return Supply(offers, left_out, money, constants)
+
+
+def offered(
+    catalog: Catalog, query: Query, chips: Iterable[Chip], money: cost.Economics
+) -> tuple[tuple[Offer, ...], tuple[LeftOut, ...]]:
+    """Those of `chips` that the query allows and that have every number that it needs, and those that lack one."""
     offers, left_out = [], {}
     for one in chips:
         if not allowed(query, one):
@@ -255,8 +264,7 @@ def supply(catalog: Catalog, query: Query) -> Supply:
             left_out[shown] = "no " + ", ".join(absent)
         else:
             offers.append(Offer(one, cost.server_bill(one, money, basis=query.basis, price_basis=query.price_basis)))
-    constants = catalog.get(AchievedRecord, "default") if query.mode == "achieved" else None
-    return Supply(tuple(offers), tuple(LeftOut(*item) for item in left_out.items()), money, constants)
+    return tuple(offers), tuple(LeftOut(*item) for item in left_out.items())
 
 
 def _check_names(query: Query, chips: list[Chip], catalog: Catalog) -> None:

@@ -46,7 +46,8 @@ _UNITS: Final[dict[str, tuple[str, float]]] = {
     "chips": ("1", 1.0), "racks": ("1", 1.0), "users": ("1", 1.0), "layers": ("1", 1.0),
     "tokens": ("tokens", 1.0), "tok": ("tokens", 1.0),
     "tokens/s": ("tokens/s", 1.0), "tok/s": ("tokens/s", 1.0),
-    "%/year": ("1/years", 0.01), "/year": ("1/years", 1.0),
+    "%/year": ("1/years", 0.01), "/year": ("1/years", 1.0), "1/years": ("1/years", 1.0),
+    **{unit: (unit, 1.0) for unit in ("USD/B", "USD/J", "USD/m2", "USD/token", "B/m2", "B/s/m2")},
 }  # fmt: skip
 
 # commas part thousands only: "1,5" is no number here, since half the world means 1.5 by it

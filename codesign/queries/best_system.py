@@ -34,12 +34,13 @@ def prepare(catalog: Catalog, query: Query) -> Prepared:
         raise ValueError("phases = 'disaggregated': two pools are prepared by queries.disaggregated")
     query = settled(catalog, query)
     offered = supply.supply(catalog, query)
-    space = _space(catalog, query, offered)
+    space = space_of(catalog, query, offered)
     servers = columns.servers_of(space, offered.offers)
     return Prepared(query, catalog, offered, space, servers, columns.columns_of(query, space, servers))
 
 
-def _space(catalog: Catalog, query: Query, offered: Supply) -> AnySpace:
+def space_of(catalog: Catalog, query: Query, offered: Supply) -> AnySpace:
+    """Every layout of every chip on offer, in the query's mode."""
     model = workload.model(catalog.get(ModelRecord, query.model))
     chips = [offer.chip for offer in offered.offers]
     most_chips = float(query.limits.chips or float("inf"))
@@ -146,5 +147,5 @@ def _without(p: Prepared, solved: Solved, seconds: dict[str, float]) -> Answer:
         raise AuditError(f"program: {solved.outcome.status.value}, closed form: {p.columns.incumbent()}")
     if not p.supply.offers:
         return words.infeasible(p, [], seconds)
-    found = cures.cures(p.query, p.space, p.servers, lambda q: _space(p.catalog, q, p.supply))
+    found = cures.cures(p.query, p.space, p.servers, lambda q: space_of(p.catalog, q, p.supply))
     return words.infeasible(p, found, seconds)
