@@ -196,8 +196,8 @@ def wait_until(true: Any, seconds: float = 20.0) -> None:
 def peak_bytes(points: int, many: Many) -> int:
     """Most memory held at once in this process while so many points are solved and dropped."""
     tracemalloc.start()
-    for _ in run(({"n": n, "pad": "x" * 500} for n in range(points)), partial(job_makers.large, 500), many, identity=""):
-        pass
+    padded = ({"n": n, "text": "x" * 500} for n in range(points))
+    assert all(len(result) == 1000 for _, result in run(padded, partial(job_makers.large, 500), many, identity=""))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak

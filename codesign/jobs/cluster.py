@@ -9,6 +9,8 @@ cannot be reached for a while the run ends, and the journal has all that was fin
 import importlib
 import logging
 import pickle
+import re
+import socket
 import threading
 import time
 import uuid
@@ -23,6 +25,7 @@ from codesign import __version__
 from codesign.errors import DataError
 from codesign.jobs.work import Attempt, Maker, Solve, attempt, made
 
+ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+")
 AHEAD = 2         # points for each of the cluster's threads, as for processes
 ANSWER_S = 10.0   # within which a scheduler answers, and has a worker
 PATIENCE_S = 30.0  # for a scheduler, or for any worker, that went away in mid-run
@@ -36,7 +39,7 @@ class Cluster:
         self._level = logging.getLogger("distributed").level
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said by us
         self._client: Any = _connected(address)
-        self._most = AHEAD * max(1, sum(self._client.nthreads().values()))
+        self._most: int = AHEAD * max(1, sum(self._client.nthreads().values()))
         self._pickled = pickle.dumps(maker)
         self._maker = self._sent()
         self._held: dict[int, tuple[Any, Any]] = {}
@@ -134,11 +137,13 @@ def _connected(address: str) -> Any:
         distributed: Any = importlib.import_module("distributed")  # it takes a second, and is an extra
     except ImportError as error:
         raise DataError("--dask needs the extra dask: pip install 'codesign[dask]'") from error
+    if not ADDRESS.fullmatch(address):
+        raise DataError(f"--dask {address}: expected a scheduler's address, as tcp://HOST:8786")
     try:
+        _knock(address)
         client: Any = distributed.Client(address, timeout=ANSWER_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise DataError(f"--dask {address}: no scheduler answers there within {ANSWER_S:g} s; "
-                        "expected its address, as tcp://HOST:8786") from error  # fmt: skip
+    except (OSError, TimeoutError) as error:
+        raise DataError(f"--dask {address}: no scheduler answers there within {ANSWER_S:g} s") from error
     try:
         client.wait_for_workers(1, timeout=ANSWER_S)
         _check_version(client, address)
@@ -150,6 +155,15 @@ def _connected(address: str) -> Any:
         client.close(timeout=2)
         raise
     return client
+
+
+def _knock(address: str) -> None:
+    """OSError unless something there speaks first, as a scheduler does: Dask would wait for it without end."""
+    scheme, _, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S) as knocking:
+        if scheme == "tcp" and not knocking.recv(1):
+            raise ConnectionError("closed without a word")
 
 
 def _check_version(client: Any, address: str) -> None:
