@@ -97,11 +97,12 @@ def behind(p: Question, systems: Sequence[System]) -> dict[str, Any]:
         "unverified": tuple(f"{i.path} = {i.value} ({i.confidence})" for i in inputs if i.confidence in DOUBTFUL),
         "catalogue": p.catalog.digest(),
         "hashes": {x: p.catalog.hashes[x] for x in (f"models.{p.query.model}", "prices.default", *fitted, *chips)},
-        "versions": {name: _version(name) for name in ("codesign", "highspy", "pyomo", "numpy")},
+        "versions": {name: version_of(name) for name in ("codesign", "highspy", "pyomo", "numpy")},
     }
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Of an installed package."""
     try:
         return version(name)
     except PackageNotFoundError:
