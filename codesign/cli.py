@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign import cli_kitsune
+from codesign import cli_kitsune, cli_robust
 from codesign.cli_parts import Assume, Json, Own, pairs, print_table
 from codesign.cli_query import asks_query
 
@@ -36,6 +36,7 @@ app.add_typer(catalog_app, name="catalog")
 reproduce_app = typer.Typer(no_args_is_help=True, help="Published studies beside our own numbers.")
 app.add_typer(reproduce_app, name="reproduce")
 cli_kitsune.register(app, reproduce_app)
+cli_robust.register(app)
 
 INTERRUPTED = 130
 

@@ -184,8 +184,7 @@ def _losses(regret: Floats, broken: Ints, worst: float | None) -> LossPart:
 
 def _assumptions(r: Robust) -> tuple[str, ...]:
     return (
-        "a design is a chip with its memory, a layout, and a number of replicas; in each scenario its batch is the best "
-        "that keeps the limits there",
+        "a design is a chip with its memory, a layout and a number of replicas; its batch is free in each scenario",
         "regret is 1 - value / best, the best proven for each scenario; 1 where the design breaks a limit",
         f"model error: the step time of each product and die off by a factor of its own, 1/{r.terms.error:g} to "
         f"{r.terms.error:g}, uniform in its logarithm, all else as today",
