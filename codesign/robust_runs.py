@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from codesign.scenario import Asked
 from codesign.uncertainty import Scenario
 from codesign.warm import SystemKey
 
+FEW = 40       # measurements that are sooner made here than a worker process has started
 VERSION = "1"  # of what a journal keeps for a scenario
 Bar = Callable[[str, int], AbstractContextManager[Watch]]
 
@@ -53,7 +54,7 @@ class Runs:
         """Merits of the designs in each scenario; SolverError where one cannot be computed."""
         names = [kind.name for kind in designs.kinds]
         bound = json.dumps([names, designs.code.tolist(), designs.replicas.tolist(), audited])
-        found = self._all(what, wanted, self.question.measurer(designs, audited=audited), bound)
+        found = self._all(what, wanted, self.question.measurer(designs, audited=audited), bound, FEW)
         for result in found:
             if isinstance(result, Failure):
                 raise SolverError(f"values of designs in a scenario: {result.error}")
@@ -62,14 +63,15 @@ class Runs:
                    np.array(r["broken"], dtype=np.int64)) for r in found
         ]  # fmt: skip
 
-    def _all(self, what: str, wanted: Sequence[Scenario], maker: Maker, bound: str) -> list[Any]:
+    def _all(self, what: str, wanted: Sequence[Scenario], maker: Maker, bound: str, few: int = 0) -> list[Any]:
         points = [scenario.point() for scenario in wanted]
         order = {json.dumps(point): i for i, point in enumerate(points)}
         found: dict[str, Any] = {}
         who = identity("robust", VERSION, bound, self.question.catalog.digest(), self.question.query.as_toml())
+        unique = [points[i] for i in order.values()]
+        many = self.many if len(unique) >= few else replace(self.many, jobs=1, dask=None)
         with self.bar(what, len(order)) as watch:
-            unique = [points[i] for i in order.values()]
-            for point, result in run(unique, maker, self.many, identity=who, progress=watch):
+            for point, result in run(unique, maker, many, identity=who, progress=watch):
                 found[json.dumps(point)] = result
         return [found[json.dumps(point)] for point in points]
 

@@ -6,8 +6,8 @@ each for itself, triangular with today's value as the most likely. Or from a fil
     schema = 1
     [[uncertain]]
     paths = ["memory.hbm4.price", "memory.hbm3e-*.price"]   # as --assume takes them; * stands for any text
-    distribution = "triangular"     # uniform if absent; triangular: today's value is the most likely;
-                                    # lognormal: the ends are the 5th and 95th percentile
+    distribution = "triangular"     # uniform if absent; triangular: today's value is the most likely; loguniform:
+                                    # uniform in its logarithm; lognormal: the ends are the 5th and 95th percentile
     factor = [0.7, 1.6]             # times today's value; or low and high of one path; or neither: as published
     shared = true                   # one draw for all its paths, which then rise and fall together; true if absent
 
@@ -35,7 +35,7 @@ from codesign.query import Query
 from codesign.supply import Offer
 from codesign.units import si
 
-Distribution = Literal["uniform", "triangular", "lognormal"]
+Distribution = Literal["uniform", "triangular", "loguniform", "lognormal"]
 STEP_TIME = "step_time."
 NORMAL_95 = NormalDist().inv_cdf(0.95)
 
@@ -55,7 +55,7 @@ class File(Table):
     """A file of uncertainty."""
 
     schema_: Literal[1] = Field(alias="schema")
-    uncertain: tuple[Entry, ...] = Field(min_length=1)
+    uncertain: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,14 @@ class Uncertain:
         """The number below which a share `u` of its distribution lies."""
         if self.low == self.high:
             return self.low
-        found = {"uniform": self._uniform, "triangular": self._triangular, "lognormal": self._lognormal}
-        value = found[self.distribution](u)
+        found = {"triangular": self._triangular, "lognormal": self._lognormal}.get(self.distribution)
+        if found is not None:
+            value = found(u)
+        elif self.distribution == "uniform":
+            value = self.low + u * (self.high - self.low)
+        else:
+            value = self.low * (self.high / self.low) ** u
         return float(round(value)) if self.whole else value
-
-    def _uniform(self, u: float) -> float:
-        return self.low + u * (self.high - self.low)
 
     def _triangular(self, u: float) -> float:
         width, left = self.high - self.low, self.value - self.low
@@ -125,7 +127,7 @@ def _scenario(values: Iterable[tuple[str, float]]) -> Scenario:
 def model_error(offers: Iterable[Offer], factor: float) -> tuple[Uncertain, ...]:
     """The step time of each product and die by itself, from 1 / factor to factor, uniform in its logarithm."""
     names = base_chips(offers)
-    return tuple(Uncertain(STEP_TIME + name, 1 / factor, 1.0, factor, "uniform", i) for i, name in enumerate(names))
+    return tuple(Uncertain(STEP_TIME + name, 1 / factor, 1.0, factor, "loguniform", i) for i, name in enumerate(names))
 
 
 def base_chips(offers: Iterable[Offer]) -> tuple[str, ...]:
@@ -172,6 +174,8 @@ def read_uncertainty(path: Path, catalog: Catalog, query: Query, offers: tuple[O
         raise DataError(f"{path}: not readable as TOML: {error}") from error
     except ValidationError as error:
         raise DataError("\n".join(faults_of(error, str(path), File))) from error
+    if not file.uncertain:
+        raise DataError(f"{path}: uncertain is missing: nothing is uncertain; give one [[uncertain]] or more")
     known = {p.path: p for p in parameters(catalog, query)}
     found: list[Uncertain] = []
     faults: list[str] = []
@@ -234,9 +238,10 @@ def _ends(entry: Entry, p: Parameter) -> tuple[float, float]:
         raise DataError(f"{p.path}: no low and high are published; give factor, or low and high")
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise DataError(f"{said}: the low end must not be above the high end")
-    if low < p.least or high > p.most or (low <= 0 < p.value):
+    logarithm = entry.distribution in ("loguniform", "lognormal")
+    if low < p.least or high > p.most or (low <= 0 and (p.value > 0 or logarithm)):
         most = "" if math.isinf(p.most) else f", at most {p.shown(p.most)}"
-        least = "above 0" if low <= 0 < p.value else f"at least {p.shown(p.least)}"
+        least = "above 0" if low <= 0 else f"at least {p.shown(p.least)}"
         raise DataError(f"{said}: must be {least}{most}")
     if entry.distribution == "triangular" and not low <= p.value <= high:
         raise DataError(f"{said}: triangular needs today's {p.shown()} between the ends")

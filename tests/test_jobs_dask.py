@@ -18,7 +18,7 @@ from codesign.jobs.work import Failure
 from tests import job_makers
 from tests.dask_cluster import ROOT, Cable, LocalCluster, local_cluster
 
-POINTS = 150
+POINTS = 100
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ from codesign.jobs.run import Many, run
 from tests import job_makers
 
 many = Many(dask=sys.argv[2], resume=Path(sys.argv[1]) / "kept")
-for point, _ in run(range(150), partial(job_makers.noted, sys.argv[1]), many, identity="t"):
+for point, _ in run(range(100), partial(job_makers.noted, sys.argv[1]), many, identity="t"):
     print(point, flush=True)
 """
 
