@@ -3,6 +3,7 @@
 Exit codes: 0 answered, 1 infeasible (today, in every scenario, or no design fits as often as it must), 2 bad input.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,11 +55,13 @@ def robust(
     if as_json:
         typer.echo(told.document())
     else:
-        from codesign.cli_parts import print_table
+        from rich.console import Console
+
         from codesign.report.robust import render
 
+        console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False, emoji=False)
         for part in render(told):
-            print_table(part)
+            console.print(part)
         if export is not None:
             typer.echo(f"Exported to {export}")
     raise typer.Exit(0 if told.status == "optimal" else 1)

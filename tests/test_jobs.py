@@ -196,8 +196,8 @@ def wait_until(true: Any, seconds: float = 20.0) -> None:
 def peak_bytes(points: int, many: Many) -> int:
     """Most memory held at once in this process while so many points are solved and dropped."""
     tracemalloc.start()
-    padded = ({"n": n, "text": "x" * 500} for n in range(points))
-    assert all(len(result) == 1000 for _, result in run(padded, partial(job_makers.large, 500), many, identity=""))
+    padded = ({"n": n, "text": "x" * 4000} for n in range(points))
+    assert all(len(result) == 8000 for _, result in run(padded, partial(job_makers.large, 4000), many, identity=""))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
@@ -205,5 +205,5 @@ def peak_bytes(points: int, many: Many) -> int:
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_points(tmp_path: Path, jobs: int) -> None:
-    few, many = (peak_bytes(n, Many(jobs, resume=tmp_path / str(n))) for n in (200, 1500))
-    assert many < few + 100_000  # the 1,300 more would be 650 kB as points alone
+    few, many = (peak_bytes(n, Many(jobs, resume=tmp_path / str(n))) for n in (60, 360))
+    assert many < few + 300_000  # the 300 more would be 1.2 MB as points alone

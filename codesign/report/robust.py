@@ -13,6 +13,7 @@ from codesign.report.layout import count, pairs
 from codesign.units import show
 
 MOST_ROWS = 12
+NOTHING = 5e-4  # a loss that would show as 0.0%
 INDENT = (0, 0, 0, 2)
 
 
@@ -24,13 +25,13 @@ def render(a: RobustAnswer) -> Iterator[RenderableType]:
         return
     yield from _headline(a)
     yield Text("\nOver the scenarios (share of those solved; regret: 1 - value / best)", style="bold")
-    yield Padding(_table(a, [(d, d.scenarios) for d in a.designs]), INDENT)
+    yield Padding(_table(a, [(d, d.scenarios) for d in a.designs]), INDENT, expand=False)
     yield Text(f"\nUnder a model error of {a.error_factor:g} times, all numbers as today ({a.error_solved} scenarios)",
                style="bold")  # fmt: skip
     erring = [(d, d.model_error) for d in a.designs if d.roles and d.model_error is not None]
-    yield Padding(_table(a, erring), INDENT) if erring else Text("  nothing fits in any of them")
+    yield Padding(_table(a, erring), INDENT, expand=False) if erring else Text("  nothing fits in any of them")
     yield Text("\nProof", style="bold")
-    yield Padding(pairs([(c.question, _proof(c)) for c in a.choices]), INDENT)
+    yield Padding(pairs([(c.question, _proof(c)) for c in a.choices]), INDENT, expand=False)
     yield from _footnotes(a)
 
 
@@ -53,10 +54,10 @@ def _headline(a: RobustAnswer) -> Iterator[RenderableType]:
         yield Text(f"Infeasible: no design keeps every limit in {a.must_fit:.0%} of the scenarios", style="bold")
     else:
         yield Text(f"Least worst regret: {a.designs[regret.design].name}", style="bold")
-        yield Padding(_chosen(a, a.designs[regret.design]), INDENT)
+        yield Padding(_chosen(a, a.designs[regret.design]), INDENT, expand=False)
     if worst.design is not None:
         yield Text(f"Best worst case: {a.designs[worst.design].name}", style="bold")
-        yield Padding(_chosen(a, a.designs[worst.design]), INDENT)
+        yield Padding(_chosen(a, a.designs[worst.design]), INDENT, expand=False)
     nominal = a.designs[0]
     yield Text(f"Nominal optimum: {nominal.name}", style="bold")
     lost = [f"loses {nominal.scenarios.regret_mean:.1%} in the mean, {nominal.scenarios.regret_worst:.1%} at worst"]
@@ -64,7 +65,7 @@ def _headline(a: RobustAnswer) -> Iterator[RenderableType]:
         e = nominal.model_error
         lost.append(f"under a model error of {a.error_factor:g} times {e.regret_mean:.1%} in the mean, "
                     f"{e.regret_p95:.1%} in one scenario of 20, {e.regret_worst:.1%} at worst")  # fmt: skip
-    yield Padding(Text("; ".join([*_breaks(nominal.scenarios), *lost])), INDENT)
+    yield Padding(Text("; ".join([*_breaks(nominal.scenarios), *lost])), INDENT, expand=False)
 
 
 def _chosen(a: RobustAnswer, d: DesignPart) -> Text:
@@ -73,7 +74,8 @@ def _chosen(a: RobustAnswer, d: DesignPart) -> Text:
         least = "no design keeps every limit in all scenarios: of those that fit often enough, the least mean loss"
     else:
         least = f"never {'above' if a.query['maximize'] == 'cost' else 'below'} {_value(a, worst)}"
-    today = "breaks a limit today" if d.nominal_value is None else f"costs {d.nominal_loss:.1%} today"
+    loss = f"costs {d.nominal_loss:.1%} today" if d.nominal_loss > NOTHING else "costs nothing today"
+    today = "breaks a limit today" if d.nominal_value is None else loss
     behind = f"at worst {d.scenarios.regret_worst:.1%} behind the best of a scenario"
     return Text("; ".join([f"{behind}, {d.scenarios.regret_mean:.1%} in the mean", least, today,
                            *_breaks(d.scenarios)]))  # fmt: skip
@@ -99,7 +101,8 @@ def _table(a: RobustAnswer, rows: list[tuple[DesignPart, LossPart]]) -> Table:
     table.add_column("")
     ranked = sorted(rows, key=lambda row: (not row[0].roles, -row[1].best_share, row[1].regret_mean))
     for d, loss in ranked[:MOST_ROWS]:
-        today = "breaks" if d.nominal_value is None else f"-{d.nominal_loss:.1%}" if d.nominal_loss > 5e-4 else "best"
+        loss_today = f"-{d.nominal_loss:.1%}" if d.nominal_loss > NOTHING else "best"
+        today = "breaks" if d.nominal_value is None else loss_today
         table.add_row(d.name, f"{loss.best_share:.0%}", f"{loss.regret_mean:.1%}", f"{loss.regret_p95:.1%}",
                       f"{loss.regret_worst:.1%}", f"{loss.break_share:.0%}", today, ", ".join(d.roles))  # fmt: skip
     if len(ranked) > MOST_ROWS:
@@ -121,7 +124,7 @@ def _footnotes(a: RobustAnswer) -> Iterator[RenderableType]:
     if a.failed:
         yield Text(f"\nNot solved ({len(a.failed)})", style="bold")
         for number, error in list(a.failed.items())[:5]:
-            yield Padding(Text(f"scenario {number}: {error}"), INDENT)
+            yield Padding(Text(f"scenario {number}: {error}"), INDENT, expand=False)
     yield Text("\nAssumptions", style="bold")
     for line in a.assumptions:
-        yield Padding(Text(line), INDENT)
+        yield Padding(Text(line), INDENT, expand=False)
