@@ -109,7 +109,7 @@ class Thresholds:
 
 def thresholds(values: Values, must_fit: float) -> Thresholds:
     """The least worst regret, and the greatest worst merit, of the designs that fit often enough."""
-    often = np.flatnonzero(values.fits >= must_fit)
+    often = np.flatnonzero(values.fits >= must_fit - SLACK)  # 57% is 0.5700000000000001
     if len(often) == 0:
         return Thresholds(1.0, 0.0)
     return Thresholds(float(values.regret[often].max(axis=1).min()), float(values.merit[often].min(axis=1).max()))

@@ -9,7 +9,7 @@ Sets
     scenarios     s in S
 Parameters
     loss          l[d,s]   1    in 0 .. 1
-    fits          f[d]     1    share of scenarios in which the design keeps every limit
+    fits          f[d]     1    share of scenarios in which the design keeps every limit (within 1e-9)
     must_fit      F        1    least share; 0: none
     most_worst    W        1    "mean" only: the worst loss may not be larger
     objective     -        -    "worst" or "mean"

@@ -44,7 +44,7 @@ def test_both_choices_are_the_best_of_all_designs(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUERIES)
 def test_both_choices_are_the_best_of_all_designs_long(name):
-    check_choices(name, 12, seed=4)
+    check_choices(name, 8, seed=4)
 
 
 def check_values(name, some):
@@ -68,7 +68,7 @@ def test_value_of_a_design_is_that_of_its_best_batch():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUERIES)
 def test_value_of_a_design_is_that_of_its_best_batch_long(name):
-    check_values(name, 8)
+    check_values(name, 4)
 
 
 def test_scenarios_are_solved_as_best_solves_them():
@@ -157,7 +157,7 @@ def test_must_fit(doubt):
     asked = query(**FIELDS | {"allow": chips}, limits={"budget": 4.6e5, "users": 40, "tensor": 8})
 
     def told(must_fit):
-        return answer(robust(load(), asked, Terms(doubt, 30, must_fit=must_fit), Many(), no_bar))
+        return answer(robust(load(), asked, Terms(doubt, 16, must_fit=must_fit), Many(), no_bar))
 
     free = told(0.0)
     shares = [1 - d.scenarios.break_share for d in free.designs]

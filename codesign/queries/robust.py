@@ -167,7 +167,7 @@ def _chosen(loss: Floats, fits: Floats, must_fit: float, complete: bool) -> Choi
         outcome, held = robust_choice.choose(np.arange(len(loss)), loss, fits, must_fit=must_fit)
     except highs.SolverFailure as error:
         raise SolverError(str(error)) from error
-    often = fits >= must_fit
+    often = fits >= must_fit - robust_choice.TIE
     least = float(loss[often].max(axis=1).min()) if often.any() else None
     same = outcome.value is None if least is None else outcome.value is not None and abs(outcome.value - least) < 1e-8
     if not same or outcome.status not in (Status.OPTIMAL, Status.INFEASIBLE):
