@@ -18,7 +18,7 @@ from codesign.catalog import Catalog, faults_of, split_path
 from codesign.errors import DataError
 from codesign.facts import Fact, In
 from codesign.query import Query
-from codesign.records import KINDS, numbers
+from codesign.records import KINDS, Record, numbers
 from codesign.units import show
 
 FOLDERS = ("chips", "dies", "memory", "links", "servers", "processes", "packages", "prices")
@@ -86,18 +86,38 @@ def changed(catalog: Catalog, query: Query, changes: Mapping[str, float]) -> tup
 
     Raises DataError with every path that is unknown and every value that cannot be.
     """
-    faults = []
+    faults: dict[str, str] = {}  # by the first path that each is of
+    entries: dict[tuple[str, str], dict[str, str]] = {}  # each read again once, with all its numbers as written
     for path, value in changes.items():
         try:
             if path in ASKED:
                 query = _ask(query, path, value)
             else:
-                catalog, query = _assume(catalog, query, path, value)
+                known = parameter(catalog, query, path)
+                folder, name, key = split_path(path, catalog.records)
+                entries.setdefault((folder, name), {})[key] = _text(value, known.unit)
         except DataError as error:
-            faults.append(str(error))
+            faults[path] = str(error)
+    fresh, assumed = dict(catalog.records), dict[str, str]()
+    hashes = dict(catalog.hashes)
+    for (folder, name), numbers_written in entries.items():
+        try:
+            fresh[folder] = {**fresh[folder], name: _with(catalog, folder, name, numbers_written)}
+        except DataError as error:
+            faults[f"{folder}.{name}.{next(iter(numbers_written))}"] = str(error)
+        for key, written in numbers_written.items():
+            entry = f"{folder}.{name}"
+            hashes[entry] = sha256(json.dumps([hashes.get(entry, ""), key, written]).encode()).hexdigest()
+            assumed[f"{entry}.{key}"] = written
     if faults:
-        raise DataError("\n".join(faults))
-    return catalog, query
+        order = {path: i for i, path in enumerate(changes)}
+        raise DataError("\n".join(faults[path] for path in sorted(faults, key=lambda path: order.get(path, 0))))
+    if not assumed:
+        return catalog, query
+    dropped = {*changes, *assumed}
+    assume = {k: v for k, v in query.assume.items() if k not in dropped} | assumed
+    catalog = replace(catalog, records=fresh, hashes=hashes, assumed={**catalog.assumed, **assumed})
+    return catalog, query.model_copy(update={"assume": assume})
 
 
 def _of_catalog(catalog: Catalog) -> Iterator[Parameter]:
@@ -174,23 +194,16 @@ def _checked(query: Query, said: str) -> Query:
         raise DataError("\n".join(lines)) from error
 
 
-def _assume(catalog: Catalog, query: Query, path: str, value: float) -> tuple[Catalog, Query]:
-    known = parameter(catalog, query, path)
-    written, (folder, name, key) = _text(value, known.unit), split_path(path, catalog.records)
-    record = catalog.records[folder][name]
-    table = record.model_dump(by_alias=True, exclude_none=True)
-    spot, keys = table, key.split(".")
-    for part in keys[:-1]:
-        spot = spot[int(part)] if isinstance(spot, list | tuple) else spot[part]
-    spot[keys[-1]] = {"value": written, "source": "user", "date": UNDATED, "confidence": "assumed"}
+def _with(catalog: Catalog, folder: str, name: str, written: Mapping[str, str]) -> Record:
+    """The record with the numbers at these keys as written; DataError naming those that cannot be."""
+    table = catalog.records[folder][name].model_dump(by_alias=True, exclude_none=True)
+    for key, value in written.items():
+        spot, keys = table, key.split(".")
+        for part in keys[:-1]:
+            spot = spot[int(part)] if isinstance(spot, list | tuple) else spot[part]
+        spot[keys[-1]] = {"value": value, "source": "user", "date": UNDATED, "confidence": "assumed"}
     try:
-        fresh = KINDS[folder].model_validate(table)
+        return KINDS[folder].model_validate(table)
     except ValidationError as error:
-        raise DataError("\n".join(faults_of(error, f"{path} = {written}", KINDS[folder]))) from error
-    records = {**catalog.records, folder: {**catalog.records[folder], name: fresh}}
-    entry = f"{folder}.{name}"
-    mark = sha256(json.dumps([catalog.hashes.get(entry, ""), key, written]).encode()).hexdigest()
-    changed_catalog = replace(catalog, records=records, hashes={**catalog.hashes, entry: mark},
-                              assumed={**catalog.assumed, known.path: written})  # fmt: skip
-    assume = {k: v for k, v in query.assume.items() if k not in (path, known.path)} | {known.path: written}
-    return changed_catalog, query.model_copy(update={"assume": assume})
+        said = ", ".join(f"{folder}.{name}.{key} = {value}" for key, value in written.items())
+        raise DataError("\n".join(faults_of(error, said, KINDS[folder]))) from error

@@ -108,10 +108,11 @@ def unverified(inputs: Iterable[InputPart]) -> tuple[str, ...]:
 
 def versions() -> dict[str, str]:
     """Of what an answer is computed with."""
-    return {name: _version(name) for name in ("codesign", "highspy", "pyomo", "numpy")}
+    return {name: version_of(name) for name in ("codesign", "highspy", "pyomo", "numpy")}
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Of an installed package."""
     try:
         return version(name)
     except PackageNotFoundError:
