@@ -142,7 +142,7 @@ def _layouts(p: Prepared, known_kinds: tuple[Kind, ...], known: Thresholds, best
     kinds = kinds_of(p, known_kinds)
     number = {kind.name: i for i, kind in enumerate(kinds)}
     numbers = np.array([number[offer.chip.name] for offer in p.supply.offers], dtype=np.int64)
-    profile = profile_of(p.query, p.space, p.columns, numbers)
+    profile = profile_of(p.query, p.space, p.columns, numbers, np.arange(len(numbers)))
     merit = profile.merit * (best / profile.merit.max())  # the program counts in milliseconds and thousands
     alive = np.flatnonzero(known.passed(merit[:, None], np.array([best])))
     at = profile.at[alive]

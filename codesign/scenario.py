@@ -82,7 +82,8 @@ def _solve(question: Asked, point: Mapping[str, Any]) -> dict[str, Any]:
     scenario = Scenario(point["changes"], point["slow"])
     p = question.at(scenario)
     solved = best_system.solve(p)
-    best = profile_of(p.query, p.space, p.columns, np.arange(len(p.supply.offers)))
+    offers = np.arange(len(p.supply.offers))
+    best = profile_of(p.query, p.space, p.columns, offers, offers)
     top = best.best()
     status = solved.outcome.status
     if (status is Status.INFEASIBLE) != (top is None):
