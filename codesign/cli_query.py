@@ -16,27 +16,64 @@ if TYPE_CHECKING:
     from codesign.query import Query
 
 GIVEN = ("asked", "own")  # what a command takes in place of the options
+Command = Callable[..., None]
 
 
-def asks_query(command: Callable[..., None]) -> Callable[..., None]:
+def asks_query(command: Command, plan: Command | None = None) -> Command:
     """A command `(asked, own, ...)` with QUERY.toml and every option of a query in place of these two.
 
     `asked` is the checked query, `own` the folder of `--catalog`; the command's other parameters stay its own.
+    Where the file is a fleet plan, `plan` is called in the same way with the plan.
     """
     signature = inspect.signature(query_of)
     rest = inspect.signature(command)
     theirs = [parameter for name, parameter in rest.parameters.items() if name not in GIVEN]
 
     def run(**given: Any) -> None:
-        own = given["catalog"]
-        asked = query_of(**{name: given.pop(name) for name in signature.parameters})
-        command(asked, own, **given)
+        own, path = given["catalog"], given["query"]
+        said = {name: given.pop(name) for name in signature.parameters}
+        if path is not None and _is_plan(path):
+            _ask_plan(plan, said, path, own, given)
+        else:
+            command(query_of(**said), own, **given)
 
     parameters = [*signature.parameters.values(), *theirs]
     run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
     run.__signature__ = rest.replace(parameters=[p.replace(kind=p.KEYWORD_ONLY) for p in parameters])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def asks_query_or(plan: Command) -> Callable[[Command], Command]:
+    """As `asks_query`, for a command that takes a fleet plan too."""
+    return lambda command: asks_query(command, plan)
+
+
+def _is_plan(path: Path) -> bool:
+    """Whether a file is a fleet plan; what cannot be read is told by the reader of queries."""
+    import tomllib
+
+    try:
+        return "workloads" in tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return False
+
+
+def _ask_plan(plan: Command | None, said: dict[str, Any], path: Path, own: Path | None, given: dict[str, Any]) -> None:
+    from codesign.catalog import builtin_plan, load
+    from codesign.errors import DataError
+    from codesign.fleet.reading import read_plan
+
+    if plan is None:
+        raise DataError(f"{path} is a fleet plan; `codesign fleet {path}` answers those")
+    shared = ("query", "catalog", "assume", "cost", "time_limit")
+    if wrong := [name for name, value in said.items() if value is not None and name not in shared]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+        raise DataError(f"{options}: of a query; {path} is a fleet plan and says these things itself")
+    options_of = {"assume": pairs("--assume", said["assume"]), "cost": pairs("--cost", said["cost"]),
+                  "time_limit": said["time_limit"]}  # fmt: skip
+    options = {key: value for key, value in options_of.items() if value is not None}
+    plan(read_plan(load(own), path, options, builtin_plan("default")), own, **given)
 
 
 def query_of(
