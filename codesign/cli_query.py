@@ -68,11 +68,11 @@ def _ask_plan(plan: Command | None, said: dict[str, Any], path: Path, own: Path 
         raise DataError(f"{path} is a fleet plan; `codesign fleet {path}` answers those")
     shared = ("query", "catalog", "assume", "cost", "time_limit")
     if wrong := [name for name, value in said.items() if value is not None and name not in shared]:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
-        raise DataError(f"{options}: of a query; {path} is a fleet plan and says these things itself")
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+        raise DataError(f"{names}: of a query; {path} is a fleet plan and says these things itself")
     options_of = {"assume": pairs("--assume", said["assume"]), "cost": pairs("--cost", said["cost"]),
                   "time_limit": said["time_limit"]}  # fmt: skip
-    options = {key: value for key, value in options_of.items() if value is not None}
+    options: dict[str, Any] = {key: value for key, value in options_of.items() if value is not None}
     plan(read_plan(load(own), path, options, builtin_plan("default")), own, **given)
 
 
