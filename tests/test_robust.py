@@ -96,6 +96,7 @@ def test_slowed_steps_are_slower_by_their_factor():
     assert np.allclose(ratio, np.where(name == "mi300x", 1.5, 1.0)) and (name == "mi300x").any()
 
 
+@pytest.mark.slow
 def test_mode_achieved_knows_a_models_error_too():
     asked = query(**FIELDS | {"allow": {"chips": ["h100-sxm", "h200-sxm"]}, "mode": "achieved"},
                   limits={"budget": 8e5, "user_speed": 10, "tensor": 8})  # fmt: skip

@@ -35,7 +35,11 @@ def same(warm: Warm, changes: dict[str, float]) -> None:
         assert hot.batch == cold.system.batch
 
 
-@pytest.mark.parametrize("fields", [ONE, CHEAP, FAST], ids=["ratio", "cost", "speed"])
+@pytest.mark.parametrize(
+    "fields",
+    [pytest.param(ONE, marks=pytest.mark.slow), pytest.param(CHEAP, marks=pytest.mark.slow), FAST],
+    ids=["ratio", "cost", "speed"],
+)
 def test_warm_answers_are_cold_answers(fields: dict):
     warm = Warm(None, query(**FIELDS, **fields), catalog=load())
     known = {p.path: p for p in parameters(warm.catalog, warm.query)}
