@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from formulations.dataflow_schedule_choice import bundled, single
 from formulations.dataflow_schedule_graph import Graph, bits
 from formulations.dataflow_schedule_pendants import Bundle, Hosts
 from formulations.dataflow_schedule_price import Group, pipeline
@@ -48,7 +49,7 @@ class Pool:
         self.data, self.graph = data, graph
         self.hosts = Hosts(data, graph)
         self.singles = [v for v in range(len(data.operators)) if not self.hosts.pendants >> v & 1]
-        priced = [self.hosts.single(v) for v in self.singles]
+        priced = [single(self.hosts, v) for v in self.singles]
         priced += [self.hosts.alone(group.members, group) for group in verticals(data, graph)]
         self.bundles: dict[int, Bundle] = dict(enumerate(priced))
         self.sets = 0                   # looked at
@@ -109,7 +110,7 @@ class Pool:
             if column in self.bundles:
                 continue
             core = [v for v in self.own(column) if not self.hosts.pendants >> v & 1]
-            bundle = self.hosts.pipeline(core, limit)
+            bundle = bundled(self.hosts, core, limit)
             if bundle is not None:
                 self.bundles[column] = bundle
                 self.floors[column] = bundle.time_s
