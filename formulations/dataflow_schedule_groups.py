@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Columns = np.ndarray[Any, np.dtype[np.int64]]
 
+AT_ONCE = 10_000  # sets whose floors are computed together: the means of all their operators are in memory
 Around = tuple[int, int, int, int]  # operators before and after a set, its fewest tensor and SIMT stages
 
 
@@ -78,8 +79,9 @@ class Pool:
                 self.sets, self.complete, self.complete_to = most_sets, False, size - 1
                 return
             self.sets += len(level)
-            if level:
-                self._append({mask: list(bits(mask)) for mask in level})
+            masks = list(level)
+            for first in range(0, len(masks), AT_ONCE):
+                self._append({mask: list(bits(mask)) for mask in masks[first : first + AT_ONCE]})
 
     def _append(self, cores: dict[int, list[int]]) -> None:
         """Columns of these sets with their floors."""
