@@ -227,7 +227,8 @@ class _Search:
     def finish(self) -> highs.Result:
         """Bound by whole servers with parts of replicas, then the exact program, until the gap is closed."""
         if self.best is not None and not self.done():
-            part = _run(self.program, self.pairs(), self._limits(FIRST), None, part=True)
+            finer = replace(self._limits(FIRST), relative_gap=0.1 * self.limits.relative_gap)
+            part = _run(self.program, self.pairs(), finer, None, part=True)
             self.nodes += part.nodes
             if part.bound is not None:
                 self.bound = max(self.bound, min(part.bound, _value(self.best)))
