@@ -113,7 +113,7 @@ Method = Literal["full", "columns"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-LARGE = 3_000  # columns times periods up to which Pyomo builds in less time than HiGHS takes: `fleet_columns`
+LARGE = 500  # undominated columns times periods, above which cuts and patterns pay: `fleet_columns`
 
 
 @dataclass(frozen=True)
