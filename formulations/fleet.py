@@ -324,6 +324,11 @@ def read(data: Instance, values: Mapping[str, float]) -> Solution:
     return solution
 
 
+def as_cheap_as_possible(data: Instance, solution: Solution) -> Instance:
+    """The instance of least cost whose fleets serve what a solution serves: value alone leaves servers idle."""
+    return replace(data, objective="cost", least=np.minimum(solution.served, data.demand))
+
+
 def grid(data: Instance, values: Mapping[str, float], name: str) -> Labels:
     """[h, p] whole numbers of a variable of servers."""
     counts = np.zeros(data.running.shape, dtype=np.int64)
