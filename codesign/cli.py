@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign import cli_kitsune, cli_switch
+from codesign import cli_frontier, cli_kitsune, cli_switch
 from codesign.cli_parts import Assume, Json, Own, pairs, print_table
 from codesign.cli_query import asks_query
 
@@ -37,6 +37,7 @@ reproduce_app = typer.Typer(no_args_is_help=True, help="Published studies beside
 app.add_typer(reproduce_app, name="reproduce")
 cli_kitsune.register(app, reproduce_app)
 cli_switch.register(app)
+cli_frontier.register(app)
 
 INTERRUPTED = 130
 

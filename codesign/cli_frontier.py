@@ -1,0 +1,61 @@
+"""Commands on what else could be: `frontier`, `why-not`, `relax`.
+
+As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 nothing fits,
+2 bad input, 3 not all proven in the time given.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codesign.cli_parts import Json
+from codesign.cli_query import asks_query
+
+if TYPE_CHECKING:
+    from codesign.query import Query
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(frontier)
+
+
+@asks_query
+def frontier(
+    asked: "Query",
+    own: Path | None,
+    axes: Annotated[
+        str, typer.Option(metavar="LIST", help="two or three of dollars (capital or per-hour), power, chips, "
+                                               "throughput, user-speed")
+    ] = "dollars,throughput",
+    as_json: Json = False,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write frontier.csv, .json and charts")] = None,
+) -> None:
+    """Which systems does nothing beat? The complete staircase of two or three axes, every change of system proven."""
+    from codesign.catalog import load
+    from codesign.queries.frontier import frontier as ask
+    from codesign.report.frontier import render
+
+    found = ask(load(own, asked.assumptions()), asked, axes)
+    if export is not None:
+        from codesign.exports.frontier import write_frontier
+
+        write_frontier(export, found, asked)
+    _show(found.document() if as_json else None, render(found), export)
+    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+
+
+def _show(document: str | None, parts: Iterable[Any], export: Path | None) -> None:
+    if document is not None:
+        typer.echo(document)
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, markup=False, emoji=False)
+    for part in parts:
+        console.print(part)
+    if export is not None:
+        console.print(f"Exported to {export}")
