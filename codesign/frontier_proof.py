@@ -116,7 +116,8 @@ def _proof(ground: Ground, target: Axis, one: Asked, left: float | None) -> Proo
         solved_status, bound = Status.INFEASIBLE, None
     else:
         solved = best_system.solve(p)
-        solved_status, bound = solved.outcome.status, objective_si(p.query, solved.bound())
+        solved_status = solved.outcome.status
+        bound = None if solved_status is Status.INFEASIBLE else objective_si(p.query, solved.bound())
     said = {"shows": one.shows, "objective": target.name, "held": held, "status": solved_status.value,
             "value": one.expected, "bound": bound}  # fmt: skip
     if solved_status not in (Status.OPTIMAL, Status.INFEASIBLE):
