@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli_parts import Json
+from codesign.cli_parts import Json, pairs, written
 from codesign.cli_query import asks_query
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(frontier)
+    app.command()(relax)
 
 
 @asks_query
@@ -46,6 +47,45 @@ def frontier(
         write_frontier(export, found, asked)
     _show(found.document() if as_json else None, render(found), export)
     raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+
+
+@asks_query
+def relax(
+    asked: "Query",
+    own: Path | None,
+    weight: Annotated[
+        list[str] | None, written("what it costs to move a limit by its own size, budget=2 (1), or users=fixed",
+                                  metavar="LIMIT=WEIGHT")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="so many conflicts at most")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Nothing fits: which limits contradict each other, what cures alone, and what is the cheapest cure together?"""
+    from codesign.catalog import load
+    from codesign.queries.relax import relax as ask
+    from codesign.report.relax import render
+
+    found = ask(load(own, asked.assumptions()), asked, weights=_weights(weight), most=most)
+    _show(found.document() if as_json else None, render(found), None)
+    raise typer.Exit(1 if found.status == "incurable" else 0)
+
+
+def _weights(items: list[str] | None) -> dict[str, float]:
+    """Weights by the limit's name; `fixed` holds it. DataError tells every one that is no number."""
+    import math
+
+    from codesign.errors import DataError
+    from codesign.queries.relax import FIXED
+
+    found, faults = {}, []
+    for key, value in (pairs("--weight", items) or {}).items():
+        try:
+            found[key.replace("-", "_")] = math.inf if value == FIXED else float(value)
+        except ValueError:
+            faults.append(f"--weight {key}={value}: expected a positive number, or {FIXED}")
+    if faults:
+        raise DataError("\n".join(faults))
+    return found
 
 
 def _show(document: str | None, parts: Iterable[Any], export: Path | None) -> None:

@@ -206,4 +206,10 @@ def _infeasible(answer: Answer) -> Iterator[RenderableType]:
             yield Padding(f"{cure.asked}: {cure.works} would work", (0, 0, 0, 2))
     else:
         yield Text(answer.in_the_way)
+        for one in answer.conflicts:
+            said = " with ".join(one) or "no limit at all"
+            yield Padding(f"{said}: nothing satisfies {'that' if len(one) < 2 else 'these together'}", (0, 0, 0, 2))
+        if answer.together:
+            both = "; ".join(f"{cure.asked}: {cure.works}" for cure in answer.together)
+            yield Padding(f"together would work: {both} (`codesign relax` says what it buys)", (0, 0, 0, 2))
     yield from _left_out(answer)
