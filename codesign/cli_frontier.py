@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(frontier)
+    app.command("why-not")(why_not)
     app.command()(relax)
 
 
@@ -47,6 +48,34 @@ def frontier(
         write_frontier(export, found, asked)
     _show(found.document() if as_json else None, render(found), export)
     raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+
+
+@asks_query(called={"memory": "--allow-memory", "chip": "--allow-chip", "tensor": "--most-tensor"})
+def why_not(
+    asked: "Query",
+    own: Path | None,
+    memory: Annotated[str | None, written("why not this memory (or family)?", metavar="NAME")] = None,
+    chip: Annotated[str | None, written("why not this chip or die?", metavar="NAME")] = None,
+    tensor: Annotated[int | None, typer.Option(min=1, help="why not this tensor degree?", show_default=False)] = None,
+    system: Annotated[
+        Path | None, typer.Option(metavar="ANSWER.json", help="why not the chip and layout of this answer?")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Why is the best system not one with this memory, chip, degree or layout, and what would make it so?
+
+    --memory, --chip and --tensor are the question; the query's own lists are --allow-memory, --allow-chip and
+    --most-tensor here.
+    """
+    from codesign.catalog import load
+    from codesign.queries.why_not import why_not as ask
+    from codesign.report.why_not import render
+    from codesign.wanted import read_wanted
+
+    catalog = load(own, asked.assumptions())
+    found = ask(catalog, asked, read_wanted(catalog, memory=memory, chip=chip, tensor=tensor, system=system))
+    _show(found.document() if as_json else None, render(found), None)
+    raise typer.Exit(0 if found.status in ("best", "behind") else 1)
 
 
 @asks_query

@@ -4,9 +4,10 @@ As in `codesign.cli`, first-party imports are inside the functions.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -18,25 +19,47 @@ if TYPE_CHECKING:
 GIVEN = ("asked", "own")  # what a command takes in place of the options
 
 
-def asks_query(command: Callable[..., None]) -> Callable[..., None]:
+def asks_query(
+    command: Callable[..., None] | None = None, *, called: Mapping[str, str] | None = None
+) -> Callable[..., Any]:
     """A command `(asked, own, ...)` with QUERY.toml and every option of a query in place of these two.
 
     `asked` is the checked query, `own` the folder of `--catalog`; the command's other parameters stay its own.
+    `called`: other names for options of the query, by parameter, where the command has that name itself.
     """
+    if command is None:
+        return lambda given: _asking(given, called or {})
+    return _asking(command, {})
+
+
+def _asking(command: Callable[..., None], called: Mapping[str, str]) -> Callable[..., None]:
+    names = {name: called[name].removeprefix("--").replace("-", "_") if name in called else name
+             for name in inspect.signature(query_of).parameters}  # fmt: skip
     signature = inspect.signature(query_of)
+    theirs_of_query = [_called(p, names[p.name], called.get(p.name)) for p in signature.parameters.values()]
     rest = inspect.signature(command)
     theirs = [parameter for name, parameter in rest.parameters.items() if name not in GIVEN]
 
     def run(**given: Any) -> None:
         own = given["catalog"]
-        asked = query_of(**{name: given.pop(name) for name in signature.parameters})
+        asked = query_of(**{name: given.pop(shown) for name, shown in names.items()})
         command(asked, own, **given)
 
-    parameters = [*signature.parameters.values(), *theirs]
+    parameters = [*theirs_of_query, *theirs]
     run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
     run.__signature__ = rest.replace(parameters=[p.replace(kind=p.KEYWORD_ONLY) for p in parameters])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _called(parameter: inspect.Parameter, name: str, option: str | None) -> inspect.Parameter:
+    """The parameter under another name, its option under another too."""
+    if option is None:
+        return parameter
+    kind, info = get_args(parameter.annotation)
+    renamed = copy(info)
+    renamed.param_decls = (option,)
+    return parameter.replace(name=name, annotation=Annotated[kind, renamed])
 
 
 def query_of(

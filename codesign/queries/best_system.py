@@ -114,14 +114,14 @@ def _one_pool(catalog: Catalog, query: Query, *, removal: bool, enumerate_all: b
     best = p.columns.incumbent()
     if solved.outcome.status is Status.INFEASIBLE or best is None:
         return Result(_without(p, solved, seconds), p, solved)
-    system, audited = _audited(p, best[0])
+    system, audited = audited_system(p, best[0])
     every = audit.enumerate_all(p.query, p.space, p.servers) if enumerate_all else None
     _agreed(p, solved, audited.value, every)
     seconds["audit"] = time.perf_counter() - ended
     return Result(words.answer(p, solved, system, audited, every, seconds), p, solved)
 
 
-def _audited(p: Prepared, position: int) -> tuple[System, audit.Audited]:
+def audited_system(p: Prepared, position: int) -> tuple[System, audit.Audited]:
     """The system of a column in whole numbers, recomputed from the domain's formulas."""
     at = int(p.columns.layout[position])
     batch = int(p.columns.true_batch[position])

@@ -88,12 +88,13 @@ def _performance(query: Query, s: System, a: Audited) -> PerformancePart:
     return PerformancePart(
         step_s=a.time.step_s, step_band_s=a.time.band_s, ttft_s=a.time.ttft_s, user_speed=a.user_speed, users=a.users,
         throughput=a.throughput, shares=shares, limiting=max(shares, key=lambda name: shares[name]),
-        batch_limited_by=_batch_limit(query, s, a), memory_bytes=a.time.memory_bytes,
+        batch_limited_by=batch_limit(query, s, a), memory_bytes=a.time.memory_bytes,
         usable_bytes=a.time.memory_limit, room=a.time.room,
     )  # fmt: skip
 
 
-def _batch_limit(query: Query, s: System, a: Audited) -> str:
+def batch_limit(query: Query, s: System, a: Audited) -> str:
+    """What keeps the batch of a system from growing."""
     if query.maximize in ("user-speed", "cost"):
         return "users asked for" if query.limits.users else "one user is fastest"
     if s.batch >= a.time.room:
