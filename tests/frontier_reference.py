@@ -17,7 +17,7 @@ from tests.query_strategies import CHIPS, built_in, query
 SAME = 2e-10  # relative: values nearer than this are one value
 AXES = ("capital", "per-hour", "power", "chips", "throughput", "user-speed")
 UP = ("throughput", "user-speed")
-MOST_POINTS = 40_000
+MOST_POINTS = 25_000
 
 
 @dataclass(frozen=True)
