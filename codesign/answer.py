@@ -181,6 +181,10 @@ class Answer(Part):
     left_out: dict[str, str] = Field(default_factory=dict)
     in_the_way: str = ""
     cures: tuple[CurePart, ...] = ()
+    conflicts: tuple[tuple[str, ...], ...] = Field(
+        default=(), description="where no limit cures alone: the smallest sets that nothing satisfies"
+    )
+    together: tuple[CurePart, ...] = Field(default=(), description="and the cheapest cure of several, `relax` has more")
     inputs: tuple[InputPart, ...] = ()
     unverified: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign import cli_fleet, cli_kitsune, cli_profile, cli_robust, cli_switch
+from codesign import cli_fleet, cli_frontier, cli_kitsune, cli_profile, cli_robust, cli_switch
 from codesign.cli_parts import Assume, Json, Own, pairs, print_table
 from codesign.cli_query import asks_query
 
@@ -40,6 +40,7 @@ cli_fleet.register(app)
 cli_profile.register(app)
 cli_switch.register(app)
 cli_robust.register(app)
+cli_frontier.register(app)
 
 INTERRUPTED = 130
 
