@@ -68,9 +68,9 @@ def why_not(
     --most-tensor here.
     """
     from codesign.catalog import load
+    from codesign.changes.wanted import read_wanted
     from codesign.queries.why_not import why_not as ask
     from codesign.report.why_not import render
-    from codesign.wanted import read_wanted
 
     catalog = load(own, asked.assumptions())
     found = ask(catalog, asked, read_wanted(catalog, memory=memory, chip=chip, tensor=tensor, system=system))

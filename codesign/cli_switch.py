@@ -40,9 +40,9 @@ def switch(
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, bands.csv and charts")] = None,
 ) -> None:
     """At which values of a parameter does another system become the best one?"""
+    from codesign.changes.warm import Warm
     from codesign.errors import DataError
     from codesign.queries import switch as query
-    from codesign.warm import Warm
 
     if every == bool(parameter):
         raise DataError("give --parameter PATH (one or more), or --all")
@@ -72,8 +72,8 @@ def sensitivity(
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tornado.csv and the chart")] = None,
 ) -> None:
     """How far does the answer move over what is published of its inputs? And with one more dollar, watt, ...?"""
+    from codesign.changes.warm import Warm
     from codesign.queries.sensitivity import sensitivity as ask
-    from codesign.warm import Warm
 
     warm = Warm(own, asked)
     with _progress() as told:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from codesign.catalog import builtin_query
-from codesign.envelope import RESOLUTION, TIE, envelope, scan
+from codesign.changes.envelope import RESOLUTION, TIE, envelope, scan
+from codesign.changes.line import Line, Sample
+from codesign.changes.movement import kinks, shape, up_and_down
+from codesign.changes.parameters import Parameter, parameters
+from codesign.changes.ranges import usual_range
+from codesign.changes.warm import Warm
 from codesign.errors import DataError
-from codesign.line import Line, Sample
-from codesign.movement import kinks, shape, up_and_down
-from codesign.parameters import Parameter, parameters
 from codesign.query import Choice, read_query
-from codesign.ranges import usual_range
-from codesign.warm import Warm
 from tests.command import load
 from tests.query_strategies import query
 from tests.switch_cases import case

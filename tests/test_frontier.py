@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codesign.axes import AXES, read_axes
+from codesign.changes.axes import AXES, read_axes
+from codesign.changes.frontier_points import frontier_points
+from codesign.changes.frontier_proof import objective_of, questions
+from codesign.changes.pareto import Staircase, key_of, nondominated
 from codesign.errors import AuditError, DataError, UnboundedError
-from codesign.frontier_points import frontier_points
-from codesign.frontier_proof import objective_of, questions
-from codesign.pareto import Staircase, key_of, nondominated
 from codesign.queries import frontier as asked_frontier
 from codesign.queries.best_system import prepare_and_solve
 from codesign.queries.frontier import frontier

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign import supply
+from codesign.changes.parameters import changed, parameter, parameters
 from codesign.errors import DataError
-from codesign.parameters import changed, parameter, parameters
 from tests.command import load
 from tests.query_strategies import query
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codesign.conflicts import AT_LEAST, LIMITS, WHOLE, Conflicts, conflicts, limits_set, ways, with_limits
+from codesign.changes.conflicts import AT_LEAST, LIMITS, WHOLE, Conflicts, conflicts, limits_set, ways, with_limits
+from codesign.changes.joint_cure import Joint, cheapest
 from codesign.errors import DataError
-from codesign.joint_cure import Joint, cheapest
 from codesign.queries.best_system import prepare, space_of
 from codesign.queries.relax import relax
 from codesign.query import Query

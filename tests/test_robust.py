@@ -6,14 +6,14 @@ import json
 import numpy as np
 import pytest
 
+from codesign.changes.scenario import value_of
+from codesign.changes.uncertainty import Scenario, scenarios
 from codesign.errors import AuditError, DataError
 from codesign.jobs.journal import NAME
 from codesign.jobs.run import Many
 from codesign.queries.best_system import best_system_under
 from codesign.queries.robust import Terms, robust
 from codesign.queries.robust_answer import NOMINAL, REGRET, WORST, RobustAnswer, answer
-from codesign.scenario import value_of
-from codesign.uncertainty import Scenario, scenarios
 from tests import robust_cases
 from tests.command import load, put, run
 from tests.query_strategies import query
@@ -195,7 +195,7 @@ def test_same_answer_on_processes_and_out_of_a_journal(tmp_path):
 
 
 def test_a_scenario_that_fails_is_told_and_left_out(tmp_path, monkeypatch):
-    from codesign import scenario
+    from codesign.changes import scenario
 
     solve = scenario._solve
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from codesign.kept import keep
-from codesign.parameters import changed
+from codesign.changes.kept import keep
+from codesign.changes.parameters import changed
+from codesign.changes.sensitivity_answer import SensitivityAnswer
+from codesign.changes.warm import Warm
 from codesign.queries.best_system import best_system_under
 from codesign.queries.sensitivity import sensitivity
-from codesign.sensitivity_answer import SensitivityAnswer
-from codesign.warm import Warm
 from tests.command import load, run
 from tests.query_strategies import query
 

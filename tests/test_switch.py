@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from codesign.changes.parameters import changed
+from codesign.changes.switch_answer import LinePart, SwitchAnswer
+from codesign.changes.warm import Warm
 from codesign.errors import DataError
-from codesign.parameters import changed
 from codesign.queries.best_system import best_system_under
 from codesign.queries.switch import switch, switch_all
-from codesign.switch_answer import LinePart, SwitchAnswer
-from codesign.warm import Warm
 from tests.command import load, run
 from tests.query_strategies import query
 from tests.switch_cases import Case, case

@@ -2,10 +2,10 @@
 
 import pytest
 
+from codesign.changes.parameters import changed, parameters
+from codesign.changes.warm import Warm
 from codesign.errors import DataError
-from codesign.parameters import changed, parameters
 from codesign.queries.best_system import best_system_under
-from codesign.warm import Warm
 from tests.command import load
 from tests.query_strategies import query
 

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from codesign.answer import Answer
-from codesign.decomposition import Parts, decompose, log_mean
+from codesign.changes.decomposition import Parts, decompose, log_mean
+from codesign.changes.least_change import Least
+from codesign.changes.movable import nearest
+from codesign.changes.parameters import ASKED, changed
+from codesign.changes.wanted import Wanted, read_wanted
+from codesign.changes.warm import Warm
+from codesign.changes.why_not_answer import LeastPart, WhyNotAnswer
 from codesign.errors import DataError
-from codesign.least_change import Least
-from codesign.movable import nearest
-from codesign.parameters import ASKED, changed
 from codesign.queries import best_system
 from codesign.queries.why_not import why_not
 from codesign.query import MAXIMIZE, Query
-from codesign.wanted import Wanted, read_wanted
-from codesign.warm import Warm
-from codesign.why_not_answer import LeastPart, WhyNotAnswer
 from tests import query_reference as reference
 from tests.command import known, put, run
 from tests.query_strategies import built_in, query

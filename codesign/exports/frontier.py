@@ -4,10 +4,10 @@ import csv
 from io import StringIO
 from pathlib import Path
 
+from codesign.changes.frontier_answer import AxisPart, FrontierAnswer
 from codesign.exports.atomic import write_folder
 from codesign.exports.frontier_chart import chart
 from codesign.exports.kitsune_drawing import FORMATS, save
-from codesign.frontier_answer import AxisPart, FrontierAnswer
 from codesign.query import Query
 
 FILES = ("frontier.json", "frontier.csv", "query.toml", *(f"frontier.{kind}" for kind in FORMATS))

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import altair as alt
 import numpy as np
 
+from codesign.changes.frontier_answer import AxisPart, FrontierAnswer, NamedSystem
 from codesign.exports.kitsune_drawing import CHARACTER, INK, across, down, plain, texts, title
-from codesign.frontier_answer import AxisPart, FrontierAnswer, NamedSystem
 from codesign.report.frontier import quantity
 from codesign.report.layout import count
 

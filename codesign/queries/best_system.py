@@ -8,9 +8,9 @@ from codesign import audit, columns, cures, supply, workload
 from codesign.answer import Answer
 from codesign.audit import Enumerated, System
 from codesign.catalog import Catalog, unknown
-from codesign.conflicts import conflicts, ways
+from codesign.changes.conflicts import conflicts, ways
+from codesign.changes.joint_cure import asked_words, cheapest, cure_part
 from codesign.errors import AuditError, DataError, SolverError
-from codesign.joint_cure import asked_words, cheapest, cure_part
 from codesign.layouts import MOST_TENSOR, enumerate_space
 from codesign.mode import settled
 from codesign.prepared import Prepared, Solved

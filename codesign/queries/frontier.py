@@ -6,12 +6,12 @@ import numpy as np
 
 from codesign import audit, columns, supply
 from codesign.audit import System
-from codesign.axes import Axis, read_axes
 from codesign.catalog import Catalog, unknown
+from codesign.changes.axes import Axis, read_axes
+from codesign.changes.frontier_answer import AxisPart, FrontierAnswer, PointPart, ProofPart, StepPart, named_system
+from codesign.changes.frontier_points import Found, frontier_points
+from codesign.changes.frontier_proof import Asked, Ground, objective_of, prove, questions
 from codesign.errors import DataError
-from codesign.frontier_answer import AxisPart, FrontierAnswer, PointPart, ProofPart, StepPart, named_system
-from codesign.frontier_points import Found, frontier_points
-from codesign.frontier_proof import Asked, Ground, objective_of, prove, questions
 from codesign.mode import settled
 from codesign.queries import answer_parts as parts
 from codesign.queries.best_system import space_of

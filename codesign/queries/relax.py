@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from codesign import cures
 from codesign.answer import Answer
 from codesign.catalog import Catalog
-from codesign.conflicts import MOST_SETS, WHOLE, Conflicts, conflicts, limits_set, ways, with_limits
+from codesign.changes.conflicts import MOST_SETS, WHOLE, Conflicts, conflicts, limits_set, ways, with_limits
+from codesign.changes.frontier_answer import NamedSystem
+from codesign.changes.joint_cure import Joint, asked_words, cheapest, cure_part
+from codesign.changes.relax_answer import BoughtPart, ChangePart, ConflictPart, CuredPart, JointPart, RelaxAnswer
 from codesign.errors import AuditError, DataError
-from codesign.frontier_answer import NamedSystem
-from codesign.joint_cure import Joint, asked_words, cheapest, cure_part
 from codesign.prepared import Prepared
 from codesign.queries import answer_parts as parts
 from codesign.queries.best_system import prepare, prepare_and_solve, space_of
 from codesign.queries.best_system_answer import assumptions_of
 from codesign.query import Query
-from codesign.relax_answer import BoughtPart, ChangePart, ConflictPart, CuredPart, JointPart, RelaxAnswer
 
 FIXED = "fixed"
 

@@ -8,12 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from codesign.answer import Part
-from codesign.designs import BROKEN
+from codesign.changes.designs import BROKEN
+from codesign.changes.warm import SystemKey
 from codesign.layouts import Floats, Ints
 from codesign.queries.answer_parts import version_of
 from codesign.queries.best_system_answer import objective_unit
 from codesign.queries.robust import Choice, Compared, Robust
-from codesign.warm import SystemKey
 from formulations.robust_choice import TIE
 
 NOMINAL, REGRET, WORST = "nominal optimum", "min-max regret", "best worst case"

@@ -10,22 +10,22 @@ import numpy as np
 from codesign import audit, cures
 from codesign.audit import Audited, System
 from codesign.catalog import Catalog
+from codesign.changes.conflicts import limits_set
+from codesign.changes.decomposition import decompose, parts
+from codesign.changes.frontier_answer import named_system
+from codesign.changes.least_change import Change, Least
+from codesign.changes.movable import kinds
+from codesign.changes.relax_answer import BoughtPart
+from codesign.changes.wanted import Wanted, why_absent
+from codesign.changes.warm import Point, Warm
+from codesign.changes.why_not_answer import LeastPart, SidePart, TermPart, WhyNotAnswer
 from codesign.columns import columns_of
-from codesign.conflicts import limits_set
-from codesign.decomposition import decompose, parts
 from codesign.errors import AuditError, DataError
-from codesign.frontier_answer import named_system
-from codesign.least_change import Change, Least
-from codesign.movable import kinds
 from codesign.prepared import Prepared
 from codesign.queries import answer_parts, best_system
 from codesign.queries import best_system_answer as words
 from codesign.query import Query
-from codesign.relax_answer import BoughtPart
 from codesign.spaces import AnySpace
-from codesign.wanted import Wanted, why_absent
-from codesign.warm import Point, Warm
-from codesign.why_not_answer import LeastPart, SidePart, TermPart, WhyNotAnswer
 from formulations.outcome import Status
 
 TIE = 1e-9  # relative

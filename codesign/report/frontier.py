@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from codesign.frontier_answer import AxisPart, FrontierAnswer, StepPart
+from codesign.changes.frontier_answer import AxisPart, FrontierAnswer, StepPart
 from codesign.report.layout import count, pairs
 from codesign.report.terminal import doubts, limits_said, workload_said
 from codesign.units import show

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from codesign.relax_answer import BoughtPart, JointPart, RelaxAnswer
+from codesign.changes.relax_answer import BoughtPart, JointPart, RelaxAnswer
 from codesign.report.layout import count
 from codesign.report.terminal import limits_said, quantity, workload_said
 

@@ -8,9 +8,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from codesign.changes.why_not_answer import LeastPart, TermPart, WhyNotAnswer
 from codesign.report.terminal import limits_said, quantity, workload_said
 from codesign.units import show
-from codesign.why_not_answer import LeastPart, TermPart, WhyNotAnswer
 
 MOST_ABSENT = 8
 

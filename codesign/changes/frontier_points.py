@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from codesign.axes import Axis
+from codesign.changes.axes import Axis
+from codesign.changes.pareto import Staircase, key_of, nondominated
 from codesign.columns import Servers, servers_in_limits
 from codesign.errors import DataError, UnboundedError
 from codesign.layouts import Floats, Ints, meets, portions
-from codesign.pareto import Staircase, key_of, nondominated
 from codesign.query import Query
 from codesign.spaces import AnySpace
 

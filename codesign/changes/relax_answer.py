@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.answer import CurePart, InputPart, Part
-from codesign.frontier_answer import NamedSystem
+from codesign.changes.frontier_answer import NamedSystem
 
 
 class BoughtPart(Part):

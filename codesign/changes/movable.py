@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from codesign.changes.parameters import parameters
+from codesign.changes.warm import Warm
 from codesign.hardware import Chip
-from codesign.parameters import parameters
-from codesign.warm import Warm
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from codesign.answer import CurePart
+from codesign.changes.conflicts import AT_LEAST, ROUNDING, WHOLE, Ways, limits_set, with_limits
 from codesign.columns import best_batch, most_replicas
-from codesign.conflicts import AT_LEAST, ROUNDING, WHOLE, Ways, limits_set, with_limits
 from codesign.cures import UNITS, part
 from codesign.errors import DataError
 from codesign.layouts import Floats, Ints, portions

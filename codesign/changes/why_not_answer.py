@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.answer import CurePart, InputPart, Part
-from codesign.relax_answer import BoughtPart
+from codesign.changes.relax_answer import BoughtPart
 
 
 class TermPart(Part):

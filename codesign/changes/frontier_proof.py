@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from codesign.axes import Axis
+from codesign.changes.axes import Axis
+from codesign.changes.frontier_answer import ProofPart
 from codesign.columns import KILO, Columns, Servers, columns_of
 from codesign.errors import AuditError
-from codesign.frontier_answer import ProofPart
 from codesign.layouts import Floats
 from codesign.prepared import Prepared, Question
 from codesign.queries import best_system
