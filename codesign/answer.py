@@ -198,7 +198,7 @@ class Answer(Part):
         return self.model_dump_json(by_alias=True, indent=2)
 
 
-def schema() -> dict[str, Any]:
-    """JSON Schema of an answer."""
-    content = Answer.model_json_schema(by_alias=True)
+def schema(document: type[Part] = Answer) -> dict[str, Any]:
+    """JSON Schema of a document."""
+    content = document.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}

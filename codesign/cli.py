@@ -50,7 +50,15 @@ class Documents(StrEnum):
 
     answer = "answer"
     schedule = "schedule"
+    sweep = "sweep"
     fleet = "fleet"
+    mix = "mix"
+    frontier = "frontier"
+    switch = "switch"
+    sensitivity = "sensitivity"
+    why_not = "why-not"
+    relax = "relax"
+    robust = "robust"
 
 
 class Modes(StrEnum):
@@ -195,12 +203,9 @@ def schema(document: Annotated[Documents, typer.Argument(help="which document")]
     """JSON Schema of a document."""
     import json
 
-    from codesign import answer
-    from codesign.fleet import answer as fleet
-    from codesign.queries import kitsune
+    from codesign import answer, documents
 
-    documents = {Documents.answer: answer.schema, Documents.schedule: kitsune.schema, Documents.fleet: fleet.schema}
-    print(json.dumps(documents[document](), indent=2))
+    print(json.dumps(answer.schema(documents.CLASSES[document.value]), indent=2))
 
 
 @catalog_app.command("list")

@@ -19,7 +19,7 @@ from codesign.kitsune.schedule import EXECUTIONS, Execution, Schedule, evaluate
 from codesign.kitsune.simulate import agrees, simulate
 from codesign.kitsune.times import Assumptions, Times, read_measured
 from codesign.kitsune.traffic import cut, traffic
-from codesign.queries.kitsune import ask, schema
+from codesign.queries.kitsune import KitsuneAnswer, ask
 from formulations import spatial_pipeline
 from formulations.outcome import Status
 from formulations.spatial_pipeline_bounds import check
@@ -173,7 +173,7 @@ def test_the_answer_is_a_document() -> None:
     found = ask(mlp(), a100(), "best")
     assert [part.execution for part in found.executions] == list(EXECUTIONS)
     assert found.chosen().speed_up >= max(part.speed_up for part in found.executions) * (1 - 1e-12)
-    assert schema()["properties"]["kind"]["const"] == "kitsune"
+    assert KitsuneAnswer.model_json_schema()["properties"]["kind"]["const"] == "kitsune"
     assert '"schema": 1' in found.document()
     with pytest.raises(ValueError, match="known: bulk"):
         ask(mlp(), a100(), "fast")  # type: ignore[arg-type]

@@ -174,9 +174,3 @@ def _queues(graph: Graph, found: Pipeline) -> Iterator[QueuePart]:
         names = [graph.operators[i].name for i in (q.producer, *q.consumers)]
         yield QueuePart(producer=names[0], consumers=tuple(names[1:]), bytes=q.bytes, payload=q.payload,
                         entries=q.entries)  # fmt: skip
-
-
-def schema() -> dict[str, Any]:
-    """JSON Schema of an answer."""
-    content = KitsuneAnswer.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}

@@ -115,12 +115,6 @@ class RobustAnswer(Part):
         return self.model_dump_json(by_alias=True, indent=2)
 
 
-def schema() -> dict[str, Any]:
-    """JSON Schema of the document."""
-    content = RobustAnswer.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}
-
-
 def answer(r: Robust) -> RobustAnswer:
     """The document of what was found."""
     query, c = r.question.query, r.compared
