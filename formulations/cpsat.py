@@ -46,12 +46,16 @@ _STATUS = {
 }
 
 
-def solve(model: cp_model.CpModel, limits: Limits) -> Result:
-    """Run CP-SAT and read what it proved. Raises SolverFailure on a model that it refuses."""
+def solve(model: cp_model.CpModel, limits: Limits, *, linearization: int = 1) -> Result:
+    """Run CP-SAT and read what it proved. Raises SolverFailure on a model that it refuses.
+
+    `linearization`: 1, the solver's own choice of rows for its relaxation; 2, all of them.
+    """
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = limits.seed
     solver.parameters.max_deterministic_time = limits.deterministic_s
+    solver.parameters.linearization_level = linearization
     raw = solver.solve(model)
     if raw not in _STATUS:
         raise SolverFailure(

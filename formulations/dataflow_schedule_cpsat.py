@@ -89,7 +89,8 @@ def solve(
     model = _Model(data)
     tick = sum(data.alone_s) / TICKS
     error = rounded(data) * tick
-    result = cpsat.solve(model.m, limits or cpsat.Limits())
+    # without all rows the products n T let bounds creep up tick by tick, work that no limit counts
+    result = cpsat.solve(model.m, limits or cpsat.Limits(), linearization=2)
     if not result.values:
         return Outcome(result.status, None, None, None), error
     groups = order.in_turn(Graph(data), model.read(result))
