@@ -97,7 +97,7 @@ def _absent(answer: WhyNotAnswer) -> Iterator[RenderableType]:
     """Chips that have it and could not be taken, by reason."""
     if not answer.absent:
         return
-    yield Text("Not on offer, though with it", style="bold")
+    yield Text("Not on offer", style="bold")
     grouped: dict[str, list[str]] = {}
     for name, reason in answer.absent.items():
         grouped.setdefault(reason, []).append(name)
