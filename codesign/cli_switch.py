@@ -1,7 +1,7 @@
-"""Commands on what would change the answer: `switch`.
+"""Commands on what would change the answer: `switch`, `sensitivity`.
 
-As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 2 bad input, 3 not
-proven on the whole range.
+As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 infeasible, 2 bad
+input, 3 not proven on the whole range.
 """
 
 from pathlib import Path
@@ -13,12 +13,15 @@ from codesign.cli_parts import Json, print_table, written
 from codesign.cli_query import asks_query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from codesign.query import Query
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(switch)
+    app.command()(sensitivity)
 
 
 @asks_query
@@ -51,8 +54,38 @@ def switch(
             found = query.switch_all(warm, told=told)
     else:
         found = query.switch(warm, parameter or [], over or [], together=together)
-    _show(found.document() if as_json else None, found)
+    if export is not None:
+        from codesign.exports.switch import write_switch
+
+        write_switch(export, found)
+    from codesign.report.switch import render
+
+    _show(found.document() if as_json else None, render(found), export)
     raise typer.Exit(0 if found.status == "proven" else 3)
+
+
+@asks_query
+def sensitivity(
+    asked: "Query",
+    own: Path | None,
+    as_json: Json = False,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tornado.csv and the chart")] = None,
+) -> None:
+    """How far does the answer move over what is published of its inputs? And with one more dollar, watt, ...?"""
+    from codesign.queries.sensitivity import sensitivity as ask
+    from codesign.warm import Warm
+
+    warm = Warm(own, asked)
+    with _progress() as told:
+        found = ask(warm, told=told)
+    if export is not None:
+        from codesign.exports.sensitivity import write_sensitivity
+
+        write_sensitivity(export, found)
+    from codesign.report.sensitivity import render
+
+    _show(found.document() if as_json else None, render(found), export)
+    raise typer.Exit(0 if found.status == "proven" else 1)
 
 
 def _progress() -> Any:
@@ -73,12 +106,12 @@ def _progress() -> Any:
     return bar()
 
 
-def _show(document: str | None, found: Any) -> None:
+def _show(document: str | None, rendered: "Iterable[Any]", export: Path | None) -> None:
     if document is not None:
         typer.echo(document)
         return
     from rich.console import Group
 
-    from codesign.report.switch import render
-
-    print_table(Group(*render(found)))
+    print_table(Group(*rendered))
+    if export is not None:
+        typer.echo(f"Exported to {export}")

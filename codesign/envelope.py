@@ -22,6 +22,7 @@ import numpy as np
 
 from codesign.layouts import Floats, Ints
 from codesign.line import Line, Sample, merits
+from codesign.profile import FIRST
 from codesign.warm import SystemKey
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -48,7 +49,7 @@ class Found:
     high: Sample
     changes: tuple[Change, ...]
     undecided: tuple[tuple[float, float], ...]
-    samples: int
+    samples: int  # values of the number that were looked at
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,12 @@ class _Search:
 
 def envelope(line: Line, low: float, high: float, shape: Shape, *, nearest: str = "") -> Found:
     """Every change on low .. high; `nearest`: only the one nearest to "low", or to "high"."""
-    search, start = _Search(line, shape), line.samples
+    search = _Search(line, shape)
     samples = [line.sample(value) for value in _edges(low, high, shape)]
     parts = [_Interval(a, b, None) for a, b in pairwise(samples)]
     stack = parts if nearest == "high" else parts[::-1]
     while stack and not (nearest and search.changes):
-        if line.samples - start > MOST_SAMPLES:
+        if line.samples > MOST_SAMPLES:
             search.undecided += [(one.a.value, one.b.value) for one in stack]
             break
         halves = _look(search, stack.pop())
@@ -96,7 +97,7 @@ def envelope(line: Line, low: float, high: float, shape: Shape, *, nearest: str 
     ordered = tuple(sorted(search.changes, key=lambda change: change.below))
     if nearest and ordered:
         ordered = ordered[:1] if nearest == "low" else ordered[-1:]
-    return Found(samples[0], samples[-1], ordered, tuple(sorted(search.undecided)), line.samples - start)
+    return Found(samples[0], samples[-1], ordered, tuple(sorted(search.undecided)), line.samples)
 
 
 def _edges(low: float, high: float, shape: Shape) -> list[float]:
@@ -149,6 +150,7 @@ def _open(search: _Search, one: _Interval) -> tuple[bool, Ints]:
         above = min(a.winner.merit, b.winner.merit) if steady and b.winner else float(least[own][0])  # convex: no dip
     can &= ~own & (most >= above * (1 - TIE))
     rivals = codes[can]
+    rivals = rivals[(most[can] > above) | ~_after(one, rivals)]
     rivals = rivals[~_equal(one, rivals)]
     if len(rivals) and search.shape.convex:
         rivals = rivals[~_below(one, rivals, -math.log(above))]
@@ -159,6 +161,15 @@ def _steady(codes: Ints, *samples: Sample) -> Flags:
     """Layouts with the same replicas and batch at all samples, hence in between: both only rise or only fall."""
     first = samples[0].states(codes)
     found: Flags = np.logical_and.reduce([(first == s.states(codes)).all(axis=0) for s in samples[1:]])
+    return found
+
+
+def _after(one: _Interval, codes: Ints) -> Flags:
+    """Layouts that the best system of both ends goes before where they are equal."""
+    places = [s.winner.place for s in (one.a, one.b) if s.winner is not None]
+    if any(place // FIRST != 1 for place in places):
+        return np.zeros(len(codes), dtype=bool)
+    found: Flags = np.minimum(one.a.orders(codes), one.b.orders(codes)) > max(places) - FIRST
     return found
 
 
@@ -225,7 +236,7 @@ def _chain(line: Line, a: Sample, b: Sample, names: frozenset[str]) -> Iterator[
 
 def scan(line: Line, low: int, high: int) -> Found:
     """Every change on the whole numbers low .. high, each looked at: for numbers in which merits go up and down."""
-    start, samples = line.samples, [line.sample(float(value)) for value in range(low, high + 1)]
+    samples = [line.sample(float(value)) for value in range(low, high + 1)]
     changes = tuple(Change(a.value, b.value, a.key, b.key)
                     for a, b in pairwise(samples) if a.key != b.key)  # fmt: skip
-    return Found(samples[0], samples[-1], changes, (), line.samples - start)
+    return Found(samples[0], samples[-1], changes, (), line.samples)

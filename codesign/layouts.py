@@ -6,13 +6,14 @@ The same closed forms as `performance`, over all layouts at once; a test holds t
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from codesign.experts import busiest, line_below, lines_below, rises
 from codesign.hardware import Chip
-from codesign.performance import ACTIVATION_BYTES, BYTES, COLLECTIVES, Layout, largest_stage
+from codesign.performance import ACTIVATION_BYTES, BYTES, COLLECTIVES, Layout, Stage, largest_stage
 from codesign.query import Limits
 from codesign.workload import Layer, Model
 from formulations.best_system_bounds import ROUNDING
@@ -188,6 +189,12 @@ def pipeline_degrees(model: Model, most: int = MOST_PIPELINE) -> list[int]:
     return [p for p in range(1, min(most, layers) + 1) if p == 1 or math.ceil(layers / p) < math.ceil(layers / (p - 1))]
 
 
+@lru_cache(maxsize=32)
+def _stages(model: Model, context: int) -> tuple[Stage, ...]:
+    """The largest stage at each pipeline degree: a sum over all layers, the same for all chips."""
+    return tuple(largest_stage(model, p, context) for p in pipeline_degrees(model))
+
+
 def _grid(model: Model, most_tensor: int) -> Ints:
     """Columns tensor, position in the pipeline degrees, pipeline, expert degree."""
     experts = max(layer.experts for layer in model.layers)
@@ -227,7 +234,7 @@ class _Columns:
         self.model, self.chips, self.precisions = model, tuple(chips), tuple(precisions)
         self.at, self.precision, self.t, self.p, self.e = chip, precision, tensor, pipeline, expert
         self.moe = next((layer for layer in model.layers if layer.experts), None)
-        stages = [largest_stage(model, p, context) for p in pipeline_degrees(model)]
+        stages = _stages(model, context)
         self.stage = {
             name: np.array([getattr(s, name) for s in stages], dtype=np.float64)[stage]
             for name in stages[0].__dataclass_fields__

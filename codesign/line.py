@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.layouts import Floats, Ints
-from codesign.profile import CHIP_SHIFT, Profile
+from codesign.profile import CHIP_SHIFT, FIRST, Profile
 from codesign.warm import Case, SystemKey, Warm, narrowed
 
 
 @dataclass(frozen=True)
 class Winner:
-    """The best system at one value: its merit, and its code (None: of the rest)."""
+    """The best system at one value: its merit, its code (None: of the rest), its place among equals."""
 
     key: SystemKey
     merit: float
     code: int | None
-    batch: int
+    place: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class Sample:
     def merits(self, codes: Ints) -> Floats:
         """Merit of the layouts with these codes; 0 where one is not feasible."""
         return merits(self.profile, codes)
+
+    def orders(self, codes: Ints) -> Ints:
+        """Order of the layouts among equals with as many replicas as the limits allow; the last where not feasible."""
+        at, here = _where(self.profile, codes)
+        places = self.profile.place[at] if len(self.profile) else np.zeros(len(codes), dtype=np.int64)
+        return np.where(here, places & (FIRST - 1), FIRST)
 
     def states(self, codes: Ints) -> Ints:
         """Replicas and batch of each, as rows; -1 where one is not feasible."""
@@ -67,7 +73,7 @@ class Line:
         self.warm, self.today = warm, today
         self.first = next(iter(today.values()))
         self._untouched = {offer.chip.name for offer in warm.supply.offers} - warm.touched(today)
-        self._rest = self._best_of(self._untouched)
+        self.rest = self._best_of(self._untouched)
         self.samples = 0
         self._known: dict[float, Sample] = {}  # of the few values at which every chip is looked at
 
@@ -76,23 +82,18 @@ class Line:
         first, *others = self.today
         return {first: value} | {path: self.today[path] * (value / self.first) for path in others}
 
-    def _best_of(self, names: Collection[str]) -> tuple[Winner, int] | None:
-        """The best of chips that are not touched, and its place among equals."""
+    def _best_of(self, names: Collection[str]) -> Winner | None:
+        """The best of chips that the number does not touch."""
         if not names:
             return None
         case = self.warm.case({}, names)
         profile = self.warm.profile(case)
         best = profile.best()
-        return None if best is None else (self._winner(case, profile, best, rest=True), int(profile.place[best]))
+        return None if best is None else self._winner(case, profile, best, rest=True)
 
     def _winner(self, case: Case, profile: Profile, best: int, *, rest: bool) -> Winner:
         return Winner(self.warm.system(case, profile, best), float(profile.merit[best]),
-                      None if rest else int(profile.code[best]), int(profile.batch[best]))  # fmt: skip
-
-    @property
-    def rest(self) -> Winner | None:
-        """The best system of the chips that the number does not touch."""
-        return None if self._rest is None else self._rest[0]
+                      None if rest else int(profile.code[best]), int(profile.place[best]))  # fmt: skip
 
     def sample(self, value: float, only: Collection[str] | None = None) -> Sample:
         """The query at this value; `only`: no other touched chip needs to be looked at."""
@@ -109,13 +110,12 @@ class Line:
 
     def _best(self, case: Case, profile: Profile) -> Winner | None:
         best = profile.best()
-        if best is None or self._rest is None:
-            return self.rest if best is None else self._winner(case, profile, best, rest=False)
-        rest, place = self._rest
-        mine = float(profile.merit[best])
-        if rest.merit > mine or (rest.merit == mine and place < int(profile.place[best])):
-            return rest
-        return self._winner(case, profile, best, rest=False)
+        if best is None:
+            return self.rest
+        mine = self._winner(case, profile, best, rest=False)
+        if self.rest is None or (mine.merit, -mine.place) > (self.rest.merit, -self.rest.place):
+            return mine
+        return self.rest
 
     def mixed(self, times: Sample, money: Sample) -> Profile:
         """The layouts timed as in one sample, with limits and bills of another; chips that both look at."""

@@ -7,8 +7,12 @@ scale-up domain and chips of a server they need not: a group that leaves the dom
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from codesign.catalog import Catalog, split_path
 from codesign.envelope import Shape
+from codesign.experts import rises
+from codesign.layouts import Space
 from codesign.line import Sample
 from codesign.parameters import Parameter
 from codesign.query import Query
@@ -35,8 +39,17 @@ def shape(
     times = low.case.space is not high.case.space
     bills = [offer.bill for offer in low.case.offers] != [offer.bill for offer in high.case.offers]
     bills |= low.case.query.limits != high.case.query.limits
-    convex = not space.curved and not any(one.path.rpartition(".")[2] in NOT_CONVEX for one in moved)
+    convex = not _peaked(space) and not any(one.path.rpartition(".")[2] in NOT_CONVEX for one in moved)
     return Shape(whole=any(one.whole for one in moved), both=times and bills, convex=convex, kinks=at)
+
+
+def _peaked(space: AnySpace) -> bool:
+    """Whether a smaller batch may be the best of a layout: then another batch may rule between two values."""
+    if not isinstance(space, Space):
+        return True
+    moe = next((layer for layer in space.model.layers if layer.experts), None)
+    degrees = np.unique(space.experts).tolist()
+    return moe is not None and any(rises(moe.experts, moe.top_k, degree) for degree in degrees)
 
 
 def kinks(catalog: Catalog, query: Query, one: Parameter) -> tuple[float, ...]:

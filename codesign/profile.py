@@ -17,6 +17,7 @@ from codesign.spaces import AnySpace
 
 BITS = (3, 10, 10, 6, 10)  # of precision, tensor, data, pipeline, expert in a code, below those of the chip
 CHIP_SHIFT = sum(BITS)
+FIRST = 1 << 48  # of a place: above the order of layouts, the turn of the replica count, from 1
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,11 @@ def profile_of(query: Query, space: AnySpace, columns: Columns, chips: Ints, ord
 
 def _place(space: AnySpace, columns: Columns, chosen: Ints, order: Ints) -> Ints:
     """Columns of most replicas come before those of fewer, each in the order of chips and of their layouts."""
-    begins = np.flatnonzero(np.diff(columns.layout, prepend=-1) < 0)
-    turn, layout = np.searchsorted(begins, chosen, side="right"), columns.layout[chosen]
+    begins = np.flatnonzero(np.diff(columns.layout, prepend=-1) <= 0)
+    turn, layout = 1 + np.searchsorted(begins, chosen, side="right"), columns.layout[chosen]
     chip = space.chip[layout]
     within: Ints = layout - np.searchsorted(space.chip, chip)
-    return (turn << 48) | (order[chip] << 24) | within
+    return turn * FIRST | (order[chip] << 24) | within
 
 
 def _replicas(query: Query, columns: Columns, chosen: Ints) -> Ints:

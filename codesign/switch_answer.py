@@ -60,6 +60,7 @@ class LinePart(Part):
     high: float
     bands: tuple[BandPart, ...]
     switches: tuple[SwitchPart, ...]
+    curve: tuple[tuple[float, float | None], ...] = Field(description="the objective along the range, for a picture")
     undecided: tuple[tuple[float, float], ...] = Field(description="where nothing is proven")
     samples: int = Field(description="values at which the closed forms were computed")
 

@@ -6,7 +6,7 @@ anew. `Warm.at` answers one changed query, with proof where asked; `Warm.profile
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class SystemKey:
 
     chip: str
     memory: str
-    stacks: int | None
+    stacks: int | None = field(compare=False)  # a composed chip has them in its name; a product has what it has
     tensor: int
     pipeline: int
     expert: int
@@ -120,7 +120,8 @@ class Warm:
         """The changed query with the chips that are then on offer: those that `only` names, and none of `without`."""
         catalog, asked = changed(self.catalog, self.query, changes)
         offers = self._changed_offers(
-            catalog, asked, tuple(changes), lambda name: (only is None or name in only) and name not in without)
+            catalog, asked, tuple(changes), lambda name: (only is None or name in only) and name not in without
+        )
         return Case(catalog, asked, offers, self._space(catalog, asked, offers))
 
     def _changed_offers(
@@ -136,7 +137,8 @@ class Warm:
             kept, fresh = [], {c.name: c for c in supply.all_chips(catalog, query.hardware)
                                if wanted(c.name)}  # fmt: skip
         money = supply.economics(catalog.get(EconomicsRecord, "default"))
-        if len(touching) < len(found):  # prices: every bill
+        asked_more = query.limits.power is not None and self.query.limits.power is None  # a chip's power must be known
+        if len(touching) < len(found) or asked_more:  # prices: every bill
             kept = list(supply.offered(catalog, query, [offer.chip for offer in kept], money)[0])
         made = supply.offered(catalog, query, fresh.values(), money)[0]
         return tuple(sorted((*kept, *made), key=lambda offer: rank(offer.chip)))
@@ -203,7 +205,7 @@ class Warm:
         cols = columns.columns_of(case.query, case.space, servers)
         found = self._profile(case.query, case, cols)
         best = found.best()
-        value = None if best is None else objective_si(case.query, _value(cols, float(found.merit[best])))
+        value = None if best is None else self.objective(float(found.merit[best]))
         bound, solves, status = None, 0, "infeasible" if best is None else "best"
         if proven:
             money = supply.economics(case.catalog.get(EconomicsRecord, "default"))
@@ -218,6 +220,13 @@ class Warm:
                 self._audit(prepared, found, best, value, bound)
         system = None if best is None else self.system(case, found, best)
         return Point(status, system, None if best is None else self._batch(case, found, best), value, bound, solves)
+
+    def objective(self, merit: float) -> float:
+        """The objective in SI of a merit."""
+        value = objective_si(self.query, merit if columns.objective_of(self.query) == "ratio" else 1.0 / merit)
+        if value is None:
+            raise ValueError(f"merit = {merit!r}: must be positive")
+        return value
 
     def _batch(self, case: Case, found: Profile, best: int) -> int:
         """Users of one stage; for cost the fewest with which the replicas serve all."""
@@ -262,6 +271,3 @@ def _timed(query: Query) -> Query:
 def _times_alike(one: Chip, other: Chip) -> bool:
     return one is other or all(getattr(one, name) == getattr(other, name) for name in PHYSICS)
 
-
-def _value(cols: columns.Columns, merit: float) -> float:
-    return merit if cols.instance.objective == "ratio" else 1.0 / merit

@@ -44,6 +44,7 @@ def test_warm_answers_are_cold_answers(fields: dict):
         if not path.startswith("limits.") or path in known:
             value = known[path].value * factor
             same(warm, {path: float(round(value)) if known[path].whole else value})
+    same(warm, {"limits.racks": 2.0, "limits.power": 6e4})
     same(warm, {"memory.hbm3.price": 1e-8, "prices.default.pue": 1.4, "chips.mi300x.power": 1200.0})
 
 

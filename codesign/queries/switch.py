@@ -1,6 +1,6 @@
 """At which values of a parameter does another system become the best one?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from codesign.envelope import Change, Found, Shape, envelope, scan
@@ -16,9 +16,10 @@ from codesign.switch_answer import BandPart, LinePart, NearPart, SwitchAnswer, S
 from codesign.warm import Point, SystemKey, Warm
 
 MOST_SCANNED = 4096  # whole values, where each must be looked at
+CURVE = 120           # points of a picture
 BESIDE = 1e-8         # relative: how far within a band the program is asked
-USUAL = "0.5x..2x"
 ALIKE = ("chip", "memory", "stacks", "replicas")
+TAKEN = "mode achieved: that fitted times only rise or only fall with each number of the hardware is taken, not proven"
 SAID = (
     "a system is a chip, its memory and stacks, a layout, and replicas; a change of batch alone is no switch",
     "one parameter moves, all else stays as asked; a switch lies between two adjacent numbers",
@@ -33,27 +34,32 @@ def switch(warm: Warm, paths: Sequence[str], ranges: Sequence[str] = (), *, toge
     `ranges`: one for all parameters or one for each; none: half to twice today's value. `together`: all are
     multiplied by one factor. Raises DataError with every fault of paths and ranges.
     """
-    moved = [parameter(warm.catalog, warm.query, path) for path in dict.fromkeys(paths)]
-    if len(ranges) > 1 and len(ranges) != len(moved):
-        raise DataError(f"--range: {len(ranges)} ranges for {len(moved)} parameters; give one, or one for each")
-    texts = [*ranges] or [USUAL]
-    read = _read(moved, texts if len(texts) == len(moved) else texts * len(moved))
+    if len(ranges) > 1 and len(ranges) != len(paths):
+        raise DataError(f"--range: {len(ranges)} ranges for {len(paths)} parameters; give one, or one for each")
+    texts = [ranges[0] if len(ranges) == 1 else ranges[i] if ranges else None for i in range(len(paths))]
+    read = _read(warm, dict(zip(paths, texts, strict=True)))
     if together:
-        _check_together(moved, texts)
-        return _answer(warm, lines=(_line(warm, moved, read[0]),))
-    return _answer(warm, lines=tuple(_line(warm, [one], over) for one, over in zip(moved, read, strict=True)))
+        moved = [one for one, _ in read]
+        _check_together(moved, ranges)
+        return _answer(warm, lines=(_line(warm, moved, read[0][1]),))
+    return _answer(warm, lines=tuple(_line(warm, [one], over) for one, over in read))
 
 
-def _read(moved: Sequence[Parameter], texts: Sequence[str]) -> list[Range]:
+def _read(warm: Warm, asked: Mapping[str, str | None]) -> list[tuple[Parameter, Range]]:
+    """Each parameter with its range; DataError with every fault of both."""
     found, faults = [], []
-    for one, text in zip(moved, texts, strict=True):
+    for path, text in asked.items():
         try:
-            found.append(usual_range(one) if text == USUAL and one.value else read_range(text, one))
+            one = parameter(warm.catalog, warm.query, path)
+            over = usual_range(one) if text is None else read_range(text, one)
+            if over is None:
+                raise DataError(f"{path}: today's {one.shown()} has no usual range; give one with --range LOW..HIGH")
+            found.append((one, over))
         except DataError as error:
             faults.append(str(error))
     if faults:
         raise DataError("\n".join(faults))
-    return [over for over in found if over is not None]
+    return found
 
 
 def _check_together(moved: Sequence[Parameter], texts: Sequence[str]) -> None:
@@ -86,7 +92,7 @@ def _line(warm: Warm, moved: Sequence[Parameter], over: Range) -> LinePart:
         path=one.path, also=tuple(p.path for p in moved[1:]), unit=one.unit, whole=one.whole, today=one.value,
         published_low=one.low, published_high=one.high, confidence=one.confidence, low=over.low, high=over.high,
         bands=bands, switches=switches,
-        undecided=found.undecided, samples=found.samples,
+        curve=tuple(_curve(warm, line, spans, one.whole)), undecided=found.undecided, samples=found.samples,
     )  # fmt: skip
 
 
@@ -106,6 +112,19 @@ def _shape(warm: Warm, line: Line, moved: Sequence[Parameter], over: Range) -> S
     known = [(one, kink) for one in moved for kink in kinks(warm.catalog, warm.query, one)]
     at = tuple(kink if one is moved[0] else kink / one.value * moved[0].value for one, kink in known)
     return shape(moved, line.sample(over.low), line.sample(over.high), warm.space, at)
+
+
+def _curve(
+    warm: Warm, line: Line, spans: Sequence[tuple[float, float, SystemKey | None]], whole: bool
+) -> Iterator[tuple[float, float | None]]:
+    """The objective at both ends of each band and in between, of the system that is best there."""
+    names = {system.chip for _, _, system in spans if system is not None}
+    each = max(2, CURVE // len(spans))
+    for low, high, _ in spans:
+        values = (low + (high - low) * i / (each - 1) for i in range(each))
+        for value in dict.fromkeys(float(round(v)) if whole else v for v in (*values,)):
+            winner = line.sample(min(max(value, low), high), names).winner
+            yield value, None if winner is None else warm.objective(winner.merit)
 
 
 def _proven(
@@ -158,12 +177,13 @@ def switch_all(warm: Warm, *, told: Callable[[int, int], None] = lambda done, of
     rows = []
     for done, one in enumerate(behind):
         told(done, len(behind))
-        rows.append(_nearest(warm, one))
+        rows.append(nearest(warm, one))
     rows.sort(key=lambda row: (row.distance is None, row.distance or 0.0, row.path))
     return _answer(warm, ranking=tuple(rows), without_effect=len(every) - len(behind))
 
 
-def _nearest(warm: Warm, one: Parameter) -> NearPart:
+def nearest(warm: Warm, one: Parameter) -> NearPart:
+    """The switch that is nearest to today's value in the usual range, on either side."""
     row: dict[str, Any] = {
         "path": one.path, "unit": one.unit, "today": one.value, "published_low": one.low, "published_high": one.high,
         "confidence": one.confidence, "low": one.value, "high": one.value, "nearest": None, "distance": None,
@@ -192,11 +212,17 @@ def _nearest(warm: Warm, one: Parameter) -> NearPart:
 def _sides(warm: Warm, line: Line, one: Parameter, over: Range) -> dict[str, tuple[float, Change]]:
     """The nearest change below and above today's value, each with the first value of the other system."""
     found = {}
-    if over.low < one.value and (changes := _search(warm, line, [one], Range(over.low, one.value), "high").changes):
-        found["below"] = (changes[-1].below, changes[-1])
-    if one.value < over.high and (changes := _search(warm, line, [one], Range(one.value, over.high), "low").changes):
-        found["above"] = (changes[0].above, changes[0])
+    if over.low < one.value and (change := nearest_change(warm, line, one, Range(over.low, one.value), upward=False)):
+        found["below"] = (change.below, change)
+    if one.value < over.high and (change := nearest_change(warm, line, one, Range(one.value, over.high), upward=True)):
+        found["above"] = (change.above, change)
     return found
+
+
+def nearest_change(warm: Warm, line: Line, one: Parameter, over: Range, *, upward: bool) -> Change | None:
+    """The first change of system going up from the low end, or down from the high end."""
+    changes = _search(warm, line, [one], over, "low" if upward else "high").changes
+    return None if not changes else changes[0] if upward else changes[-1]
 
 
 def _answer(warm: Warm, **found: Any) -> SwitchAnswer:
@@ -206,5 +232,6 @@ def _answer(warm: Warm, **found: Any) -> SwitchAnswer:
     return SwitchAnswer(
         status="undecided" if open_lines else "proven", mode=asked["mode"], query=asked["query"],
         objective=warm.query.maximize, unit=objective_unit(warm.query), system=short(today.system), value=today.value,
-        assumptions=SAID, catalogue=behind["catalogue"], versions=behind["versions"], **found,
+        assumptions=SAID if asked["mode"] == "limit" else (*SAID, TAKEN),
+        catalogue=behind["catalogue"], versions=behind["versions"], **found,
     )  # fmt: skip
