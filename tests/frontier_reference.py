@@ -4,12 +4,13 @@ Step times, memory and money are those of `query_reference`; which point beats w
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from codesign import supply
 from codesign.query import Query
 from tests import query_reference as reference
 from tests.query_strategies import CHIPS, built_in, query
@@ -34,7 +35,7 @@ def enumerated(query: Query, axes: Sequence[str]) -> Enumerated | None:
     """Every system within the limits; None where there are more than `MOST_POINTS`."""
     counted = query.model_copy(update={"maximize": "throughput-per-watt"}) if "power" in axes else query
     parts, total = [], 0
-    for number, one in enumerate(reference.places(built_in(), counted)):
+    for number, one in enumerate(_places(counted)):
         replicas = one.affordable(query)
         total += len(replicas) * len(one.step_s)
         if total > MOST_POINTS:
@@ -43,6 +44,16 @@ def enumerated(query: Query, axes: Sequence[str]) -> Enumerated | None:
     if not parts:
         return Enumerated(np.zeros((0, len(axes))), *(np.zeros(0, dtype=int) for _ in range(3)))
     return Enumerated(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _places(query: Query) -> Iterator[reference.Place]:
+    """As `query_reference.places`, one at a time."""
+    model = reference.model_of(built_in(), query)
+    with reference.remembering():
+        for offer in supply.supply(built_in(), query).offers:
+            for layout in reference.layouts(model, offer.chip, query):
+                if (one := reference.place(model, offer, layout, query.context)) is not None:
+                    yield one
 
 
 def _points(query: Query, axes: Sequence[str], number: int, one: reference.Place, replicas: Any) -> tuple[Any, ...]:

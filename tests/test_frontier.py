@@ -64,14 +64,14 @@ def check_generated(count: int, wanted: int) -> list[int]:
 @pytest.mark.parametrize("count", [2, 3])
 def test_equals_enumeration(count: int) -> None:
     sizes = check_generated(count, 6)
-    assert len(sizes) == 6 and max(sizes) >= 3
+    assert len(sizes) == 6 and max(sizes) >= 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_equals_enumeration_of_100_queries(count: int) -> None:
     sizes = check_generated(count, 100)
-    assert len(sizes) == 60 and sum(size >= 3 for size in sizes) >= 30 and max(sizes) >= 50
+    assert len(sizes) == 100 and sum(size >= 3 for size in sizes) >= 30 and max(sizes) >= 50
 
 
 ASKED = query(**H100, maximize="throughput", limits={"budget": 6e5, "users": 20})

@@ -255,3 +255,9 @@ def test_command_with_another_answer(tmp_path: Path) -> None:
 def test_the_search_counts_its_solves() -> None:
     least = Least(Warm(None, asked(), catalog=built_in()), Wanted(chip="h100-sxm"))
     assert least.of_limit("budget") == [] or least.solves >= 2
+
+
+def test_a_degree_that_no_layout_has() -> None:
+    answer = why_not(built_in(), asked(tensor=4), Wanted(tensor=5))
+    assert answer.status == "absent" and answer.absent["tensor degree 5"].endswith("possible: 1, 2, 4")
+    assert why_not(built_in(), asked(tensor=4), Wanted(tensor=8)).status == "absent"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from codesign.changes.parameters import parameters
 from codesign.changes.warm import Warm
 from codesign.hardware import Chip
+from codesign.query import Query
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,7 @@ def kinds(warm: Warm, chip: Chip) -> list[Kind]:
     server = None if chip.server is None else f"servers.{chip.server.name}"
     composed = chip.die is not None
     wanted = [
-        Kind("price of the memory" if composed else "price of the chip",
-             (f"{memory}.price",) if composed else (f"{home}.price",), False),
-        *([Kind("margin of the chip", (f"{home}.margin",), False)] if composed else []),
-        Kind("rent of the chip", (f"{home}.rent", f"{home}.hyperscaler"), False),
-        Kind("price of the server", (f"{server}.price",), False),
+        *_prices(warm.query, chip, home, memory, str(server)),
         # more of a stack costs power, and a price by the byte
         Kind("bandwidth", (f"{memory}.bandwidth",) if composed else (f"{home}.bandwidth",), True, not composed),
         Kind("capacity", (f"{memory}.capacity",) if composed else (f"{home}.usable_memory",), True, not composed),
@@ -46,6 +43,18 @@ def kinds(warm: Warm, chip: Chip) -> list[Kind]:
     ]  # fmt: skip
     found = [replace(k, paths=tuple(path for path in k.paths if path in known)) for k in wanted]
     return [k for k in found if k.paths]
+
+
+def _prices(query: Query, chip: Chip, home: str, memory: str, server: str) -> list[Kind]:
+    """What the query's basis pays for."""
+    if query.basis != "buy":
+        return [Kind("price of a chip-hour", (f"{home}.{query.basis}",), False)]
+    bought = Kind("price of the server", (f"{server}.price",), False)
+    if chip.die is None:
+        price = "price" if query.price_basis == "sold" else "manufacturing_cost"
+        return [Kind("price of the chip", (f"{home}.{price}",), False), bought]
+    margin = Kind("margin of the chip", (f"{home}.margin",), False)
+    return [Kind("price of the memory", (f"{memory}.price",), False), margin, bought]
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     }  # fmt: skip
     has = wanted.mask(p.space)
     if not has.any():
-        return WhyNotAnswer(status="absent", **said)
+        return WhyNotAnswer(status="absent", **{**said, "absent": {**said["absent"], **_degrees(p.space, wanted)}})
     other = _restricted(p, wanted)
     best, asked = _solved(p), _solved(other)
     if asked is None:
@@ -113,6 +113,14 @@ def _terms(p: Prepared, best: _Solved, asked: _Solved) -> tuple[TermPart, ...]:
     product, ratio = math.prod(term.factor for term in found), best.value / asked.value
     audit.agree("factors of the gap", product, 1 / ratio if p.query.maximize == "cost" else ratio)
     return tuple(TermPart(**term.__dict__) for term in found)
+
+
+def _degrees(space: AnySpace, wanted: Wanted) -> dict[str, str]:
+    """Why no layout has a tensor degree."""
+    known = sorted(set(space.tensor.tolist()))
+    if wanted.tensor is None or wanted.tensor in known:
+        return {}
+    return {f"tensor degree {wanted.tensor}": "no layout has it; these are possible: " + ", ".join(map(str, known))}
 
 
 def losing(terms: tuple[TermPart, ...]) -> str:

@@ -39,6 +39,8 @@ def _verdict(answer: WhyNotAnswer) -> str:
         return "No layout that the query allows has it."
     if answer.status == "infeasible":
         return "No system with it satisfies all limits." if answer.best else "Nothing satisfies all limits."
+    if answer.query["maximize"] == "cost":
+        return f"The cheapest with it costs {answer.behind:.1%} more, most by {answer.losing}."
     return f"The best with it is {answer.behind:.1%} behind, most by {answer.losing}."
 
 
@@ -97,7 +99,7 @@ def _absent(answer: WhyNotAnswer) -> Iterator[RenderableType]:
     """Chips that have it and could not be taken, by reason."""
     if not answer.absent:
         return
-    yield Text("Not on offer, though with it", style="bold")
+    yield Text("Not on offer", style="bold")
     grouped: dict[str, list[str]] = {}
     for name, reason in answer.absent.items():
         grouped.setdefault(reason, []).append(name)
