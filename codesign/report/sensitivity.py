@@ -28,7 +28,7 @@ def render(answer: SensitivityAnswer) -> Iterator[Any]:
     yield "One more unit"
     yield _shadows(answer)
     yield ""
-    binding = [f"{limit.name} ({limit.used:,.6g} of {limit.allowed:,.6g} {limit.unit})" for limit in answer.limits
+    binding = [f"{limit.name} ({show(limit.used, limit.unit)} of {show(limit.allowed, limit.unit)})" for limit in answer.limits
                if limit.binding]  # fmt: skip
     yield f"Binding limits: {', '.join(binding) or 'none'}"
     yield ""
