@@ -105,7 +105,7 @@ def prepare_and_solve(
         return FleetResult(_without(p, solved, extras=extras), p, data, solved)
     met = cases.recompute(p, may_come, fleets_of(p, solved))
     audited, value = met[0].audited, cases.expected(p, met)
-    _agreed(p, solved, value)
+    agreed(p, solved, value)
     shown = replace(p, requests=may_come[0].demand)
     periods = words.periods_of(shown, audited)
     found: dict[str, Any] = {}
@@ -151,7 +151,7 @@ def up(p: Prepared) -> bool:
     return p.plan.objective in ("throughput-per-dollar", "value")
 
 
-def _agreed(p: Prepared, solved: Solved, audited: float) -> None:
+def agreed(p: Prepared, solved: Solved, audited: float) -> None:
     """The audit's value is the program's, and no better than its bound; AuditError otherwise."""
     value, bound = solved.outcome.value, solved.outcome.bound
     if value is not None and not (abs(value) < 1e-9 and abs(audited) < 1e-6):
