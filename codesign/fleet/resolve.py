@@ -7,7 +7,8 @@ workloads: limits, prices and requests touch no column. The integer program is s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ from formulations.outcome import Status
 
 Counts = Mapping[str, tuple[int, ...]]  # chip -> servers, by period
 PHASES = ("both", "prefill", "decode")
+MOST_NODES = 20_000   # of a point; what is then not proven shows its gap
+MOST_KEPT = 64        # programs already solved
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Point:
     owned: Counts | None = None      # of chips that are ever owned
     cost_usd: float | None = None    # of all periods
     capital_usd: float | None = None
-    why: str = ""                # there is no fleet, where that is known without a program
+    why: str = ""                # there is no fleet: of kept purchases
 
     @property
     def gap(self) -> float | None:
@@ -67,8 +70,8 @@ class Resolved:
     """A point with what it was made from."""
 
     point: Point
-    prepared: Prepared | None
-    instance: Instance | None
+    prepared: Prepared
+    instance: Instance
     solved: Solved | None
     audited: Audited | None
 
@@ -80,6 +83,8 @@ class Resolver:
         self.plan = plan
         self.catalog = load(own, plan.assumptions()) if catalog is None else catalog
         self.prepared = prepare(self.catalog, plan)
+        self.solves = 0    # programs solved
+        self._known_solves: dict[str, Solved] = {}
         self.computed = 0  # demands times chips whose columns were computed again
 
     def number(self, path: str) -> numbers.Number:
@@ -165,7 +170,26 @@ class Resolver:
             data = replace(data, supply=supply)
         if wanted:
             data = replace(data, least_bought=np.array([float(wanted.get(name, 0)) for name in p.kinds.names]))
-        return _solved(p, data)
+        found = _point(p, data, self._solve(p, data))
+        if kept is not None and found.point.status == "infeasible":
+            return replace(found, point=replace(found.point, why=self._why(p, data)))
+        return found
+
+    def _why(self, p: Prepared, data: Instance) -> str:
+        """Why servers bought as they were do not do: by the program without the limits on money, power and racks."""
+        free = replace(data, capital=None, spending=None, power=None, racks=None)
+        status = self._solve(p, free).outcome.status
+        return "the demand is not met" if status is Status.INFEASIBLE else "over a limit on money, power or racks"
+
+    def _solve(self, p: Prepared, data: Instance) -> Solved:
+        """The program's outcome; a program of the very same numbers is not solved twice."""
+        key = _digest(p, data)
+        if key not in self._known_solves:
+            if len(self._known_solves) >= MOST_KEPT:
+                del self._known_solves[next(iter(self._known_solves))]
+            self._known_solves[key] = _solved(p, data)
+            self.solves += 1
+        return self._known_solves[key]
 
 
 def physics(chip: Chip) -> Chip:
@@ -175,11 +199,23 @@ def physics(chip: Chip) -> Chip:
                    rent_usd_h=None, available=None)  # fmt: skip
 
 
-def _solved(p: Prepared, data: Instance) -> Resolved:
-    limits = highs.Limits() if p.plan.time_limit is None else highs.Limits(limit_s=p.plan.time_limit)
+def _digest(p: Prepared, data: Instance) -> str:
+    given = {one.name: value for one in fields(data) if (value := getattr(data, one.name)) is not None}
+    said = f"{list(given)} {data.objective} {p.plan.survive_share} {p.kinds.names}"
+    return sha256(b"|".join((said.encode(), *(np.asarray(value).tobytes() for value in given.values())))).hexdigest()
+
+
+def _solved(p: Prepared, data: Instance) -> Solved:
+    limits = highs.Limits(node_limit=MOST_NODES)
+    if p.plan.time_limit is not None:
+        limits = replace(limits, limit_s=p.plan.time_limit)
+    if cases.several(p.plan):
+        return asked.solve_cases(p, data, cases.cases_of(p), limits)
+    return asked.solve_plan(data, limits)
+
+
+def _point(p: Prepared, data: Instance, solved: Solved) -> Resolved:
     may_come = cases.cases_of(p)
-    several = cases.several(p.plan)
-    solved = asked.solve_cases(p, data, may_come, limits) if several else asked.solve_plan(data, limits)
     status, bound = solved.outcome.status, solved.outcome.bound
     if status is Status.UNBOUNDED:
         raise AuditError("the program of a fleet ended unbounded")
