@@ -181,6 +181,10 @@ class Answer(Part):
     left_out: dict[str, str] = Field(default_factory=dict)
     in_the_way: str = ""
     cures: tuple[CurePart, ...] = ()
+    conflicts: tuple[tuple[str, ...], ...] = Field(
+        default=(), description="where no limit cures alone: the smallest sets that nothing satisfies"
+    )
+    together: tuple[CurePart, ...] = Field(default=(), description="and the cheapest cure of several, `relax` has more")
     inputs: tuple[InputPart, ...] = ()
     unverified: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
@@ -194,7 +198,7 @@ class Answer(Part):
         return self.model_dump_json(by_alias=True, indent=2)
 
 
-def schema() -> dict[str, Any]:
-    """JSON Schema of an answer."""
-    content = Answer.model_json_schema(by_alias=True)
+def schema(document: type[Part] = Answer) -> dict[str, Any]:
+    """JSON Schema of a document."""
+    content = document.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign import cli_fleet, cli_kitsune, cli_profile, cli_robust, cli_switch
+from codesign import cli_fleet, cli_frontier, cli_kitsune, cli_profile, cli_robust, cli_switch
 from codesign.cli_parts import Assume, Json, Own, pairs, print_table
 from codesign.cli_query import asks_query
 
@@ -40,6 +40,7 @@ cli_fleet.register(app)
 cli_profile.register(app)
 cli_switch.register(app)
 cli_robust.register(app)
+cli_frontier.register(app)
 
 INTERRUPTED = 130
 
@@ -49,7 +50,15 @@ class Documents(StrEnum):
 
     answer = "answer"
     schedule = "schedule"
+    sweep = "sweep"
     fleet = "fleet"
+    mix = "mix"
+    frontier = "frontier"
+    switch = "switch"
+    sensitivity = "sensitivity"
+    why_not = "why-not"
+    relax = "relax"
+    robust = "robust"
 
 
 class Modes(StrEnum):
@@ -194,12 +203,9 @@ def schema(document: Annotated[Documents, typer.Argument(help="which document")]
     """JSON Schema of a document."""
     import json
 
-    from codesign import answer
-    from codesign.fleet import answer as fleet
-    from codesign.queries import kitsune
+    from codesign import answer, documents
 
-    documents = {Documents.answer: answer.schema, Documents.schedule: kitsune.schema, Documents.fleet: fleet.schema}
-    print(json.dumps(documents[document](), indent=2))
+    print(json.dumps(answer.schema(documents.CLASSES[document.value]), indent=2))
 
 
 @catalog_app.command("list")

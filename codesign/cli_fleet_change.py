@@ -1,4 +1,4 @@
-"""What `switch` and `sensitivity` do with a fleet plan, and what both kinds of question share on the terminal.
+"""What `switch`, `sensitivity` and `why-not` do with a fleet plan, and what they share with those of a query.
 
 As in `codesign.cli`, first-party imports are inside the functions. Exit codes: 0 answered, 1 infeasible, 2 bad input,
 3 not every point is proven.
@@ -59,6 +59,28 @@ def sensitivity_of_plan(asked: "Plan", own: Path | None, *, as_json: bool, expor
         write_fleet_sensitivity(export, found)
     show_parts(found.document() if as_json else None, render_sensitivity(found), export)
     raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+
+
+def why_not_of_plan(
+    asked: "Plan", own: Path | None, *, memory: str | None, chip: str | None, tensor: int | None, system: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Why does the plan's best fleet not buy this chip, and at which price would it?"""
+    from codesign.errors import DataError
+    from codesign.fleet.resolve import Resolver
+    from codesign.queries.fleet_why_not import fleet_why_not
+    from codesign.report.fleet_change import render_why_not
+
+    given = {"--memory": memory, "--tensor": tensor, "--system": system}
+    if wrong := [name for name, value in given.items() if value is not None]:
+        raise DataError(f"{', '.join(wrong)}: of a query; of a fleet plan it is asked why not --chip NAME")
+    if chip is None:
+        raise DataError("give --chip NAME: of a fleet plan it is asked why not that chip")
+    resolver = Resolver(own, asked)
+    with progress() as told:
+        found = fleet_why_not(resolver, chip, told=told)
+    show_parts(found.document() if as_json else None, render_why_not(found), None)
+    raise typer.Exit({"best": 0, "behind": 0, "undecided": 3}.get(found.status, 1))
 
 
 def progress() -> Any:

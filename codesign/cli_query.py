@@ -4,9 +4,10 @@ As in `codesign.cli`, first-party imports are inside the functions.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -19,34 +20,46 @@ GIVEN = ("asked", "own")  # what a command takes in place of the options
 Command = Callable[..., None]
 
 
-def asks_query(command: Command, plan: Command | None = None) -> Command:
+def asks_query(
+    command: Command | None = None, *, plan: Command | None = None, called: Mapping[str, str] | None = None
+) -> Callable[..., Any]:
     """A command `(asked, own, ...)` with QUERY.toml and every option of a query in place of these two.
 
     `asked` is the checked query, `own` the folder of `--catalog`; the command's other parameters stay its own.
-    Where the file is a fleet plan, `plan` is called in the same way with the plan.
+    Where the file is a fleet plan, `plan` is called in the same way with the plan. `called`: other names for
+    options of the query, by parameter, where the command has that name itself.
     """
+    if command is None:
+        return lambda given: _asking(given, plan, called or {})
+    return _asking(command, plan, called or {})
+
+
+def asks_query_or(plan: Command, *, called: Mapping[str, str] | None = None) -> Callable[[Command], Command]:
+    """As `asks_query`, for a command that takes a fleet plan too."""
+    return lambda command: _asking(command, plan, called or {})
+
+
+def _asking(command: Command, plan: Command | None, called: Mapping[str, str]) -> Command:
     signature = inspect.signature(query_of)
+    names = {name: called[name].removeprefix("--").replace("-", "_") if name in called else name
+             for name in signature.parameters}  # fmt: skip
+    of_query = [_called(p, names[p.name], called.get(p.name)) for p in signature.parameters.values()]
     rest = inspect.signature(command)
     theirs = [parameter for name, parameter in rest.parameters.items() if name not in GIVEN]
 
     def run(**given: Any) -> None:
         own, path = given["catalog"], given["query"]
-        said = {name: given.pop(name) for name in signature.parameters}
+        said = {name: given.pop(shown) for name, shown in names.items()}
         if path is not None and _is_plan(path):
             _ask_plan(plan, said, path, own, given)
         else:
             command(query_of(**said), own, **given)
 
-    parameters = [*signature.parameters.values(), *theirs]
+    parameters = [*of_query, *theirs]
     run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
     run.__signature__ = rest.replace(parameters=[p.replace(kind=p.KEYWORD_ONLY) for p in parameters])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
-
-
-def asks_query_or(plan: Command) -> Callable[[Command], Command]:
-    """As `asks_query`, for a command that takes a fleet plan too."""
-    return lambda command: asks_query(command, plan)
 
 
 def _is_plan(path: Path) -> bool:
@@ -74,6 +87,16 @@ def _ask_plan(plan: Command | None, said: dict[str, Any], path: Path, own: Path 
                   "time_limit": said["time_limit"]}  # fmt: skip
     options: dict[str, Any] = {key: value for key, value in options_of.items() if value is not None}
     plan(read_plan(load(own), path, options, builtin_plan("default")), own, **given)
+
+
+def _called(parameter: inspect.Parameter, name: str, option: str | None) -> inspect.Parameter:
+    """The parameter under another name, its option under another too."""
+    if option is None:
+        return parameter
+    kind, info = get_args(parameter.annotation)
+    renamed = copy(info)
+    renamed.param_decls = (option,)
+    return parameter.replace(name=name, annotation=Annotated[kind, renamed])
 
 
 def query_of(

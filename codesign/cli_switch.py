@@ -39,9 +39,9 @@ def switch(
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, bands.csv and charts")] = None,
 ) -> None:
     """At which values of a parameter does another system become the best one? Of a fleet plan: other kinds of chip?"""
+    from codesign.changes.warm import Warm
     from codesign.errors import DataError
     from codesign.queries import switch as query
-    from codesign.warm import Warm
 
     if every == bool(parameter):
         raise DataError("give --parameter PATH (one or more), or --all")
@@ -74,8 +74,8 @@ def sensitivity(
 
     A fleet plan in place of a query: the same of its best fleet, by proven points.
     """
+    from codesign.changes.warm import Warm
     from codesign.queries.sensitivity import sensitivity as ask
-    from codesign.warm import Warm
 
     warm = Warm(own, asked)
     with progress() as told:

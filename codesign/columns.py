@@ -106,12 +106,18 @@ def limits_in(query: Query) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def most_replicas(query: Query, space: AnySpace, servers: Servers) -> Floats:
-    """Replicas of each layout that the tightest limit allows; infinite without a limit."""
+def servers_in_limits(query: Query, servers: Servers) -> Floats:
+    """Whole servers of each chip that the tightest limit allows, without the spares; infinite without a limit."""
     most = np.full(len(servers.chips), np.inf)
     for name, limit in limits_of(query).items():
         most = np.minimum(most, np.floor(limit * (1 + 1e-12) / getattr(servers, name)))
-    most = np.maximum(most - query.spare_servers, 0.0)[space.chip]
+    left: Floats = np.maximum(most - query.spare_servers, 0.0)
+    return left
+
+
+def most_replicas(query: Query, space: AnySpace, servers: Servers) -> Floats:
+    """Replicas of each layout that the tightest limit allows; infinite without a limit."""
+    most = servers_in_limits(query, servers)[space.chip]
     fill = np.where(np.isinf(most), np.inf, np.floor(most * servers.per_server / servers.parcels))
     return np.minimum(fill, np.inf if query.limits.replicas is None else float(query.limits.replicas))
 

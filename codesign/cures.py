@@ -61,7 +61,7 @@ def cures(query: Query, space: AnySpace, servers: Servers, respace: Callable[[Qu
             continue
         # a replica of more chips than the limit is no layout of `space`
         wide = respace(lifted(query, "chips")) if limit == "chips" else space
-        filled = _filled(servers, wide) if limit == "chips" else servers
+        filled = filled_by(servers, wide) if limit == "chips" else servers
         needed = need(query, wide, filled) if limit == "chips" else n
         fits = _fits(query, wide, filled, needed, without=limit)
         if fits.any():
@@ -111,7 +111,7 @@ def _larger_groups(
     query: Query, respace: Callable[[Query], AnySpace], servers: Servers
 ) -> list[CurePart]:
     space = respace(lifted(query, "tensor"))
-    wider = _filled(servers, space)
+    wider = filled_by(servers, space)
     fits = _fits(query, space, wider, need(query, space, wider))
     return [part("limits.tensor", query.limits.tensor, float(np.min(space.tensor[fits])))] if fits.any() else []
 
@@ -124,7 +124,7 @@ def _shorter_context(
     def works(context: int) -> bool:
         shorter = query.at_context(context)
         space = respace(shorter)
-        filled = _filled(servers, space)
+        filled = filled_by(servers, space)
         return bool(_fits(shorter, space, filled, need(shorter, space, filled)).any())
 
     low, high = 1 if query.mode == "limit" else 2, query.context - 1
@@ -136,7 +136,7 @@ def _shorter_context(
     return [part("context", query.context, float(low))]
 
 
-def _filled(servers: Servers, space: AnySpace) -> Servers:
+def filled_by(servers: Servers, space: AnySpace) -> Servers:
     """The same servers, filled by another space of the same chips."""
     parcels, per_server = fill_of(space, servers.chips)
     return replace(servers, parcels=parcels, per_server=per_server)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from formulations.dataflow_schedule_choice import bundled, single
 from formulations.dataflow_schedule_graph import Graph, bits
 from formulations.dataflow_schedule_pendants import Bundle, Hosts
 from formulations.dataflow_schedule_price import Group, pipeline
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Columns = np.ndarray[Any, np.dtype[np.int64]]
 
+AT_ONCE = 10_000  # sets whose floors are computed together: the means of all their operators are in memory
 Around = tuple[int, int, int, int]  # operators before and after a set, its fewest tensor and SIMT stages
 
 
@@ -48,7 +50,7 @@ class Pool:
         self.data, self.graph = data, graph
         self.hosts = Hosts(data, graph)
         self.singles = [v for v in range(len(data.operators)) if not self.hosts.pendants >> v & 1]
-        priced = [self.hosts.single(v) for v in self.singles]
+        priced = [single(self.hosts, v) for v in self.singles]
         priced += [self.hosts.alone(group.members, group) for group in verticals(data, graph)]
         self.bundles: dict[int, Bundle] = dict(enumerate(priced))
         self.sets = 0                   # looked at
@@ -77,8 +79,9 @@ class Pool:
                 self.sets, self.complete, self.complete_to = most_sets, False, size - 1
                 return
             self.sets += len(level)
-            if level:
-                self._append({mask: list(bits(mask)) for mask in level})
+            masks = list(level)
+            for first in range(0, len(masks), AT_ONCE):
+                self._append({mask: list(bits(mask)) for mask in masks[first : first + AT_ONCE]})
 
     def _append(self, cores: dict[int, list[int]]) -> None:
         """Columns of these sets with their floors."""
@@ -109,7 +112,7 @@ class Pool:
             if column in self.bundles:
                 continue
             core = [v for v in self.own(column) if not self.hosts.pendants >> v & 1]
-            bundle = self.hosts.pipeline(core, limit)
+            bundle = bundled(self.hosts, core, limit)
             if bundle is not None:
                 self.bundles[column] = bundle
                 self.floors[column] = bundle.time_s

@@ -5,11 +5,6 @@ without the host nothing of it is beside the pendant. It waits for no other grou
 host's for it, so whatever is chosen makes no cycle. A column is therefore a group of other operators with the
 best choice for all that hangs on it, a bundle: in a backward pass, where the gradients of weights hang on a
 chain, that leaves hundreds of sets where there were 2 to the number of layers.
-
-The choice is a depth-first search over who is in. It is cut where a mean of DRAM time, L2 time and work of both
-classes, all sums over operators, is no better than the best choice known. Where much hangs on a group, it is made
-for one slice of steady state after the other: between T and T' a stage has at least its work / T' CTAs, rounded up,
-and takes as many SMs for T at least.
 """
 
 import itertools
@@ -22,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from formulations.dataflow_schedule_graph import Graph
-from formulations.dataflow_schedule_price import Group, dram_bytes, least_hop_s, pipeline, rate
+from formulations.dataflow_schedule_price import Group, dram_bytes, least_hop_s, rate
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
@@ -30,8 +25,6 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 STEPS = 4  # of a weight, in the means
-FEW = 6  # pendants: no slices
-SLICE = 0.99  # of the steady state above it
 EQUAL = 1e-12  # relative: rounding of sums
 
 
@@ -81,7 +74,7 @@ class Hosts:
     def own(self) -> Array:
         """Seconds of each operator in a pipeline, whatever else is in it: DRAM, L2, tensor, SIMT."""
         every = range(len(self.data.operators))
-        return np.array([_own(self.data, v, self.queues(v, 0), self.per_s) for v in every])
+        return np.array([own_s(self.data, v, self.queues(v, 0), self.per_s) for v in every])
 
     @cached_property
     def per_s(self) -> float:
@@ -146,20 +139,8 @@ class Hosts:
         off = sum(dram_bytes(self.data, self.graph, set(part.members)) for part in parts)
         return Bundle(members, sum(part.time_s for part in parts), off, tuple(parts))
 
-    def single(self, v: int) -> Bundle:
-        """One operator, alone or with some of what hangs on it, whichever is faster."""
-        bundle = self.alone((v,), Group((v,), "alone", self.data.alone_s[v]))
-        return _Choice(self, (v,), bundle).run() or bundle
 
-    def pipeline(self, core: Sequence[int], below: float = math.inf) -> Bundle | None:
-        """The fastest pipeline of these operators and some of what hangs on them, the rest alone.
-
-        None: none can be resident that takes less than `below` s.
-        """
-        return _Choice(self, tuple(core), None, below).run()
-
-
-def _own(
+def own_s(
     data: "Instance", v: int, queues: tuple[float, float], per_s: float, least: float = 0.0, most: float = np.inf
 ) -> tuple[float, float, float, float]:
     """Seconds (DRAM, L2, tensor, SIMT) of one operator in a pipeline whose steady state is from `least` to `most` s.
@@ -184,108 +165,6 @@ def _own(
 
 def _rounded(work_s: float, sms: int, least: float, most: float) -> float:
     return least * max(1, math.ceil(work_s * sms / most * (1 - EQUAL))) / sms
-
-
-class _Choice:
-    """Depth first over what hangs on `core`: the best bundle no worse than the one given."""
-
-    def __init__(self, hosts: Hosts, core: tuple[int, ...], best: Bundle | None, below: float = math.inf) -> None:
-        self.hosts, self.core, self.best, self.below = hosts, core, best, below
-        self.data, self.graph = hosts.data, hosts.graph
-        self.items = sorted(hosts.of(core), key=lambda q: -self.data.alone_s[q])
-        inside = self.inside = sum(1 << v for v in core)
-        off, queued, self.filled = hosts.around(core, inside)
-        self.certain = self.memory(off, queued)
-        self.written = frozenset(v for v in core if hosts.readers[v] & ~inside)
-        self.seen: set[frozenset[int]] = set()
-
-    def run(self) -> Bundle | None:
-        """The best bundle."""
-        if len(self.items) <= FEW:
-            self.within(0.0, np.inf)
-            return self.best
-        self.price(self.items)
-        self.price([])
-        own = self.priced(0.0, np.inf)
-        least = float(sum((own[v] for v in self.core), self.certain).max())
-        if not math.isfinite(self.limit()):
-            self.within(0.0, np.inf)
-            return self.best
-        most = self.limit() - self.filled
-        while most > least:
-            self.within(max(most * SLICE, least), most)
-            most = min(most * SLICE, self.limit() - self.filled)
-        return self.best
-
-    def limit(self) -> float:
-        """Seconds: nothing slower is of use."""
-        return self.below if self.best is None else min(self.below, self.best.time_s)
-
-    def within(self, least: float, most: float) -> None:
-        """Every choice with a steady state from `least` to `most` seconds that can be better."""
-        self.own = self.priced(least, most)
-        rest = [np.zeros(len(self.hosts.means))]
-        for q in reversed(self.items):
-            rest.append(rest[-1] + np.minimum(self.hosts.means @ self.own[q], self.data.alone_s[q]))
-        self.rest, self.least, self.most = rest[::-1], least, most
-        self.deepen([], 0, sum((self.own[v] for v in self.core), self.certain), self.written, 0.0)
-
-    def priced(self, least: float, most: float) -> dict[int, Array]:
-        """Seconds of each operator as in `_own`."""
-        hosts, rows = self.hosts, [*self.core, *self.items]
-        return {
-            v: np.array(_own(self.data, v, hosts.queues(v, self.inside), hosts.per_s, least, most)) for v in rows
-        }
-
-    def memory(self, off: float, queued: float) -> Array:
-        """Seconds that bytes off the chip and through queues take of each kind."""
-        return np.array([off / self.data.dram_bandwidth, (off + queued) / self.data.l2_bandwidth, 0.0, 0.0])
-
-    def deepen(self, inside: list[int], at: int, time: Array, written: frozenset[int], alone: float) -> None:
-        """All choices for the items from `at` on."""
-        mean = max(float((self.hosts.means @ time + self.rest[at]).max()), self.least) * (1 - EQUAL)
-        if float(time.max()) * (1 - EQUAL) > self.most:
-            return
-        if mean + self.filled + alone > self.limit():
-            return
-        if at == len(self.items):
-            self.price(inside)
-            return
-        q = self.items[at]
-        self.deepen([*inside, q], at + 1, time + self.own[q], written, alone)
-        more = self.memory(self.apart(q, written), 0.0)
-        host = {v for v, _ in self.graph.into[q]}
-        self.deepen(inside, at + 1, time + more, written | host, alone + self.data.alone_s[q])
-
-    def apart(self, q: int, written: frozenset[int]) -> float:
-        """Bytes that the pipeline moves off the chip since a pendant is not in it."""
-        sources = {v for v, _ in self.graph.into[q]}
-        if sources:
-            return sum(self.data.output[v] for v in sources - written)
-        return sum(size for w in set(self.graph.out[q]) for u, size in self.graph.into[w] if u == q)
-
-    def price(self, inside: Sequence[int]) -> None:
-        """This choice exactly; of two equally fast the one with fewer bytes off the chip is kept."""
-        data, members = self.data, sorted([*self.core, *inside])
-        if len(members) < 2 or (data.most_operators is not None and len(members) > data.most_operators):
-            return
-        if frozenset(inside) in self.seen:
-            return
-        self.seen.add(frozenset(inside))
-        rest = [Group((q,), "alone", data.alone_s[q]) for q in sorted(set(self.items) - set(inside))]
-        below = (self.limit() - sum(g.time_s for g in rest)) * (1 + 2 * EQUAL)
-        priced = pipeline(data, self.graph, members, below=below)
-        if priced is None:
-            return
-        bundle = self.hosts.together([priced, *rest])
-        if self.best is None or _better(bundle, self.best):
-            self.best = bundle
-
-
-def _better(first: Bundle, second: Bundle) -> bool:
-    if abs(first.time_s - second.time_s) <= EQUAL * second.time_s:
-        return first.dram < second.dram
-    return first.time_s < second.time_s
 
 
 def flattened(bundles: Sequence[Bundle]) -> list[Group]:

@@ -115,7 +115,7 @@ Method = Literal["full", "columns"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-LARGE = 3_000  # columns times periods up to which Pyomo builds in less time than HiGHS takes: `fleet_columns`
+LARGE = 500  # undominated columns times periods, above which cuts and patterns pay: `fleet_columns`
 
 
 @dataclass(frozen=True)
@@ -325,6 +325,11 @@ def read(data: Instance, values: Mapping[str, float]) -> Solution:
     if rows := fleet_check.broken(data, solution):
         raise highs.SolverFailure(f"the fleet found breaks {', '.join(rows[:5])} when it is recounted")
     return solution
+
+
+def as_cheap_as_possible(data: Instance, solution: Solution) -> Instance:
+    """The instance of least cost whose fleets serve what a solution serves: value alone leaves servers idle."""
+    return replace(data, objective="cost", least=np.minimum(solution.served, data.demand))
 
 
 def grid(data: Instance, values: Mapping[str, float], name: str) -> Labels:

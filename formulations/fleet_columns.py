@@ -10,8 +10,10 @@
 Where the relaxation itself is infeasible, the least shortage of demand is sought in the same way first:
 above zero, once no column can reduce it, there is no fleet.
 
-Measured on one core: Pyomo builds 20,000 columns in about 1 s for each period and HiGHS proves most such
-programs in less once dominated columns are gone; here rows are arrays, and 10^6 columns are priced in 0.2 s.
+Measured on one core, 5 demands: for 5,000 columns Pyomo builds and loads in 0.09 s and the full program
+takes 0.85 s to 0.1 %, for 20,000 columns 0.44 s and 5.7 s (here 1.2 s in all); arrays are built in 0.01 s. At
+22 us a column Pyomo would build 10^6 columns in 22 s, which is as long as the whole search takes here, where
+they are priced in 0.6 s and cut to the undominated ones in 0.7 s.
 """
 
 import time
@@ -229,7 +231,8 @@ class _Search:
     def finish(self) -> highs.Result:
         """Bound by whole servers with parts of replicas, then the exact program, until the gap is closed."""
         if self.best is not None and not self.done():
-            part = _run(self.program, self.pairs(), self._limits(FIRST), None, part=True)
+            finer = replace(self._limits(FIRST), relative_gap=0.1 * self.limits.relative_gap)
+            part = _run(self.program, self.pairs(), finer, None, part=True)
             self.nodes += part.nodes
             if part.bound is not None:
                 self.bound = max(self.bound, min(part.bound, _value(self.best)))

@@ -104,8 +104,9 @@ def _cover_program(covers: Array, share: Array, cost: Array, low: float, most: f
     lp.a_matrix_.value_ = np.hstack([covers, -share[:, None]]).ravel()
     lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous]
     solver = highs.quiet(lp)
-    for name, value in {"mip_rel_gap": GAP, "mip_max_nodes": NODES}.items():
+    for name, value in {"mip_rel_gap": 0.0, "mip_abs_gap": highs.EXACT, "mip_max_nodes": NODES}.items():
         solver.setOptionValue(name, value)
+    highs.stop_within(solver, GAP)
     return solver
 
 

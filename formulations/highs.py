@@ -8,6 +8,7 @@ status, the solution and the proven bound. HiGHS has no deterministic time limit
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import highspy
 import numpy as np
@@ -19,6 +20,7 @@ from formulations.outcome import Status
 INFINITY = highspy.kHighsInf
 FEASIBILITY = 1e-9  # rows and integrality: ratio proofs divide by small denominators
 
+EXACT = 1e-9        # absolute gap that HiGHS itself works to
 INTEGRAL = 1e-6     # HiGHS's integers are whole to FEASIBILITY, less exact once presolve is undone
 
 
@@ -155,7 +157,7 @@ def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = 
     """
     highs = program.highs
     options = {
-        "mip_abs_gap": limits.absolute_gap, "mip_rel_gap": limits.relative_gap,
+        "mip_abs_gap": min(limits.absolute_gap, EXACT), "mip_rel_gap": 0.0,
         "time_limit": limits.limit_s, "mip_max_nodes": limits.node_limit, "random_seed": limits.seed,
         "mip_feasibility_tolerance": FEASIBILITY, "primal_feasibility_tolerance": FEASIBILITY,
         "dual_feasibility_tolerance": FEASIBILITY,
@@ -167,11 +169,28 @@ def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = 
         chosen = [(i, start[name]) for i, name in enumerate(program.names) if name in start]
         indices = np.array([i for i, _ in chosen], dtype=np.int32)
         highs.setSolution(len(chosen), indices, np.array([v for _, v in chosen]))
+    if limits.relative_gap > 0 or limits.absolute_gap > EXACT:
+        stop_within(highs, limits.relative_gap, limits.absolute_gap)
     highs.run()
     if highs.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:
         highs.setOptionValue("presolve", "off")  # presolve does not say which of the two it is
         highs.run()
     return _read(program)
+
+
+def stop_within(highs: highspy.Highs, relative: float, absolute: float = 0.0) -> None:
+    """Interrupt a search once value and proven bound are so near; its status is then kInterrupt.
+
+    Not by HiGHS's own gap options: with them it drops every branch within the gap, and when none is left
+    it reports its value as the bound (1.13.1: a fleet 0.17 % above the best one, "proven" with a gap of 0.1 %).
+    """
+
+    def near(event: Any) -> None:
+        value, bound = event.data_out.mip_primal_bound, event.data_out.mip_dual_bound
+        if np.isfinite(value) and abs(value - bound) <= max(relative * abs(value), absolute):
+            event.interrupt()
+
+    highs.cbMipInterrupt.subscribe(near)
 
 
 _STATUS = {

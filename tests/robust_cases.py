@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from codesign import audit, performance
+from codesign.changes.scenario import Asked, asked, value_of
+from codesign.changes.uncertainty import Scenario
 from codesign.jobs.run import Many
 from codesign.queries.robust import Robust, Terms, robust
-from codesign.scenario import Asked, asked, value_of
-from codesign.uncertainty import Scenario
 from tests.command import load
 from tests.query_strategies import query
 
@@ -73,8 +73,8 @@ def value_by_batches(question: Asked, scenario: Scenario, chip: str, layout: Any
 
 def every_design(question: Asked, scenarios: list[Scenario]) -> tuple[list[tuple[str, Any, int]], np.ndarray]:
     """Each layout with 1 .. the most replicas that fit in any scenario, and their merits (designs x scenarios)."""
+    from codesign.changes.designs import Designs, codes_in, kinds_of, merits
     from codesign.columns import most_replicas
-    from codesign.designs import Designs, codes_in, kinds_of, merits
 
     prepared = [question.at(scenario) for scenario in scenarios]
     kinds = kinds_of(prepared[0])

@@ -4,11 +4,11 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from codesign.changes.parameters import Parameter, parameters
+from codesign.changes.ranges import usual_range
+from codesign.changes.warm import Warm
 from codesign.errors import CodesignError
-from codesign.parameters import Parameter, parameters
 from codesign.query import Query
-from codesign.ranges import usual_range
-from codesign.warm import Warm
 from tests.command import load
 from tests.query_strategies import query
 

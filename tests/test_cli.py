@@ -17,6 +17,7 @@ import jsonschema
 import pytest
 
 from codesign.catalog import builtin_query, load
+from codesign.documents import CLASSES
 from codesign.queries import best_system
 from codesign.query import read_query
 from codesign.units import si
@@ -280,6 +281,13 @@ def test_json_is_valid_against_its_schema(status: str) -> None:
     schema = known("schema", "answer").json
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(answer, schema, jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_document_has_a_schema(name: str) -> None:
+    schema = known("schema", name).json
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert "properties" in schema and schema["additionalProperties"] is False
 
 
 def test_schema_refuses_what_is_no_answer() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from formulations import cpsat, dataflow_schedule, dataflow_schedule_chain, dataflow_schedule_cpsat, highs
-from formulations import dataflow_schedule_pendants as pendants
 from formulations.dataflow_schedule import Instance, Payload, Solution, Stage
+from formulations.dataflow_schedule_choice import FEW, bundled
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import Pool, additive_bound, alone
 from formulations.dataflow_schedule_order import check, in_turn, waiting
@@ -176,12 +176,12 @@ def test_what_hangs_on_a_group_is_chosen_as_by_enumeration(seed):
     """Eight pendants, more than are chosen without slices of steady state."""
     data = caterpillar(seed)
     pool = Pool(data, Graph(data), 10**6)
-    assert len(pool.hosts.of([0, 1])) == 8 > pendants.FEW
-    bundle, best = pool.hosts.pipeline([0, 1]), best_bundle(data, pool, [0, 1])
+    assert len(pool.hosts.of([0, 1])) == 8 > FEW
+    bundle, best = bundled(pool.hosts, [0, 1]), best_bundle(data, pool, [0, 1])
     assert bundle.time_s == pytest.approx(best, rel=1e-9)
     assert bundle.members == tuple(range(10))
-    assert pool.hosts.pipeline([0, 1], best * (1 - 1e-6)) is None
-    assert pool.hosts.pipeline([0, 1], best * (1 + 1e-6)).time_s == pytest.approx(best, rel=1e-9)
+    assert bundled(pool.hosts, [0, 1], best * (1 - 1e-6)) is None
+    assert bundled(pool.hosts, [0, 1], best * (1 + 1e-6)).time_s == pytest.approx(best, rel=1e-9)
 
 
 @pytest.mark.parametrize(("seed", "hosts"), [(seed, hosts) for seed in range(3) for hosts in (1, 2, 3)])

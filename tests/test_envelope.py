@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from codesign.catalog import builtin_query
-from codesign.envelope import RESOLUTION, TIE, envelope, scan
+from codesign.changes.envelope import RESOLUTION, TIE, envelope, scan
+from codesign.changes.line import Line, Sample
+from codesign.changes.movement import kinks, shape, up_and_down
+from codesign.changes.parameters import Parameter, parameters
+from codesign.changes.ranges import usual_range
+from codesign.changes.warm import Warm
 from codesign.errors import DataError
-from codesign.line import Line, Sample
-from codesign.movement import kinks, shape, up_and_down
-from codesign.parameters import Parameter, parameters
 from codesign.query import Choice, read_query
-from codesign.ranges import usual_range
-from codesign.warm import Warm
 from tests.command import load
 from tests.query_strategies import query
 from tests.switch_cases import case
@@ -80,6 +80,7 @@ def check_every_kind(warm: Warm) -> int:
     return checked
 
 
+@pytest.mark.slow
 def test_merits_along_every_kind_of_number_move_as_the_bounds_say():
     few = BUILT_IN.model_copy(update={"allow": Choice(chips=("gb100", "b200-sxm"), memories=("hbm4", "hbm3e"))})
     assert check_every_kind(Warm(None, few, catalog=load())) > 40
@@ -90,6 +91,7 @@ def test_merits_of_all_chips_move_as_the_bounds_say():
     assert check_every_kind(Warm(None, BUILT_IN, catalog=load())) > 45
 
 
+@pytest.mark.slow
 def test_merits_in_mode_achieved_only_rise_or_only_fall():
     served = query(model="llama-3.1-70b", context=4096, hardware="catalogue", mode="achieved", limits={
         "budget": 2e6, "user_speed": 20.0, "ttft": 3.0}, allow={"chips": ["h100-sxm", "h200-sxm"]})  # fmt: skip

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.envelope import Change, Shape, envelope
-from codesign.line import Sample, Winner
-from codesign.profile import CHIP_SHIFT, FIRST, Profile
-from codesign.warm import SystemKey
+from codesign.changes.envelope import Change, Shape, envelope
+from codesign.changes.line import Sample, Winner
+from codesign.changes.profile import CHIP_SHIFT, FIRST, Profile
+from codesign.changes.warm import SystemKey
 
 LOW, HIGH = 1.0, 8.0
 

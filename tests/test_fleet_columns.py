@@ -113,6 +113,14 @@ def test_time_limit_returns_the_incumbent_with_its_gap(method):
     assert fleet_check.broken(data, outcome.solution) == []
 
 
+@pytest.mark.slow
+def test_bound_within_a_gap_is_below_a_fleet_that_is_known():
+    """HiGHS's own gap option reports 58,866 k$ as optimum and bound here; a fleet of 58,765 k$ exists."""
+    data = plan(4, 300, seed=2, periods=3)
+    outcome, _ = fleet.solve(data, method="full", gap=1e-3, limits=highs.Limits(node_limit=100))
+    assert outcome.bound <= 58_765.0
+
+
 def test_no_time_is_no_claim():
     outcome, _ = fleet.solve(plan(6, 400, seed=3), method="columns", limits=highs.Limits(limit_s=0.0))
     assert outcome.status is Status.UNKNOWN and outcome.value is None

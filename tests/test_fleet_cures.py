@@ -54,6 +54,7 @@ def test_big_m_does_not_know_the_limit_that_is_eased():
     assert fleet_cures.cures(data)[0] == Cure("power", None, pytest.approx(10.0), Status.OPTIMAL)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(instances(("cost", "power")))
 def test_a_cure_is_enough_and_no_more_than_enough(data):

@@ -220,3 +220,13 @@ def test_replicas_that_nothing_needs_are_left_out():
     data = instance([{"rate": 1.0, "size": 1}], demands=[{"demand": 3.0}])
     values = {"buy[0,0]": 1.0, "keep[0,0]": 0.0, "own[0,0]": 1.0, "replicas[0,0]": 8.0}
     assert [each.replicas for each in fleet.read(data, values).placed] == [3]
+
+
+@settings(REPEATED, max_examples=10)
+@given(instances(("value",)))
+def test_the_same_service_at_least_cost(data):
+    first = fleet.solve(data)[0].solution
+    if first is not None:
+        second = fleet.solve(fleet.as_cheap_as_possible(data, first))[0].solution
+        assert fleet_check.paid(data, second) <= fleet_check.paid(data, first) * (1 + 1e-6)
+        assert fleet_check.gained(data, second) >= fleet_check.gained(data, first) * (1 - 1e-6)

@@ -4,11 +4,11 @@ from functools import cache
 
 import pytest
 
+from codesign.changes.parameters import changed
 from codesign.errors import DataError
 from codesign.fleet import numbers
 from codesign.fleet.prepared import prepare
 from codesign.fleet.resolve import Resolver
-from codesign.parameters import changed
 from codesign.queries.fleet import prepare_and_solve
 from tests.fleet_plans import SMALL, catalog, plan, solved
 

@@ -203,6 +203,7 @@ def peak_bytes(points: int, many: Many) -> int:
     return peak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_points(tmp_path: Path, jobs: int) -> None:
     few, many = (peak_bytes(n, Many(jobs, resume=tmp_path / str(n))) for n in (60, 360))

@@ -16,9 +16,10 @@ from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.pipelines import balance, instance, price, program, ring_bytes
 from codesign.kitsune.schedule import EXECUTIONS, Execution, Schedule, evaluate
+from codesign.kitsune.simulate import agrees, simulate
 from codesign.kitsune.times import Assumptions, Times, read_measured
 from codesign.kitsune.traffic import cut, traffic
-from codesign.queries.kitsune import ask, schema
+from codesign.queries.kitsune import KitsuneAnswer, ask
 from formulations import spatial_pipeline
 from formulations.outcome import Status
 from formulations.spatial_pipeline_bounds import check
@@ -172,7 +173,7 @@ def test_the_answer_is_a_document() -> None:
     found = ask(mlp(), a100(), "best")
     assert [part.execution for part in found.executions] == list(EXECUTIONS)
     assert found.chosen().speed_up >= max(part.speed_up for part in found.executions) * (1 - 1e-12)
-    assert schema()["properties"]["kind"]["const"] == "kitsune"
+    assert KitsuneAnswer.model_json_schema()["properties"]["kind"]["const"] == "kitsune"
     assert '"schema": 1' in found.document()
     with pytest.raises(ValueError, match="known: bulk"):
         ask(mlp(), a100(), "fast")  # type: ignore[arg-type]
@@ -190,6 +191,29 @@ def test_the_two_passes_are_two_programs() -> None:
     forward = tuple(i for i in range(len(graph)) if not graph.operators[i].backward)
     data = program(times, forward)
     assert len(data.operators) == 21 and all(u < 21 and v < 21 for u, v, _ in data.edges)
+
+
+def test_each_pipeline_has_the_payload_that_suits_it() -> None:
+    """Larger entries where a queue's rate binds, small ones where fill does; both run as predicted."""
+    chosen = evaluate(app("graphcast"), "best")
+    fixed = evaluate(Times(application("graphcast"), a100(), Assumptions(entries=())), "best")
+    found = [run.pipeline for run in chosen.runs if run.pipeline is not None]
+    assert chosen.status is fixed.status is Status.OPTIMAL
+    assert chosen.time_s < 0.995 * fixed.time_s
+    assert len({pipeline.entry for pipeline in found}) > 1
+    assert {run.pipeline.entry for run in fixed.runs if run.pipeline is not None} == {16 * 1024}
+    for pipeline in found:
+        same = app("graphcast").at_entry(pipeline.entry)
+        assert price(same, pipeline.group, pipeline.ctas) == pipeline
+        assert all(queue.payload <= pipeline.entry for queue in pipeline.queues)
+        ran = simulate(same.graph, same.gpu, same.assumed, pipeline)
+        assert agrees(ran.queued_s, pipeline.time_s)
+
+
+@pytest.mark.parametrize("entries", [(0,), (16_384, -1)])
+def test_entries_below_a_byte_are_refused(entries: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="at least one byte"):
+        Assumptions(entries=entries)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from codesign.errors import AuditError, DataError
 from codesign.mix import audit
-from codesign.mix.answer import MixAnswer, schema
+from codesign.mix.answer import MixAnswer
 from codesign.mix.demand import read_demand
 from codesign.mix.measured import Options
 from codesign.mix.measured import mix_of as measured_mix
@@ -310,7 +310,7 @@ def test_command(files, tmp_path):
     out = tmp_path / "out"
     done = run("mix", "--profile", files[0], "--demand", files[1], "--json", "--export", out)
     assert done.code == 0
-    jsonschema.validate(done.json, schema())
+    jsonschema.validate(done.json, MixAnswer.model_json_schema(by_alias=True))
     assert done.json["cost_usd_per_h"] == pytest.approx(13.8)
     assert len(done.json["query"]["profile_sha256"]) == 64
     assert json.loads((out / "mix.json").read_text(encoding="utf-8")) == done.json

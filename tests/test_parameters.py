@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign import supply
+from codesign.changes.parameters import changed, parameter, parameters
 from codesign.errors import DataError
-from codesign.parameters import changed, parameter, parameters
 from tests.command import load
 from tests.query_strategies import query
 
@@ -32,6 +32,7 @@ def test_numbers_of_the_query_are_those_that_it_sets():
     assert not EVERY["limits.budget"].whole
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(st.floats(1e-12, 1e-6))
 def test_any_double_is_kept_and_assumed_again_from_its_text(price: float):

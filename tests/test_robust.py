@@ -6,14 +6,14 @@ import json
 import numpy as np
 import pytest
 
+from codesign.changes.scenario import value_of
+from codesign.changes.uncertainty import Scenario, scenarios
 from codesign.errors import AuditError, DataError
 from codesign.jobs.journal import NAME
 from codesign.jobs.run import Many
 from codesign.queries.best_system import best_system_under
 from codesign.queries.robust import Terms, robust
 from codesign.queries.robust_answer import NOMINAL, REGRET, WORST, RobustAnswer, answer
-from codesign.scenario import value_of
-from codesign.uncertainty import Scenario, scenarios
 from tests import robust_cases
 from tests.command import load, put, run
 from tests.query_strategies import query
@@ -96,6 +96,7 @@ def test_slowed_steps_are_slower_by_their_factor():
     assert np.allclose(ratio, np.where(name == "mi300x", 1.5, 1.0)) and (name == "mi300x").any()
 
 
+@pytest.mark.slow
 def test_mode_achieved_knows_a_models_error_too():
     asked = query(**FIELDS | {"allow": {"chips": ["h100-sxm", "h200-sxm"]}, "mode": "achieved"},
                   limits={"budget": 8e5, "user_speed": 10, "tensor": 8})  # fmt: skip
@@ -194,7 +195,7 @@ def test_same_answer_on_processes_and_out_of_a_journal(tmp_path):
 
 
 def test_a_scenario_that_fails_is_told_and_left_out(tmp_path, monkeypatch):
-    from codesign import scenario
+    from codesign.changes import scenario
 
     solve = scenario._solve
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from codesign.kept import keep
-from codesign.parameters import changed
+from codesign.changes.kept import keep
+from codesign.changes.parameters import changed
+from codesign.changes.sensitivity_answer import SensitivityAnswer
+from codesign.changes.warm import Warm
 from codesign.queries.best_system import best_system_under
 from codesign.queries.sensitivity import sensitivity
-from codesign.sensitivity_answer import SensitivityAnswer
-from codesign.warm import Warm
 from tests.command import load, run
 from tests.query_strategies import query
 
@@ -75,6 +75,7 @@ def test_a_kept_design_tells_what_it_breaks(changes: dict[str, float], breaks: t
     assert (kept.value is None) == (breaks in (("user_speed",), ("memory",), ("chip",)))
 
 
+@pytest.mark.slow
 def test_one_more_unit_is_an_ordinary_query_with_it(answer: SensitivityAnswer):
     shadows = {row.path: row for row in answer.shadows}
     assert {"limits.budget", "limits.power", "limits.user_speed", "memory.hbm4.capacity", "memory.hbm4.bandwidth",
@@ -92,6 +93,7 @@ def test_binding_limits_are_those_of_the_answer(answer: SensitivityAnswer):
     assert {limit.name for limit in answer.limits if limit.binding} == {"budget", "memory"}
 
 
+@pytest.mark.slow
 def test_the_command_prints_writes_and_says_infeasible(tmp_path: Path):
     few = ["--chip", "gb100", "--memory", "hbm4", "--hardware", "composed"]
     done = run("sensitivity", *few, "--json", "--export", tmp_path / "out")

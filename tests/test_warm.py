@@ -2,10 +2,10 @@
 
 import pytest
 
+from codesign.changes.parameters import changed, parameters
+from codesign.changes.warm import Warm
 from codesign.errors import DataError
-from codesign.parameters import changed, parameters
 from codesign.queries.best_system import best_system_under
-from codesign.warm import Warm
 from tests.command import load
 from tests.query_strategies import query
 
@@ -35,7 +35,11 @@ def same(warm: Warm, changes: dict[str, float]) -> None:
         assert hot.batch == cold.system.batch
 
 
-@pytest.mark.parametrize("fields", [ONE, CHEAP, FAST], ids=["ratio", "cost", "speed"])
+@pytest.mark.parametrize(
+    "fields",
+    [pytest.param(ONE, marks=pytest.mark.slow), pytest.param(CHEAP, marks=pytest.mark.slow), FAST],
+    ids=["ratio", "cost", "speed"],
+)
 def test_warm_answers_are_cold_answers(fields: dict):
     warm = Warm(None, query(**FIELDS, **fields), catalog=load())
     known = {p.path: p for p in parameters(warm.catalog, warm.query)}

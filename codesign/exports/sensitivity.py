@@ -7,9 +7,9 @@ from typing import Any
 
 import altair as alt
 
+from codesign.changes.sensitivity_answer import BarPart, SensitivityAnswer
 from codesign.exports.atomic import write_folder
 from codesign.exports.kitsune_drawing import FORMATS, INK, plain, save, title
-from codesign.sensitivity_answer import BarPart, SensitivityAnswer
 from codesign.units import show
 
 FILES = ("answer.json", "tornado.csv", "shadow.csv", *(f"tornado.{kind}" for kind in FORMATS))

@@ -4,10 +4,10 @@ import csv
 from io import StringIO
 from pathlib import Path
 
+from codesign.changes.switch_answer import LinePart, SwitchAnswer
 from codesign.exports.atomic import write_folder
 from codesign.exports.kitsune_drawing import FORMATS, save
 from codesign.exports.switch_charts import bands_chart, ranking_chart
-from codesign.switch_answer import LinePart, SwitchAnswer
 
 MOST_LINES = 20  # names of files that an earlier run may have left
 BANDS = ("parameter", "unit", "low", "high", "chip", "memory", "stacks", "tensor", "pipeline", "expert", "data",

@@ -7,8 +7,8 @@ from typing import Any
 
 import altair as alt
 
+from codesign.changes.switch_answer import BandPart, LinePart, NearPart, SwitchAnswer, SystemShort
 from codesign.exports.kitsune_drawing import CHARACTER, COLOURS, INK, plain, title
-from codesign.switch_answer import BandPart, LinePart, NearPart, SwitchAnswer, SystemShort
 from codesign.units import show, si
 
 WIDTH, HEIGHT, STRIP, ROW = 720, 220, 34, 17  # px

@@ -179,9 +179,3 @@ class FleetAnswer(Part):
     def document(self) -> str:
         """The answer as JSON text."""
         return self.model_dump_json(by_alias=True, indent=2)
-
-
-def schema() -> dict[str, Any]:
-    """JSON Schema of an answer."""
-    content = FleetAnswer.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}

@@ -129,6 +129,47 @@ class FleetSensitivityAnswer(Part):
         return self.model_dump_json(by_alias=True, indent=2)
 
 
+
+class EntryPart(Part):
+    """Where a chip enters the best fleet: between these two factors on its price."""
+
+    out: float = Field(description="factor on the chip's price at which the best fleet does not buy it")
+    inside: float = Field(description="factor at which it does, or one that buys it is as good")
+    ratio: float
+    narrow: bool
+    price_usd: float = Field(description="of a chip at `inside`")
+    fleet: FleetPart = Field(description="best fleet at `inside`")
+
+
+class FleetWhyNotAnswer(Part):
+    """The best fleet that buys a chip, beside the best fleet."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    kind: Literal["fleet-why-not"] = "fleet-why-not"
+    status: Literal["best", "behind", "infeasible", "absent", "undecided"]
+    plan: dict[str, Any]
+    wanted: str
+    objective: str
+    unit: str
+    periods: tuple[str, ...]
+    best: FleetPart
+    other: FleetPart | None = Field(default=None, description="the best fleet that buys one server of it, or more")
+    behind: float | None = Field(default=None, description="share of the best value by which the other is worse")
+    at_least: float | None = Field(default=None, description="the least that is proven of `behind`")
+    entry: EntryPart | None = None
+    hopeless: str = Field(default="", description="no factor on its price looked at makes it enter: why")
+    absent: str = Field(default="", description="why the chip is not on offer")
+    solves: int = Field(description="integer programs")
+    assumptions: tuple[str, ...]
+    catalogue: str
+    versions: dict[str, str]
+    seed: int = 0
+
+    def document(self) -> str:
+        """The answer as JSON text."""
+        return self.model_dump_json(by_alias=True, indent=2)
+
+
 GAPS = ("points are integer programs, solved one by one, each with its proven bound: within 1e-4 of the objective "
         "(plans with scenarios or losses 1e-2) another fleet may be as good, of other kinds too")  # fmt: skip
 NOTHING = "no fleet fits"

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from codesign.changes.parameters import Parameter
 from codesign.errors import DataError
 from codesign.fleet.plan import ALL, Plan
-from codesign.parameters import Parameter
 
 LIMITS = {"capital": "USD", "hourly": "USD/h", "power": "W", "racks": "1"}
 WORKLOAD = {  # of a workload, set: unit, most

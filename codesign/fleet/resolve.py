@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.catalog import Catalog, load
+from codesign.changes.parameters import FOLDERS, Parameter, changed, parameter
 from codesign.errors import AuditError, DataError
 from codesign.fleet import cases, numbers
 from codesign.fleet.audit import Audited
@@ -22,7 +23,6 @@ from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, columns_for, outline, prepare, spaces_for
 from codesign.fleet.program import instance_of
 from codesign.hardware import Chip
-from codesign.parameters import FOLDERS, Parameter, changed, parameter
 from codesign.queries import fleet as asked
 from codesign.queries.fleet import Solved
 from codesign.supply import Supply

@@ -6,11 +6,12 @@
     effort_i = max(work_i, bytes in / rate, bytes out / rate)                    CTA-seconds
 
 A hop is the measured cost of one queue entry, and the rate is an entry each hop; a larger entry gives more of
-both, and the best schedule chooses it for each pipeline. So a group is cut into
-`tiles`, as many as hops in its steady state, and no CTA passes more than an entry of a tile. The study's
-zero-latency model has neither hops nor rates; then a launch is paid. Off the chip goes what
-`codesign.kitsune.traffic` says; through L2 goes that too, and what queues carry, written once and read by
-each consumer. An operator that is written off the chip in any case is not written to its ring again.
+both, and the best schedule chooses it for each pipeline. So a group is cut into `tiles`, as many as hops in its
+steady state, and no CTA passes more than an entry of a tile. The study's zero-latency model has neither hops nor
+rates; then a launch is paid. What sums over rows is split over all its CTAs; adding the parts is not counted.
+Off the chip goes what `codesign.kitsune.traffic` says; through L2 goes that too, and what queues carry, written
+once and read by each consumer. An operator that is written off the chip in any case is not written to its ring
+again.
 """
 
 import math
@@ -141,7 +142,8 @@ def entries(times: Times) -> tuple[int, ...]:
 def program(times: Times, phase: Group) -> Instance:
     """The program `dataflow_schedule` of one pass; operators in the order of `phase`.
 
-    What sums over rows streams only as the last of its pipeline: its output is complete after the last row.
+    What sums over rows streams only as the last of its pipeline: its output is complete after the last row. It has
+    one alternative: unsplit it would have a CTA for each tile of its output, but any number is allowed here.
     """
     graph, gpu, assumed = times.graph, times.gpu, times.assumed
     at = {i: p for p, i in enumerate(phase)}

@@ -66,7 +66,7 @@ class Assumptions:
                   if not 0 < getattr(self, name) <= 1]  # fmt: skip
         faults += [f"{name} = {getattr(self, name)!r} must not be negative" for name in ("tile_s", "launch_s")
                    if not 0 <= getattr(self, name) < math.inf]  # fmt: skip
-        if faults or min(self.entry, *self.entries) < 1:
+        if faults or min((self.entry, *self.entries)) < 1:
             raise ValueError("; ".join(faults) or f"entry = {self.entry!r}, entries = {self.entries!r}: all must be "
                              "at least one byte")  # fmt: skip
 
@@ -84,6 +84,7 @@ class Assumptions:
             f"fed from queues, a stage reaches {self.stream_share:.0%} of its pipe's peak and L2 {self.l2_share:.0%}",
             f"{self.launch_s * 1e6:g} us between two kernels that depend on each other",
             fed,
+            "a sum over rows is split over all CTAs that it has; adding the parts is not counted",
             "weights are read from DRAM once for each kernel, and stay on the chip while a pipeline runs",
         )
 

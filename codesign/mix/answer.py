@@ -86,9 +86,3 @@ class MixAnswer(Part):
     def counts(self) -> dict[str, int]:
         """Replicas of each kind by name."""
         return {kind.name: kind.count for kind in self.kinds}
-
-
-def schema() -> dict[str, Any]:
-    """JSON Schema of an answer."""
-    content = MixAnswer.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}

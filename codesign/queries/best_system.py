@@ -8,6 +8,8 @@ from codesign import audit, columns, cures, supply, workload
 from codesign.answer import Answer
 from codesign.audit import Enumerated, System
 from codesign.catalog import Catalog, unknown
+from codesign.changes.conflicts import conflicts, ways
+from codesign.changes.joint_cure import asked_words, cheapest, cure_part
 from codesign.errors import AuditError, DataError, SolverError
 from codesign.layouts import MOST_TENSOR, enumerate_space
 from codesign.mode import settled
@@ -112,14 +114,14 @@ def _one_pool(catalog: Catalog, query: Query, *, removal: bool, enumerate_all: b
     best = p.columns.incumbent()
     if solved.outcome.status is Status.INFEASIBLE or best is None:
         return Result(_without(p, solved, seconds), p, solved)
-    system, audited = _audited(p, best[0])
+    system, audited = audited_system(p, best[0])
     every = audit.enumerate_all(p.query, p.space, p.servers) if enumerate_all else None
     _agreed(p, solved, audited.value, every)
     seconds["audit"] = time.perf_counter() - ended
     return Result(words.answer(p, solved, system, audited, every, seconds), p, solved)
 
 
-def _audited(p: Prepared, position: int) -> tuple[System, audit.Audited]:
+def audited_system(p: Prepared, position: int) -> tuple[System, audit.Audited]:
     """The system of a column in whole numbers, recomputed from the domain's formulas."""
     at = int(p.columns.layout[position])
     batch = int(p.columns.true_batch[position])
@@ -148,4 +150,14 @@ def _without(p: Prepared, solved: Solved, seconds: dict[str, float]) -> Answer:
     if not p.supply.offers:
         return words.infeasible(p, [], seconds)
     found = cures.cures(p.query, p.space, p.servers, lambda q: space_of(p.catalog, q, p.supply))
-    return words.infeasible(p, found, seconds)
+    answer = words.infeasible(p, found, seconds)
+    return answer if found else _together(p, answer)
+
+
+def _together(p: Prepared, answer: Answer) -> Answer:
+    """No limit cures alone: which contradict each other, and the cheapest change of several."""
+    every = ways(p.query, p.servers, lambda q: space_of(p.catalog, q, p.supply))
+    joint = cheapest(every, {})
+    sets = tuple(tuple(asked_words(p.query, name) for name in one) for one in conflicts(every).sets)
+    changes = () if joint is None else tuple(cure_part(p.query, *item) for item in joint.values.items())
+    return answer.model_copy(update={"conflicts": sets, "together": changes})

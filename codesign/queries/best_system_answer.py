@@ -10,7 +10,7 @@ from codesign.answer import Answer, CurePart, LimitPart, OtherPart, PerformanceP
 from codesign.audit import Audited, Enumerated, System, servers_for
 from codesign.columns import most_replicas
 from codesign.performance import Layout
-from codesign.prepared import Prepared, Solved
+from codesign.prepared import Prepared, Question, Solved
 from codesign.queries import answer_parts as parts
 from codesign.query import Query
 from codesign.records import AchievedRecord
@@ -74,13 +74,13 @@ def answer(
     return Answer(
         status=status, system=parts.system(system, a), performance=_performance(p.query, system, a),
         money=parts.money(p, [(system.offer.bill, a.servers_bought)], a), limits=_limits(system, a), proof=proof,
-        others=_others(p, a.value), assumptions=_assumptions(p), **parts.asked(p), **parts.behind(p, [system]),
+        others=_others(p, a.value), assumptions=assumptions_of(p), **parts.asked(p), **parts.behind(p, [system]),
     )  # fmt: skip
 
 
 def infeasible(p: Prepared, cures: list[CurePart], seconds: dict[str, float]) -> Answer:
     """The document of a query that nothing satisfies."""
-    return parts.infeasible(p, cures, _assumptions(p))
+    return parts.infeasible(p, cures, assumptions_of(p))
 
 
 def _performance(query: Query, s: System, a: Audited) -> PerformancePart:
@@ -88,12 +88,13 @@ def _performance(query: Query, s: System, a: Audited) -> PerformancePart:
     return PerformancePart(
         step_s=a.time.step_s, step_band_s=a.time.band_s, ttft_s=a.time.ttft_s, user_speed=a.user_speed, users=a.users,
         throughput=a.throughput, shares=shares, limiting=max(shares, key=lambda name: shares[name]),
-        batch_limited_by=_batch_limit(query, s, a), memory_bytes=a.time.memory_bytes,
+        batch_limited_by=batch_limit(query, s, a), memory_bytes=a.time.memory_bytes,
         usable_bytes=a.time.memory_limit, room=a.time.room,
     )  # fmt: skip
 
 
-def _batch_limit(query: Query, s: System, a: Audited) -> str:
+def batch_limit(query: Query, s: System, a: Audited) -> str:
+    """What keeps the batch of a system from growing."""
     if query.maximize in ("user-speed", "cost"):
         return "users asked for" if query.limits.users else "one user is fastest"
     if s.batch >= a.time.room:
@@ -179,7 +180,8 @@ def _other(p: Prepared, label: str, mask: Any, best: float) -> OtherPart:
     )  # fmt: skip
 
 
-def _assumptions(p: Prepared) -> tuple[str, ...]:
+def assumptions_of(p: Question) -> tuple[str, ...]:
+    """What mode, money and the user's own numbers take for granted."""
     modelled = _limit_said() if p.supply.achieved is None else achieved_said(p.query, p.supply.achieved)
     return (*modelled, *parts.money_said(p))
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+from codesign.changes.parameters import parameter
 from codesign.errors import AuditError, DataError
 from codesign.fleet import cases, numbers
 from codesign.fleet.change_answer import GAPS, FleetBarPart, FleetEndPart, FleetPart, FleetSensitivityAnswer
 from codesign.fleet.numbers import Number
 from codesign.fleet.plan import ALL
 from codesign.fleet.resolve import Point, Resolved, Resolver
-from codesign.parameters import parameter
 from codesign.queries import fleet_answer as words
 from codesign.queries.answer_parts import versions
 from codesign.queries.fleet import SAID, UNITS, shadows_of

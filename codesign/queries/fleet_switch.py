@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
+from codesign.changes.ranges import Range, read_range, usual_range
 from codesign.errors import DataError
 from codesign.fleet.change_answer import (
     GAPS,
@@ -17,7 +18,6 @@ from codesign.fleet.numbers import Number
 from codesign.fleet.resolve import Point, Resolver
 from codesign.queries.answer_parts import versions
 from codesign.queries.fleet import SAID, UNITS
-from codesign.ranges import Range, read_range, usual_range
 
 STEP, NARROW = 1.2, 1.01  # ratios: of neighbouring points at first; of the two ends of a switch
 MOST_POINTS = 120         # of a parameter

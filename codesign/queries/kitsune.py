@@ -46,6 +46,7 @@ class PipelinePart(Part):
     tiles: int
     bottleneck: str = Field(description='"dram", "l2" or an operator')
     ring_bytes: float = Field(description="of L2, all rings")
+    entry: int = Field(description="B of one entry of its queues, at most")
     queues: tuple[QueuePart, ...]
     simulated_s: float | None = Field(description="without queue cost; null: not simulated, too many tiles")
     simulated_queued_s: float | None = Field(description="with queue cost")
@@ -164,7 +165,7 @@ def _pipeline(times: Times, found: Pipeline, simulated: bool) -> PipelinePart:
         result = simulate(times.graph, times.gpu, times.assumed, found)
         ran = {"simulated_s": result.plain_s, "simulated_queued_s": result.queued_s}
     return PipelinePart(steady_s=found.steady_s, fill_s=found.fill_s, queue_s=found.queue_s, tiles=found.tiles,
-                        bottleneck=found.bottleneck, ring_bytes=ring_bytes(found),
+                        bottleneck=found.bottleneck, ring_bytes=ring_bytes(found), entry=found.entry,
                         queues=tuple(_queues(times.graph, found)), **ran)  # fmt: skip
 
 
@@ -173,9 +174,3 @@ def _queues(graph: Graph, found: Pipeline) -> Iterator[QueuePart]:
         names = [graph.operators[i].name for i in (q.producer, *q.consumers)]
         yield QueuePart(producer=names[0], consumers=tuple(names[1:]), bytes=q.bytes, payload=q.payload,
                         entries=q.entries)  # fmt: skip
-
-
-def schema() -> dict[str, Any]:
-    """JSON Schema of an answer."""
-    content = KitsuneAnswer.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}

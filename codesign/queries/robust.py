@@ -9,18 +9,18 @@ import numpy as np
 
 from codesign import supply
 from codesign.catalog import Catalog
-from codesign.designs import Designs, Merits, designs_of, keys_of, kinds_of
+from codesign.changes.designs import Designs, Merits, designs_of, keys_of, kinds_of
+from codesign.changes.robust_runs import Bar, Runs, Solves, solves_of
+from codesign.changes.robust_values import Values, rivals, thresholds, values_of, with_every_count
+from codesign.changes.scenario import NOMINAL, Asked, asked
+from codesign.changes.uncertainty import Uncertain, model_error, published, read_uncertainty, scenarios
+from codesign.changes.warm import SystemKey
 from codesign.errors import AuditError, DataError, SolverError
 from codesign.jobs.run import Many
 from codesign.jobs.work import Failure
 from codesign.layouts import Floats
 from codesign.prepared import Prepared
 from codesign.query import Query
-from codesign.robust_runs import Bar, Runs, Solves, solves_of
-from codesign.robust_values import Values, rivals, thresholds, values_of, with_every_count
-from codesign.scenario import NOMINAL, Asked, asked
-from codesign.uncertainty import Uncertain, model_error, published, read_uncertainty, scenarios
-from codesign.warm import SystemKey
 from formulations import highs, robust_choice
 from formulations.outcome import Outcome, Status
 

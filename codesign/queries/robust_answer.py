@@ -8,12 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from codesign.answer import Part
-from codesign.designs import BROKEN
+from codesign.changes.designs import BROKEN
+from codesign.changes.warm import SystemKey
 from codesign.layouts import Floats, Ints
 from codesign.queries.answer_parts import version_of
 from codesign.queries.best_system_answer import objective_unit
 from codesign.queries.robust import Choice, Compared, Robust
-from codesign.warm import SystemKey
 from formulations.robust_choice import TIE
 
 NOMINAL, REGRET, WORST = "nominal optimum", "min-max regret", "best worst case"
@@ -113,12 +113,6 @@ class RobustAnswer(Part):
     def document(self) -> str:
         """The answer as JSON text."""
         return self.model_dump_json(by_alias=True, indent=2)
-
-
-def schema() -> dict[str, Any]:
-    """JSON Schema of the document."""
-    content = RobustAnswer.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}
 
 
 def answer(r: Robust) -> RobustAnswer:

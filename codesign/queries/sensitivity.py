@@ -4,19 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from codesign.answer import LimitPart
+from codesign.changes.kept import keep
+from codesign.changes.line import Line
+from codesign.changes.parameters import Parameter, parameter, parameters
+from codesign.changes.ranges import Range
+from codesign.changes.sensitivity_answer import BarPart, EndPart, SensitivityAnswer, ShadowPart
+from codesign.changes.warm import Point, SystemKey, Warm
 from codesign.errors import DataError
-from codesign.kept import keep
-from codesign.line import Line
-from codesign.parameters import Parameter, parameter, parameters
 from codesign.prepared import Question
 from codesign.queries import answer_parts as parts
 from codesign.queries.best_system import best_system_under
 from codesign.queries.best_system_answer import objective_unit
 from codesign.queries.switch import nearest_change, short
-from codesign.ranges import Range
 from codesign.records import ChipRecord, DieRecord
-from codesign.sensitivity_answer import BarPart, EndPart, SensitivityAnswer, ShadowPart
-from codesign.warm import Point, SystemKey, Warm
 
 SAME = 1e-12  # relative
 FAR = 10.0    # how far the next change of system is looked for, as a factor

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from codesign.envelope import Change, Found, Shape, envelope, scan
+from codesign.changes.envelope import Change, Found, Shape, envelope, scan
+from codesign.changes.line import Line
+from codesign.changes.movement import kinks, shape, up_and_down
+from codesign.changes.parameters import Parameter, parameter, parameters
+from codesign.changes.ranges import Range, read_range, usual_range
+from codesign.changes.switch_answer import BandPart, LinePart, NearPart, SwitchAnswer, SwitchPart, SystemShort
+from codesign.changes.warm import Point, SystemKey, Warm
 from codesign.errors import AuditError, DataError
-from codesign.line import Line
-from codesign.movement import kinks, shape, up_and_down
-from codesign.parameters import Parameter, parameter, parameters
 from codesign.prepared import Question
 from codesign.queries import answer_parts as parts
 from codesign.queries.best_system_answer import objective_unit
-from codesign.ranges import Range, read_range, usual_range
-from codesign.switch_answer import BandPart, LinePart, NearPart, SwitchAnswer, SwitchPart, SystemShort
-from codesign.warm import Point, SystemKey, Warm
 
 MOST_SCANNED = 4096  # whole values, where each must be looked at
 CURVE = 120           # points of a picture

@@ -1,4 +1,4 @@
-"""Switch points and sensitivity of a fleet plan on the terminal."""
+"""Switch points, sensitivity and why-not of a fleet plan on the terminal."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from codesign.fleet.change_answer import (
     FleetPart,
     FleetSensitivityAnswer,
     FleetSwitchAnswer,
+    FleetWhyNotAnswer,
     bands,
     counted,
     said,
@@ -91,6 +92,28 @@ def render_sensitivity(answer: FleetSensitivityAnswer) -> Iterator[Any]:
     binding = [f"{limit.name} in {period}" for period, limits in answer.limits.items() for limit in limits
                if limit.binding]  # fmt: skip
     yield f"Binding limits: {', '.join(binding) or 'none'}"
+    yield from _taken(answer.assumptions)
+
+
+def render_why_not(answer: FleetWhyNotAnswer) -> Iterator[Any]:
+    """The parts of the answer in order."""
+    yield f"Why not {answer.wanted}? Objective: {answer.objective} ({answer.unit})"
+    yield f"Best fleet: {said(answer.best, answer.periods)}{_value(answer.best)}"
+    if answer.absent:
+        yield f"Not on offer: {answer.absent}"
+    elif answer.status == "best":
+        yield "The best fleet buys it."
+    elif answer.other is not None:
+        yield f"Best that buys it: {said(answer.other, answer.periods)}{_value(answer.other)}"
+    if answer.behind is not None and answer.status != "best":
+        yield f"Behind by {answer.behind:.3%}; at least {answer.at_least or 0.0:.3%} is proven"
+    if answer.entry is not None:
+        entry = answer.entry
+        yield (f"Its price: bought at {entry.inside:.4g} times today's ({show(entry.price_usd, 'USD')}), not at "
+               f"{entry.out:.4g}; then {said(entry.fleet, answer.periods)}{_value(entry.fleet)}")  # fmt: skip
+    if answer.hopeless:
+        yield f"Its price alone does not help: {answer.hopeless}"
+    yield f"{answer.solves} integer programs solved"
     yield from _taken(answer.assumptions)
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from codesign.sensitivity_answer import BarPart, EndPart, SensitivityAnswer
+from codesign.changes.sensitivity_answer import BarPart, EndPart, SensitivityAnswer
 from codesign.units import show
 
 MOST = 25

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from codesign.switch_answer import LinePart, NearPart, SwitchAnswer, SwitchPart, SystemShort
+from codesign.changes.switch_answer import LinePart, NearPart, SwitchAnswer, SwitchPart, SystemShort
 from codesign.units import show
 
 NOTHING = "nothing fits"

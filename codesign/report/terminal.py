@@ -1,6 +1,7 @@
 """An answer on the terminal: what to buy, what it does, what limits it, what proves it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import RenderableType
@@ -43,12 +44,22 @@ def render(answer: Answer) -> Iterator[RenderableType]:
 def _question(answer: Answer) -> str:
     """What was asked, with every limit in force: a file's or the built-in query's too."""
     q = answer.query
-    limits = [f"{name.replace('_', ' ')} {_written(value)}" for name, value in q.get("limits", {}).items()]
-    said = [f"mode {answer.mode}", f"{q['model']} in {', '.join(q['precision'])}",
-            f"{q['context']:,} tokens of context",
-            *(["prefill and decode in pools apart"] if q.get("serving", {}).get("phases") == "disaggregated" else []),
+    said = [workload_said(answer.mode, q),
             f"maximise {q['maximize']}" if q["maximize"] != "cost" else "minimise cost"]  # fmt: skip
-    return "Asked: " + ", ".join(said) + "; limits: " + (", ".join(limits) or "none")
+    return "Asked: " + ", ".join(said) + "; " + limits_said(q)
+
+
+def workload_said(mode: str, q: dict[str, Any]) -> str:
+    """Mode, model, precision and context of a query."""
+    said = [f"mode {mode}", f"{q['model']} in {', '.join(q['precision'])}", f"{q['context']:,} tokens of context",
+            *(["prefill and decode in pools apart"] if q.get("serving", {}).get("phases") == "disaggregated" else [])]
+    return ", ".join(said)
+
+
+def limits_said(q: dict[str, Any]) -> str:
+    """Every limit of a query."""
+    limits = [f"{name.replace('_', ' ')} {_written(value)}" for name, value in q.get("limits", {}).items()]
+    return "limits: " + (", ".join(limits) or "none")
 
 
 def _written(value: str | int) -> str:
@@ -160,14 +171,19 @@ def _others(answer: Answer) -> Table:
 
 
 def _footnotes(answer: Answer) -> Iterator[RenderableType]:
-    if answer.unverified:
+    yield from doubts(answer.unverified, answer.assumptions)
+    yield from _left_out(answer)
+
+
+def doubts(unverified: Sequence[str], assumptions: Sequence[str]) -> Iterator[RenderableType]:
+    """What an answer takes for granted."""
+    if unverified:
         yield Text("\nNot verified, announced or assumed, and behind this answer", style="bold")
-        for line in answer.unverified:
+        for line in unverified:
             yield Padding(line, (0, 0, 0, 2))
     yield Text("\nAssumptions", style="bold")
-    for line in answer.assumptions:
+    for line in assumptions:
         yield Padding(line, (0, 0, 0, 2))
-    yield from _left_out(answer)
 
 
 def _left_out(answer: Answer) -> Iterator[RenderableType]:
@@ -190,4 +206,10 @@ def _infeasible(answer: Answer) -> Iterator[RenderableType]:
             yield Padding(f"{cure.asked}: {cure.works} would work", (0, 0, 0, 2))
     else:
         yield Text(answer.in_the_way)
+        for one in answer.conflicts:
+            said = " with ".join(one) or "no limit at all"
+            yield Padding(f"{said}: nothing satisfies {'that' if len(one) < 2 else 'these together'}", (0, 0, 0, 2))
+        if answer.together:
+            both = "; ".join(f"{cure.asked}: {cure.works}" for cure in answer.together)
+            yield Padding(f"together would work: {both} (`codesign relax` says what it buys)", (0, 0, 0, 2))
     yield from _left_out(answer)

@@ -5,11 +5,11 @@ import time
 import pytest
 
 from codesign.catalog import builtin_query, load
-from codesign.parameters import parameters
+from codesign.changes.parameters import parameters
+from codesign.changes.warm import Warm
 from codesign.queries.best_system import prepare_and_solve
 from codesign.queries.switch import nearest
 from codesign.query import read_query
-from codesign.warm import Warm
 
 pytestmark = pytest.mark.benchmark
 

@@ -12,10 +12,10 @@ from functools import partial
 import pytest
 
 from codesign.catalog import builtin_query, load
+from codesign.changes.scenario import NOMINAL, asked
+from codesign.changes.uncertainty import published, scenarios
 from codesign.jobs.run import Many, run
 from codesign.query import read_query
-from codesign.scenario import NOMINAL, asked
-from codesign.uncertainty import published, scenarios
 from tests import job_makers
 
 pytestmark = pytest.mark.benchmark

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from codesign.changes.profile import BITS, codes_of
+from codesign.changes.warm import SystemKey
 from codesign.columns import best_batch, limits_of, money_of, objective_of
 from codesign.layouts import Floats, Ints
 from codesign.prepared import Prepared
-from codesign.profile import BITS, codes_of
 from codesign.query import Precision, Query
-from codesign.warm import SystemKey
 
 BROKEN = ("cannot be built", "user speed, memory or first token", "users", "budget", "hourly", "power", "chips",
           "racks", "replicas")  # by bit

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from codesign import supply
 from codesign.catalog import Catalog, split_path
+from codesign.changes.parameters import ASKED
 from codesign.hardware import Chip
-from codesign.parameters import ASKED
 from codesign.query import Query
 from codesign.records import ChipRecord, Connections, DieRecord, LinkRecord
 

@@ -27,10 +27,10 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from codesign.catalog import Catalog, faults_of
+from codesign.changes.parameters import ASKED, Parameter, parameter, parameters
 from codesign.errors import DataError
 from codesign.facts import Table, Written
 from codesign.hardware import Chip
-from codesign.parameters import ASKED, Parameter, parameter, parameters
 from codesign.query import Query
 from codesign.supply import Offer
 from codesign.units import si

@@ -4,8 +4,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from codesign.changes.parameters import Parameter
 from codesign.errors import DataError
-from codesign.parameters import Parameter
 from codesign.units import si
 
 FACTOR = re.compile(r"^\s*([0-9.eE+-]+)\s*x\s*$")

@@ -12,20 +12,20 @@ import numpy as np
 
 from codesign import audit, columns, supply
 from codesign.catalog import Catalog
-from codesign.designs import Designs, Merits, merits, positions
+from codesign.changes.designs import Designs, Merits, merits, positions
+from codesign.changes.parameters import ASKED, changed
+from codesign.changes.profile import profile_of
+from codesign.changes.slowed import slowed
+from codesign.changes.uncertainty import Scenario, behind, rests_on
+from codesign.changes.warm import key_of
 from codesign.errors import AuditError, SolverError
 from codesign.layouts import Floats
 from codesign.mode import settled
-from codesign.parameters import ASKED, changed
 from codesign.prepared import Prepared
-from codesign.profile import profile_of
 from codesign.queries import best_system
 from codesign.queries.best_system_answer import objective_si
 from codesign.query import Query
 from codesign.records import AchievedRecord, EconomicsRecord
-from codesign.slowed import slowed
-from codesign.uncertainty import Scenario, behind, rests_on
-from codesign.warm import key_of
 from formulations.outcome import Status
 
 NOMINAL = Scenario({}, {})

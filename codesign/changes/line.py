@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.changes.profile import CHIP_SHIFT, FIRST, Profile
+from codesign.changes.warm import Case, SystemKey, Warm, narrowed
 from codesign.layouts import Floats, Ints
-from codesign.profile import CHIP_SHIFT, FIRST, Profile
-from codesign.warm import Case, SystemKey, Warm, narrowed
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from codesign import audit, supply
+from codesign.changes.warm import Case, SystemKey, Warm, key_of
 from codesign.columns import best_batch
 from codesign.query import Query
 from codesign.records import EconomicsRecord
 from codesign.supply import Supply
-from codesign.warm import Case, SystemKey, Warm, key_of
 
 SHARED = ("budget", "hourly", "power", "chips", "racks", "replicas", "tensor", "users")
 

@@ -14,20 +14,20 @@ import numpy as np
 
 from codesign import audit, columns, supply
 from codesign.catalog import Catalog, load
+from codesign.changes.parameters import ASKED, changed
+from codesign.changes.profile import Profile, profile_of, subspace
+from codesign.changes.touched import chips_of, entries, rank
 from codesign.errors import AuditError, DataError
 from codesign.hardware import Chip
 from codesign.layouts import Ints
 from codesign.mode import settled
-from codesign.parameters import ASKED, changed
 from codesign.prepared import Prepared
-from codesign.profile import Profile, profile_of, subspace
 from codesign.queries import best_system
 from codesign.queries.best_system_answer import objective_si
 from codesign.query import Query
 from codesign.records import EconomicsRecord
 from codesign.spaces import AnySpace
 from codesign.supply import Offer, Supply
-from codesign.touched import chips_of, entries, rank
 
 PHYSICS = ("usable_bytes", "bandwidth", "peak", "vector", "scale_up", "scale_up_bandwidth", "domain", "scale_out",
            "scale_out_bandwidth")  # fmt: skip

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from codesign.changes.line import Line, Sample, merits
+from codesign.changes.profile import FIRST
+from codesign.changes.warm import SystemKey
 from codesign.layouts import Floats, Ints
-from codesign.line import Line, Sample, merits
-from codesign.profile import FIRST
-from codesign.warm import SystemKey
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 TIE = 1e-12          # relative; merits this near are equal, and rounding says which is greater

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.answer import LimitPart, Part
-from codesign.switch_answer import SystemShort
+from codesign.changes.switch_answer import SystemShort
 
 
 class EndPart(Part):

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from codesign.catalog import Catalog, split_path
-from codesign.envelope import Shape
+from codesign.changes.envelope import Shape
+from codesign.changes.line import Sample
+from codesign.changes.parameters import Parameter
 from codesign.experts import rises
 from codesign.layouts import Space
-from codesign.line import Sample
-from codesign.parameters import Parameter
 from codesign.query import Query
 from codesign.records import DieRecord, MemoryRecord, ModelRecord
 from codesign.spaces import AnySpace

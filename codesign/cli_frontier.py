@@ -1,0 +1,131 @@
+"""Commands on what else could be: `frontier`, `why-not`, `relax`.
+
+As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 nothing fits,
+2 bad input, 3 not all proven in the time given.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codesign.cli_fleet_change import why_not_of_plan
+from codesign.cli_parts import Json, pairs, written
+from codesign.cli_query import asks_query, asks_query_or
+
+if TYPE_CHECKING:
+    from codesign.query import Query
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(frontier)
+    app.command("why-not")(why_not)
+    app.command()(relax)
+
+
+@asks_query
+def frontier(
+    asked: "Query",
+    own: Path | None,
+    axes: Annotated[
+        str, typer.Option(metavar="LIST", help="two or three of dollars (capital or per-hour), power, chips, "
+                                               "throughput, user-speed")
+    ] = "dollars,throughput",
+    as_json: Json = False,
+    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write frontier.csv, .json and charts")] = None,
+) -> None:
+    """Which systems does nothing beat? The complete staircase of two or three axes, every change of system proven."""
+    from codesign.catalog import load
+    from codesign.queries.frontier import frontier as ask
+    from codesign.report.frontier import render
+
+    found = ask(load(own, asked.assumptions()), asked, axes)
+    if export is not None:
+        from codesign.exports.frontier import write_frontier
+
+        write_frontier(export, found, asked)
+    _show(found.document() if as_json else None, render(found), export)
+    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+
+
+@asks_query_or(why_not_of_plan, called={"memory": "--allow-memory", "chip": "--allow-chip", "tensor": "--most-tensor"})
+def why_not(
+    asked: "Query",
+    own: Path | None,
+    memory: Annotated[str | None, written("why not this memory (or family)?", metavar="NAME")] = None,
+    chip: Annotated[str | None, written("why not this chip or die?", metavar="NAME")] = None,
+    tensor: Annotated[int | None, typer.Option(min=1, help="why not this tensor degree?", show_default=False)] = None,
+    system: Annotated[
+        Path | None, typer.Option(metavar="ANSWER.json", help="why not the chip and layout of this answer?")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Why is the best system not one with this memory, chip, degree or layout, and what would make it so?
+
+    --memory, --chip and --tensor are the question; the query's own lists are --allow-memory, --allow-chip and
+    --most-tensor here. A fleet plan in place of a query takes --chip: the best fleet that buys it.
+    """
+    from codesign.catalog import load
+    from codesign.changes.wanted import read_wanted
+    from codesign.queries.why_not import why_not as ask
+    from codesign.report.why_not import render
+
+    catalog = load(own, asked.assumptions())
+    found = ask(catalog, asked, read_wanted(catalog, memory=memory, chip=chip, tensor=tensor, system=system))
+    _show(found.document() if as_json else None, render(found), None)
+    raise typer.Exit(0 if found.status in ("best", "behind") else 1)
+
+
+@asks_query
+def relax(
+    asked: "Query",
+    own: Path | None,
+    weight: Annotated[
+        list[str] | None, written("what it costs to move a limit by its own size, budget=2 (1), or users=fixed",
+                                  metavar="LIMIT=WEIGHT")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="so many conflicts at most")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Nothing fits: which limits contradict each other, what cures alone, and what is the cheapest cure together?"""
+    from codesign.catalog import load
+    from codesign.queries.relax import relax as ask
+    from codesign.report.relax import render
+
+    found = ask(load(own, asked.assumptions()), asked, weights=_weights(weight), most=most)
+    _show(found.document() if as_json else None, render(found), None)
+    raise typer.Exit(1 if found.status == "incurable" else 0)
+
+
+def _weights(items: list[str] | None) -> dict[str, float]:
+    """Weights by the limit's name; `fixed` holds it. DataError tells every one that is no number."""
+    import math
+
+    from codesign.errors import DataError
+    from codesign.queries.relax import FIXED
+
+    found, faults = {}, []
+    for key, value in (pairs("--weight", items) or {}).items():
+        try:
+            found[key.replace("-", "_")] = math.inf if value == FIXED else float(value)
+        except ValueError:
+            faults.append(f"--weight {key}={value}: expected a positive number, or {FIXED}")
+    if faults:
+        raise DataError("\n".join(faults))
+    return found
+
+
+def _show(document: str | None, parts: Iterable[Any], export: Path | None) -> None:
+    if document is not None:
+        typer.echo(document)
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, markup=False, emoji=False)
+    for part in parts:
+        console.print(part)
+    if export is not None:
+        console.print(f"Exported to {export}")
