@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from codesign.cli_fleet_change import why_not_of_plan
 from codesign.cli_parts import Json, pairs, written
-from codesign.cli_query import asks_query
+from codesign.cli_query import asks_query, asks_query_or
 
 if TYPE_CHECKING:
     from codesign.query import Query
@@ -50,7 +51,7 @@ def frontier(
     raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
 
 
-@asks_query(called={"memory": "--allow-memory", "chip": "--allow-chip", "tensor": "--most-tensor"})
+@asks_query_or(why_not_of_plan, called={"memory": "--allow-memory", "chip": "--allow-chip", "tensor": "--most-tensor"})
 def why_not(
     asked: "Query",
     own: Path | None,
@@ -65,7 +66,7 @@ def why_not(
     """Why is the best system not one with this memory, chip, degree or layout, and what would make it so?
 
     --memory, --chip and --tensor are the question; the query's own lists are --allow-memory, --allow-chip and
-    --most-tensor here.
+    --most-tensor here. A fleet plan in place of a query takes --chip: the best fleet that buys it.
     """
     from codesign.catalog import load
     from codesign.changes.wanted import read_wanted

@@ -5,16 +5,15 @@ input, 3 not proven on the whole range.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign.cli_parts import Json, print_table, written
-from codesign.cli_query import asks_query
+from codesign.cli_fleet_change import progress, sensitivity_of_plan, show_parts, switch_of_plan
+from codesign.cli_parts import Json, written
+from codesign.cli_query import asks_query_or
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from codesign.query import Query
 
 
@@ -24,7 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command()(sensitivity)
 
 
-@asks_query
+@asks_query_or(switch_of_plan)
 def switch(
     asked: "Query",
     own: Path | None,
@@ -39,7 +38,7 @@ def switch(
     as_json: Json = False,
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, bands.csv and charts")] = None,
 ) -> None:
-    """At which values of a parameter does another system become the best one?"""
+    """At which values of a parameter does another system become the best one? Of a fleet plan: other kinds of chip?"""
     from codesign.changes.warm import Warm
     from codesign.errors import DataError
     from codesign.queries import switch as query
@@ -50,7 +49,7 @@ def switch(
         raise DataError("--all moves each parameter alone over its usual range; --range and --together do not apply")
     warm = Warm(own, asked)
     if every:
-        with _progress() as told:
+        with progress() as told:
             found = query.switch_all(warm, told=told)
     else:
         found = query.switch(warm, parameter or [], over or [], together=together)
@@ -60,23 +59,26 @@ def switch(
         write_switch(export, found)
     from codesign.report.switch import render
 
-    _show(found.document() if as_json else None, render(found), export)
+    show_parts(found.document() if as_json else None, render(found), export)
     raise typer.Exit(0 if found.status == "proven" else 3)
 
 
-@asks_query
+@asks_query_or(sensitivity_of_plan)
 def sensitivity(
     asked: "Query",
     own: Path | None,
     as_json: Json = False,
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tornado.csv and the chart")] = None,
 ) -> None:
-    """How far does the answer move over what is published of its inputs? And with one more dollar, watt, ...?"""
+    """How far does the answer move over what is published of its inputs? And with one more dollar, watt, ...?
+
+    A fleet plan in place of a query: the same of its best fleet, by proven points.
+    """
     from codesign.changes.warm import Warm
     from codesign.queries.sensitivity import sensitivity as ask
 
     warm = Warm(own, asked)
-    with _progress() as told:
+    with progress() as told:
         found = ask(warm, told=told)
     if export is not None:
         from codesign.exports.sensitivity import write_sensitivity
@@ -84,34 +86,5 @@ def sensitivity(
         write_sensitivity(export, found)
     from codesign.report.sensitivity import render
 
-    _show(found.document() if as_json else None, render(found), export)
+    show_parts(found.document() if as_json else None, render(found), export)
     raise typer.Exit(0 if found.status == "proven" else 1)
-
-
-def _progress() -> Any:
-    """A bar on a terminal, nothing elsewhere; its `told(done, of)` moves it."""
-    import contextlib
-    import sys
-    from collections.abc import Callable, Iterator
-
-    from rich.console import Console
-    from rich.progress import Progress
-
-    @contextlib.contextmanager
-    def bar() -> Iterator[Callable[[int, int], None]]:
-        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-            task = progress.add_task("parameters", total=None)
-            yield lambda done, of: progress.update(task, completed=done, total=of)
-
-    return bar()
-
-
-def _show(document: str | None, rendered: "Iterable[Any]", export: Path | None) -> None:
-    if document is not None:
-        typer.echo(document)
-        return
-    from rich.console import Group
-
-    print_table(Group(*rendered))
-    if export is not None:
-        typer.echo(f"Exported to {export}")

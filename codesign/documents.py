@@ -10,6 +10,7 @@ from codesign.changes.sensitivity_answer import SensitivityAnswer
 from codesign.changes.switch_answer import SwitchAnswer
 from codesign.changes.why_not_answer import WhyNotAnswer
 from codesign.fleet.answer import FleetAnswer
+from codesign.fleet.change_answer import FleetSensitivityAnswer, FleetSwitchAnswer, FleetWhyNotAnswer
 from codesign.mix.answer import MixAnswer
 from codesign.queries.kitsune import KitsuneAnswer
 from codesign.queries.kitsune_sweep import SweepAnswer
@@ -18,5 +19,6 @@ from codesign.queries.robust_answer import RobustAnswer
 CLASSES: Mapping[str, type[Part]] = MappingProxyType({
     "answer": Answer, "schedule": KitsuneAnswer, "sweep": SweepAnswer, "fleet": FleetAnswer, "mix": MixAnswer,
     "frontier": FrontierAnswer, "switch": SwitchAnswer, "sensitivity": SensitivityAnswer, "why-not": WhyNotAnswer,
-    "relax": RelaxAnswer, "robust": RobustAnswer,
+    "relax": RelaxAnswer, "robust": RobustAnswer, "fleet-switch": FleetSwitchAnswer,
+    "fleet-sensitivity": FleetSensitivityAnswer, "fleet-why-not": FleetWhyNotAnswer,
 })  # fmt: skip

@@ -46,6 +46,7 @@ Parameters
     most_kinds        K        1
     one_kind          -        -                  True: one kind serves all of a workload
     second_source     z        1                  least share of the chips that is not of one vendor
+    least_bought      G[h]     servers            that are bought in all periods together
 Variables
     buy               b[h,p] integer >= 0
     keep              k[h,p] integer >= 0         installed servers that are not retired
@@ -62,6 +63,7 @@ Constraints
     keep_installed    k[h,p] <= I[h,p]                                             h in H, p in P
     stay_retired      k[h,p] <= k[h,p-1]                                           h in H, p > 0
     stay_in_supply    b[h,p] <= S[h,p]                                             h in H, p in P
+    buy_least         sum_p b[h,p] >= G[h]                                         h in H, G[h] > 0
     serve_least       sum_g y[d,g,p] >= L[d,p]                                     d in D, p in P
     serve_prompts     sum_{j: d, g, not DECODE} q[j,p] r[j,p] >= y[d,g,p]          split demands d
     serve_tokens      sum_{j: d, g, not PREFILL} q[j,p] r[j,p] >= y[d,g,p]         d in D
@@ -160,6 +162,7 @@ class Instance:
     most_kinds: int | None = field(default=None, kw_only=True)
     one_kind: bool = field(default=False, kw_only=True)
     second_source: float | None = field(default=None, kw_only=True)
+    least_bought: Array | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         kinds = np.arange(len(self.chips_per_server))

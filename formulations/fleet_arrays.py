@@ -104,6 +104,9 @@ class Program:
         for h, p in cells:
             if np.isfinite(data.supply[h, p]):
                 f.row(f"stay_in_supply[{h},{p}]", [(self.buy[h, p], 1.0)], high=data.supply[h, p])
+        least = np.zeros(len(data.kinds)) if data.least_bought is None else data.least_bought
+        for h in np.flatnonzero(least > 0):
+            f.row(f"buy_least[{h}]", [(i, 1.0) for i in self.buy[h, :]], low=least[h])
 
     def _serving(self) -> None:
         data, f = self.data, self.frame

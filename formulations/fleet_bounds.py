@@ -9,7 +9,9 @@ do with one less, all replicas of h could move to that many servers: so in such 
 need[h, p]. Take a best fleet from which no server can go. Each server of kind h has a period of its life
 in which it cannot. Of the servers owned in p whose such period is p or later all work in the first of
 these periods, of the others all work in the last: at most the most need from p on, and the most before p.
-A second source may ask for servers that serve nothing, and there only the limits count.
+A second source may ask for servers that serve nothing, and there only the limits count. Where least_bought
+servers are to be bought, a server that can go by the need may have to stay; then no more than these are bought:
+so many are added.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ def most_owned(data: "Instance", needed: Array | None = None) -> Array:
     """
     most = by_limits(data)
     if data.second_source is None:
-        most = np.minimum(most, by_need(data) if needed is None else over_lives(needed))
+        most = np.minimum(most, (by_need(data) if needed is None else over_lives(needed)) + _bought(data))
     if not np.isfinite(most).all():
         h, p = (int(i[0]) for i in np.nonzero(~np.isfinite(most)))
         raise ValueError(
@@ -40,6 +42,12 @@ def most_owned(data: "Instance", needed: Array | None = None) -> Array:
             f"spending) that bounds the servers of kind {h} in period {p}"
         )
     return most
+
+
+def _bought(data: "Instance") -> Array:
+    """[h, 1] servers that have to be bought, needed or not."""
+    least = np.zeros(len(data.kinds)) if data.least_bought is None else np.ceil(data.least_bought)
+    return least[:, None]
 
 
 def _floor(quotient: Array) -> Array:

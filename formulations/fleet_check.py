@@ -148,6 +148,8 @@ def broken_servers(data: "Instance", s: "Solution") -> list[str]:
             rows += [f"{name}[{h},{p}]" for name, fine in kept.items() if not fine]
     for p in data.periods.tolist():
         rows += [f"{name}[{p}]" for name, fine in _limits(data, s, p).items() if not fine]
+    if data.least_bought is not None:
+        rows += [f"buy_least[{h}]" for h in data.kinds if int(s.buy[h].sum()) < data.least_bought[h]]
     if data.most_kinds is not None and int((s.own > 0).any(axis=1).sum()) > data.most_kinds:
         rows.append("stay_in_kinds")
     return rows

@@ -109,6 +109,8 @@ class _Master:
         if status is not Status.INFEASIBLE:
             return status, costs
         status, short = self.shortage(groups)
+        if status is Status.INFEASIBLE:  # though nothing need be served: the rows of servers have no solution
+            return status, costs
         if status is not Status.OPTIMAL or short > SHORT:
             return (Status.UNKNOWN if status is not Status.OPTIMAL else Status.INFEASIBLE), costs
         status, costs = self.generate(groups)

@@ -42,6 +42,14 @@ def servers(m: Any, data: "Instance") -> None:
     def stay_in_supply(m: Any, h: int, p: int) -> Any:
         return _within(m.buy[h, p], data.supply[h, p])
 
+    if data.least_bought is not None:
+        least = data.least_bought
+
+        @m.Constraint(m.kinds)
+        def buy_least(m: Any, h: int) -> Any:
+            bought = pyo.quicksum(m.buy[h, p] for p in m.periods)
+            return bought >= float(least[h]) if least[h] > 0 else pyo.Constraint.Skip
+
 
 def serving(m: Any, data: "Instance", own: Any) -> None:
     """Every phase of every demand is covered, and the replicas' parcels lie in the servers `own` [h, p]."""

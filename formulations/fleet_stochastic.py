@@ -28,6 +28,7 @@ Constraints
     keep_installed    as in `fleet`
     stay_retired      as in `fleet`
     stay_in_supply    as in `fleet`
+    buy_least         as in `fleet`
     stay_in_capital   as in `fleet`
     stay_in_spending  as in `fleet`
     stay_in_power     as in `fleet`

@@ -36,7 +36,7 @@ def refuse(data: "Instance") -> None:
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("demand", "least", "worth"), (demands, periods))
     shapes |= dict.fromkeys(("strict", "tokens", "workload_of"), (demands,))
     shapes |= dict.fromkeys(COLUMN, (len(data.columns),))
-    shapes |= dict.fromkeys(("servers_per_rack", "watts", "vendor", "life", "most_servers"), (kinds,))
+    shapes |= dict.fromkeys(("servers_per_rack", "watts", "vendor", "life", "most_servers", "least_bought"), (kinds,))
     shapes |= dict.fromkeys(("price", "running", "installed", "supply"), (kinds, periods))
     shapes |= {"charge": (kinds, periods, periods), "chips_per_server": (kinds,), "length": (periods,)}
     shapes |= dict.fromkeys(("capital", "spending", "power", "racks"), (periods,))

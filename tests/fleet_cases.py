@@ -135,6 +135,8 @@ class Reference:
                 return False
         if data.most_servers is not None and (own > data.most_servers[:, None]).any():
             return False
+        if data.least_bought is not None and (buy.sum(axis=1) < data.least_bought).any():
+            return False
         if data.most_kinds is not None and (own > 0).any(axis=1).sum() > data.most_kinds:
             return False
         if data.second_source is not None:
@@ -250,6 +252,7 @@ def instances(draw: st.DrawFn, objectives: tuple[str, ...] = ("cost", "power", "
             c["size"] = 2 if c["kind"] == h and c["size"] == 1 else c["size"]
     limits: dict[str, Any] = {"most_kinds": some(None, None, 1), "one_kind": some(False, False, False, True)}
     limits["second_source"] = some(None, None, None, 0.25) if kinds == 2 else None
+    limits["least_bought"] = some(None, None, None, np.array([some(0.0, 1.0) for _ in range(kinds)]))
     limits["most_servers"] = some(None, None, np.array([some(1.0, 2.0) for _ in range(kinds)]))
     for name, low, high in (("capital", 100, 1600), ("spending", 100, 1600), ("power", 20, 240), ("racks", 2, 20)):
         if some(False, False, False, False, True):
@@ -274,6 +277,10 @@ PAIRS: dict[str, tuple[Case, Case]] = {
         ([{}], [{"supply": 0.0, "installed": 2}], [{"demand": [4.0, 8.0]}], {"periods": 2, "power": [19.9, 20.0]}),
     ),
     "stay_in_supply": (([{}], [{"supply": 1.0}], [{}], {}), ([{}], [{"supply": 0.99}], [{}], {})),
+    "buy_least": (  # bought in any period, needed or not
+        ([{}, {"kind": 1}], [{}, {"supply": 1.0}], [{}], {"periods": 2, "least_bought": np.array([0.0, 2.0])}),
+        ([{}, {"kind": 1}], [{}, {"supply": [1.0, 0.0]}], [{}], {"periods": 2, "least_bought": np.array([0.0, 2.0])}),
+    ),
     "serve_least": (
         ([{}], [{"supply": 1.0}], [{"demand": 9.0, "least": 4.0}], {"objective": "value"}),
         ([{}], [{"supply": 1.0}], [{"demand": 9.0, "least": 4.001}], {"objective": "value"}),

@@ -19,12 +19,13 @@ REPEATED = settings(derandomize=True, deadline=None)
 METHODS = ("full", "columns")
 LIMITS = {
     "capital": 900.0, "spending": 900.0, "power": 90.0, "racks": 9.0, "most_servers": np.array([9.0, 9.0]),
-    "most_kinds": 2, "one_kind": True, "second_source": 0.2,
+    "most_kinds": 2, "one_kind": True, "second_source": 0.2, "least_bought": np.array([1.0, 1.0]),
 }  # fmt: skip
 ROWS = {
     "capital": ["stay_in_capital"], "spending": ["stay_in_spending"], "power": ["stay_in_power"],
     "racks": ["stay_in_racks"], "most_servers": ["stay_in_servers"], "most_kinds": ["use_kind", "stay_in_kinds"],
     "one_kind": ["host_once", "serve_host"], "second_source": ["mix_vendors"],
+    "least_bought": ["buy_least"],
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from codesign.catalog import Catalog
 from codesign.cost import HOURS_PER_YEAR
 from codesign.errors import AuditError, SolverError
 from codesign.fleet import cases, cures, steps
-from codesign.fleet.answer import DualPart, FleetAnswer, FleetProofPart, ShadowPart, SinglePart
+from codesign.fleet.answer import DualPart, FleetAnswer, FleetProofPart, PeriodPart, ShadowPart, SinglePart
 from codesign.fleet.audit import Fleet, Run
 from codesign.fleet.cases import Case
 from codesign.fleet.plan import Plan
@@ -105,7 +105,7 @@ def prepare_and_solve(
         return FleetResult(_without(p, solved, extras=extras), p, data, solved)
     met = cases.recompute(p, may_come, fleets_of(p, solved))
     audited, value = met[0].audited, cases.expected(p, met)
-    _agreed(p, solved, value)
+    agreed(p, solved, value)
     shown = replace(p, requests=may_come[0].demand)
     periods = words.periods_of(shown, audited)
     found: dict[str, Any] = {}
@@ -113,8 +113,7 @@ def prepare_and_solve(
         found["scenarios"] = tuple(words.scenario_of(p, one) for one in met)
     elif extras and solved.outcome.status is Status.OPTIMAL:
         begun = clock()
-        binding = {i: {limit.name for limit in period.limits if limit.binding} for i, period in enumerate(periods)}
-        found["shadows"] = tuple(_shadow(p, solved, step) for step in steps.steps_of(p, data, binding))
+        found["shadows"] = shadows_of(p, data, solved, periods)
         found["duals"] = _duals(p, data)
         found["singles"] = tuple(_single(data, p, solved, h) for h in range(len(p.kinds.offers)))
         seconds["comparisons"] = clock() - begun
@@ -151,7 +150,7 @@ def up(p: Prepared) -> bool:
     return p.plan.objective in ("throughput-per-dollar", "value")
 
 
-def _agreed(p: Prepared, solved: Solved, audited: float) -> None:
+def agreed(p: Prepared, solved: Solved, audited: float) -> None:
     """The audit's value is the program's, and no better than its bound; AuditError otherwise."""
     value, bound = solved.outcome.value, solved.outcome.bound
     if value is not None and not (abs(value) < 1e-9 and abs(audited) < 1e-6):
@@ -169,6 +168,12 @@ def _proof(p: Prepared, data: Instance, solved: Solved, value: float, seconds: M
         space=words.SPACE, demands=len(p.demands), columns=len(data.columns), solved=proof.undominated,
         nodes=proof.nodes, seconds=dict(seconds),
     )  # fmt: skip
+
+
+def shadows_of(p: Prepared, data: Instance, solved: Solved, periods: Sequence[PeriodPart]) -> tuple[ShadowPart, ...]:
+    """The program again with each limit that binds a step further."""
+    binding = {i: {limit.name for limit in period.limits if limit.binding} for i, period in enumerate(periods)}
+    return tuple(_shadow(p, solved, step) for step in steps.steps_of(p, data, binding))
 
 
 def _again(data: Instance) -> Outcome[Solution]:
