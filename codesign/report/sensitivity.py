@@ -28,8 +28,8 @@ def render(answer: SensitivityAnswer) -> Iterator[Any]:
     yield "One more unit"
     yield _shadows(answer)
     yield ""
-    binding = [f"{limit.name} ({show(limit.used, limit.unit)} of {show(limit.allowed, limit.unit)})" for limit in answer.limits
-               if limit.binding]  # fmt: skip
+    binding = [f"{limit.name} ({show(limit.used, limit.unit)} of {show(limit.allowed, limit.unit)})"
+               for limit in answer.limits if limit.binding]  # fmt: skip
     yield f"Binding limits: {', '.join(binding) or 'none'}"
     yield ""
     yield "Assumptions"
