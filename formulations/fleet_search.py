@@ -71,7 +71,9 @@ class Way(Generic[S]):
             numerator, denominator = (0.0, 1.0) if solution is None else of(solution)
             if numerator <= 0:
                 return Step(result.status, None, 0.0, 1.0, result.bound)
-            return Step(result.status, solution, numerator, denominator, result.bound)
+            near = result.value is not None and result.bound is not None and abs(result.value - result.bound) <= exact
+            status = Status.OPTIMAL if near else result.status  # a search that ends within its gap is interrupted
+            return Step(status, solution, numerator, denominator, result.bound)
 
         outcome, self.trace = maximise_ratio(solve_at, start=0.0, least_denominator=least, gap=self.gap)
         if outcome.status is Status.UNKNOWN and self.solved[-1].result.status is Status.OPTIMAL:
