@@ -59,6 +59,9 @@ class Documents(StrEnum):
     why_not = "why-not"
     relax = "relax"
     robust = "robust"
+    fleet_switch = "fleet-switch"
+    fleet_sensitivity = "fleet-sensitivity"
+    fleet_why_not = "fleet-why-not"
 
 
 class Modes(StrEnum):

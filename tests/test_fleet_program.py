@@ -230,3 +230,15 @@ def test_the_same_service_at_least_cost(data):
         second = fleet.solve(fleet.as_cheap_as_possible(data, first))[0].solution
         assert fleet_check.paid(data, second) <= fleet_check.paid(data, first) * (1 + 1e-6)
         assert fleet_check.gained(data, second) >= fleet_check.gained(data, first) * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ratio_goes_on_after_a_search_that_ended_within_its_gap(method):
+    columns = [{"rate": 0.5, "size": 1}, {"rate": 0.5, "size": 1}, {"rate": 0.5, "size": 1, "parcels": 2, "kind": 1}]
+    kinds = [{"chips": 2, "price": 10.0, "running": running, "supply": 1.0, "vendor": h, "life": 1}
+             for h, running in enumerate((0.25, 0.125))]  # fmt: skip
+    demands = [{"demand": 0.625, "tokens": 0.125}, {"demand": 0.25, "tokens": 0.125}]
+    data = instance(columns, kinds, demands, objective="ratio")
+    outcome, _ = fleet.solve(data, method=method)
+    assert outcome.status is Status.OPTIMAL
+    assert outcome.value == pytest.approx(0.625 * 0.125 / 10.25)
