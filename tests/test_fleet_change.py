@@ -252,3 +252,13 @@ def test_why_not_as_a_command(tmp_path):
     for options, said in ((["--memory", "hbm4"], "--memory: of a query"), ([], "give --chip NAME")):
         wrong = run("why-not", small_file(tmp_path), *options)
         assert (wrong.code, said in wrong.err) == (2, True)
+
+
+def test_why_not_where_a_limit_keeps_it_out_names_the_limit():
+    """One server of it is all that is sold and cannot serve alone, and a second kind is not allowed."""
+    few = {**TWO_CHIPS, "limits__kinds": 1, "limits__chips": {missing(): 8}, "limits__capital": "$9M"}
+    answer = fleet_why_not(Resolver(None, plan(ONE, **few), catalog=catalog()), missing())
+    assert (answer.status, answer.lets_in) == ("infeasible", ("limits.kinds",))
+    assert "lets it in: limits.kinds" in text(render_why_not(answer))
+    free = Resolver(None, plan(ONE, **{**few, "limits__kinds": 2}), catalog=catalog())
+    assert fleet_why_not(free, missing()).status == "behind"

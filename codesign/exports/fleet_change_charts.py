@@ -38,7 +38,7 @@ def line_chart(answer: FleetSwitchAnswer, line: FleetLinePart) -> Any:
     head = title(
         f"{counted(line)} of the kinds bought along {line.path}",
         f"{answer.objective}; dots: programs solved; dashed: today, {show(line.today, line.unit)}; "
-        "gaps: a switch lies in between", *legend[:MOST_LEGEND], *more,
+        "lines guide the eye; gaps: a switch lies in between", *legend[:MOST_LEGEND], *more,
     )  # fmt: skip
     return plain(alt.vconcat(upper, lower, spacing=6).properties(title=head))
 
@@ -82,7 +82,7 @@ def _strip(line: FleetLinePart, runs: Sequence[Sequence[PointPart]], numbered: d
                      f"{number}" if px > WORDS else "", "said": text,
                      "colour": "#FFFFFF" if empty else COLOURS[(number - 1) % len(COLOURS)]})  # fmt: skip
     name = line.path + (": factor on what the plan says" if line.unit == "1" and not line.whole else f" ({line.unit})")
-    axis = alt.Axis(grid=False, format="~s", values=_ticks(line))
+    axis = alt.Axis(grid=False, format="~s" if line.high >= 1000 else "~g", values=_ticks(line))
     data = alt.InlineData(values=rows)
     x = alt.X("x:Q", scale=scale, title=name, axis=axis)
     boxes = alt.Chart(data).mark_rect(stroke="#444444", strokeWidth=0.8).encode(

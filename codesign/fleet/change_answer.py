@@ -158,6 +158,7 @@ class FleetWhyNotAnswer(Part):
     at_least: float | None = Field(default=None, description="the least that is proven of `behind`")
     entry: EntryPart | None = None
     hopeless: str = Field(default="", description="no factor on its price looked at makes it enter: why")
+    lets_in: tuple[str, ...] = Field(default=(), description="infeasible: limits that, each lifted alone, let it in")
     absent: str = Field(default="", description="why the chip is not on offer")
     solves: int = Field(description="integer programs")
     assumptions: tuple[str, ...]

@@ -2,19 +2,25 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from codesign.catalog import unknown
 from codesign.errors import DataError
+from codesign.fleet.cases import several
 from codesign.fleet.change_answer import GAPS, EntryPart, FleetWhyNotAnswer
-from codesign.fleet.resolve import Point, Resolver
+from codesign.fleet.resolve import Point, Resolved, Resolver
 from codesign.queries.answer_parts import versions
-from codesign.queries.fleet import SAID, UNITS, up
+from codesign.queries.fleet import MOST_NODES, ROUGH, SAID, UNITS, solve, up
 from codesign.queries.fleet_switch import NARROW, fleet_part
 from codesign.supply import all_chips
+from formulations import highs
 
 CHEAPEST = 0.01  # factor on the chip's price: less is not looked at
 PRICES = {("buy", "sold"): "price", ("buy", "cost"): "manufacturing_cost"}  # else what the basis is called
+LIFTED = {"limits.capital": "capital", "limits.hourly": "spending", "limits.power": "power", "limits.racks": "racks",
+          "limits.kinds": "most_kinds", "limits.one_kind_per_workload": "one_kind",
+          "limits.second_source": "second_source"}  # fmt: skip
 PROVEN = frozenset(("optimal", "infeasible"))
 TAKEN = (
     "the other fleet buys at least one server of the chip, in any period; all else is as planned",
@@ -39,17 +45,33 @@ def fleet_why_not(resolver: Resolver, chip: str, *, told: Told = lambda done, of
         return _answer(resolver, chip, best, status="infeasible" if best.status == "infeasible" else "undecided")
     if chip in (best.bought or {}):
         return _answer(resolver, chip, best, status="best", other=fleet_part(best), behind=0.0, at_least=0.0)
-    other = resolver.at({}, least={chip: 1})
+    forced = resolver.resolve({}, least={chip: 1})
+    other = forced.point
     entry, every = _entry(resolver, chip, told)
     found: dict[str, Any] = {"other": fleet_part(other), **entry}
     if other.value is None:
         status = "infeasible" if other.status == "infeasible" else "undecided"
-        return _answer(resolver, chip, best, status=status, **found)
+        return _answer(resolver, chip, best, status=status, lets_in=_lets_in(forced), **found)
     sign = 1.0 if up(resolver.prepared) else -1.0
     for name, value in (("behind", other.value), ("at_least", other.bound)):
         found[name] = None if value is None else max(0.0, sign * (best.value - value)) / abs(best.value)
     proven = best.status == other.status == "optimal" and every
     return _answer(resolver, chip, best, status="behind" if proven else "undecided", **found)
+
+
+def _lets_in(forced: Resolved) -> tuple[str, ...]:
+    """The limits each of which, lifted alone, lets a fleet with the chip in; none of a plan of several cases."""
+    if forced.point.status != "infeasible" or several(forced.prepared.plan):
+        return ()
+    found = []
+    for name, key in LIFTED.items():
+        none = False if key == "one_kind" else None
+        if getattr(forced.instance, key) is none:
+            continue
+        free: Any = {key: none}
+        outcome = solve(replace(forced.instance, **free), limits=highs.Limits(node_limit=MOST_NODES), gap=ROUGH).outcome
+        found += [name] if outcome.solution is not None else []
+    return tuple(found)
 
 
 def price_path(resolver: Resolver, chip: str) -> str:

@@ -107,6 +107,8 @@ def render_why_not(answer: FleetWhyNotAnswer) -> Iterator[Any]:
         yield f"Best that buys it: {said(answer.other, answer.periods)}{_value(answer.other)}"
     if answer.behind is not None and answer.status != "best":
         yield f"Behind by {answer.behind:.3%}; at least {answer.at_least or 0.0:.3%} is proven"
+    if answer.other is not None and answer.other.status == "infeasible":
+        yield f"Lifted alone, each of these lets it in: {', '.join(answer.lets_in) or 'none'}"
     if answer.entry is not None:
         entry = answer.entry
         yield (f"Its price: bought at {entry.inside:.4g} times today's ({show(entry.price_usd, 'USD')}), not at "
