@@ -16,7 +16,7 @@ from tests.command import run
 from tests.fleet_plans import ONE, catalog, plan
 
 TWO_CHIPS = {"allow__chips": ["h100-sxm", "b200-sxm"], "workloads__chat__requests": "1200 requests/s"}
-VALUE = {**TWO_CHIPS, "objective": "value", "workloads__chat__worth": "2 USD/Mtok", "limits__power": "20 kW"}
+VALUE = {**TWO_CHIPS, "objective": "value", "workloads__chat__worth": "2 USD/Mtok", "limits__power": "60 kW"}
 FILE = """schema = 1
 [periods.2026]
 year = 2026
@@ -109,7 +109,8 @@ def test_must_fit_takes_only_purchases_that_do_often_enough():
     answer = found("cost", 1.0)
     fit = [i for i, c in enumerate(answer.candidates) if not c.break_share]
     assert fit and all(choice.candidate in fit for choice in answer.choices)
-    tight = {**TWO_CHIPS, "limits__power": "30 kW"}
+    tight = {**TWO_CHIPS, "limits__power": "60 kW", "periods__2027": {"year": 2027, "price": 0.9},
+             "workloads__chat__requests": ["1200 requests/s", "1500 requests/s"]}  # fmt: skip
     none = fleet_robust(resolver(**tight), Terms(count=6, seed=0, must_fit=1.0))
     assert all(c.break_share for c in none.candidates)
     assert none.status == "infeasible"
