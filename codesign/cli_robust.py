@@ -1,19 +1,22 @@
 """The command `robust`. As in `codesign.cli`, first-party imports are inside the command.
 
-Exit codes: 0 answered, 1 infeasible (today, in every scenario, or no design fits as often as it must), 2 bad input.
+Exit codes: 0 answered, 1 infeasible (today, in every scenario, or no design fits as often as it must), 2 bad input,
+3 of a fleet plan: not every point is proven.
 """
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from codesign.cli_fleet_change import progress, show_parts
 from codesign.cli_jobs import solves_many
 from codesign.cli_parts import Json, written
-from codesign.cli_query import asks_query
+from codesign.cli_query import asks_query_or
 
 if TYPE_CHECKING:
+    from codesign.fleet.plan import Plan
     from codesign.jobs.run import Many
     from codesign.query import Query
 
@@ -23,21 +26,57 @@ def register(app: typer.Typer) -> None:
     app.command()(robust)
 
 
-@asks_query
+CATALOGUE, SCENARIOS, OF_PLAN, ERROR = "catalogue", 200, 10, "1.5"
+
+
+def robust_of_plan(
+    asked: "Plan", own: Path | None, *, uncertainty: str, scenarios: int | None, seed: int, must_fit: str,
+    model_error: str | None, as_json: bool, export: Path | None, **many: Any,
+) -> None:  # fmt: skip
+    """Which of the purchases compared should the plan make when its numbers are uncertain?"""
+    from codesign.errors import DataError
+    from codesign.fleet.resolve import Resolver
+    from codesign.queries.fleet_robust import fleet_robust
+    from codesign.queries.robust import Terms
+    from codesign.report.fleet_robust import render
+    from codesign.units import si
+
+    given = {"--uncertainty": uncertainty != CATALOGUE, "--model-error": model_error is not None,
+             "--jobs": many["jobs"] != 1, "--dask": many["dask"] is not None,
+             "--resume": many["resume"] is not None}  # fmt: skip
+    if wrong := [name for name, there in given.items() if there]:
+        raise DataError(f"{', '.join(wrong)}: of a query; a fleet plan takes --scenarios, --seed, --must-fit, --json "
+                        "and --export, its ranges are the catalogue's")  # fmt: skip
+    terms = Terms(CATALOGUE, OF_PLAN if scenarios is None else scenarios, seed, si(must_fit, "1"))
+    resolver = Resolver(own, asked)
+    with progress() as told:
+        found = fleet_robust(resolver, terms, told=told)
+    if export is not None:
+        from codesign.exports.fleet_robust import write_fleet_robust
+
+        write_fleet_robust(export, found)
+    show_parts(found.document() if as_json else None, render(found), export)
+    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+
+
+@asks_query_or(robust_of_plan)
 @solves_many
 def robust(
     asked: "Query",
     own: Path | None,
     many: "Many",
-    uncertainty: Annotated[str, written("catalogue: what sources publish; or a file", metavar="FILE")] = "catalogue",
-    scenarios: Annotated[int, typer.Option(metavar="N", help="scenarios drawn")] = 200,
+    uncertainty: Annotated[str, written("catalogue: what sources publish; or a file", metavar="FILE")] = CATALOGUE,
+    scenarios: Annotated[
+        int | None, typer.Option(metavar="N", help="scenarios drawn: 200; of a fleet plan 10, each an integer program",
+                                 show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="of the draws")] = 0,
     must_fit: Annotated[str, written("share of scenarios in which a choice keeps every limit, '95%'")] = "0%",
-    model_error: Annotated[str, written("step times off by up to this factor", metavar="X")] = "1.5",
+    model_error: Annotated[str | None, written("step times off by up to this factor, 1.5", metavar="X")] = None,
     as_json: Json = False,
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tables and the chart")] = None,
 ) -> None:
-    """Which design should be bought when the numbers are uncertain? Least worst regret and best worst case, proven."""
+    """Which design, or which purchases of a fleet plan, when the numbers are uncertain? Least worst regret, proven."""
     from codesign.catalog import load
     from codesign.queries.robust import Terms
     from codesign.queries.robust import robust as ask
@@ -45,7 +84,8 @@ def robust(
     from codesign.report.progress import bar
     from codesign.units import si
 
-    terms = Terms(uncertainty, scenarios, seed, si(must_fit, "1"), si(model_error, "1"))
+    count = SCENARIOS if scenarios is None else scenarios
+    terms = Terms(uncertainty, count, seed, si(must_fit, "1"), si(model_error or ERROR, "1"))
     found = ask(load(own, asked.assumptions()), asked, terms, many, bar)
     told = answer(found)
     if export is not None:

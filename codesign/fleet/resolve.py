@@ -85,6 +85,7 @@ class Resolver:
         self.prepared = prepare(self.catalog, plan)
         self.solves = 0    # programs solved
         self._known_solves: dict[str, Solved] = {}
+        self._last: tuple[dict[str, float], Prepared] | None = None
         self.computed = 0  # demands times chips whose columns were computed again
 
     def number(self, path: str) -> numbers.Number:
@@ -118,6 +119,12 @@ class Resolver:
         if faults:
             raise DataError("\n".join(faults))
         return self._with_columns(outline(catalog, plan))
+
+    def _case_again(self, changes: Mapping[str, float]) -> Prepared:
+        """As `case`; asked for the same changes twice running, it is prepared once."""
+        if self._last is None or self._last[0] != changes:
+            self._last = (dict(changes), self.case(changes))
+        return self._last[1]
 
     def _with_columns(self, p: Prepared) -> Prepared:
         """The columns of `prepare`, in its order, those that nothing touched as they were."""
@@ -158,7 +165,7 @@ class Resolver:
 
         `kept`: exactly these servers are bought, replicas placed anew. `least`: so many of a chip are bought at least.
         """
-        p = self.case(changes)
+        p = self._case_again(changes)
         data = instance_of(p)
         wanted = {chip: sum(n) for chip, n in kept.items()} if kept is not None else dict(least or {})
         if gone := [chip for chip, n in wanted.items() if n and chip not in p.kinds.names]:

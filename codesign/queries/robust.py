@@ -130,7 +130,7 @@ def _compared(r: Robust, runs: Runs, wrong: Solves) -> Compared:
     asked_for = r.question.query
     best = list(dict.fromkeys([SystemKey(**r.today["design"]), *r.solves.designs]))
     values, complete = _valued(r, runs, designs_of(asked_for, kinds_of(r.nominal), best))
-    choices = [_chosen(loss, values.fits, r.terms.must_fit, complete) for loss in (values.regret, values.short)]
+    choices = [chosen(loss, values.fits, r.terms.must_fit, complete) for loss in (values.regret, values.short)]
     names = keys_of(asked_for, values.designs)
     wanted = [names[c.design] for c in choices if c.design is not None]
     keys = tuple(dict.fromkeys([*best[:1], *wanted, *best[1:]]))
@@ -161,7 +161,7 @@ def _valued(r: Robust, runs: Runs, best: Designs) -> tuple[Values, bool]:
     return values.joined(wider.only(wider.rivals(known))), True
 
 
-def _chosen(loss: Floats, fits: Floats, must_fit: float, complete: bool) -> Choice:
+def chosen(loss: Floats, fits: Floats, must_fit: float, complete: bool) -> Choice:
     """The program's choice; the same worst loss by plain enumeration, or AuditError."""
     try:
         outcome, held = robust_choice.choose(np.arange(len(loss)), loss, fits, must_fit=must_fit)
