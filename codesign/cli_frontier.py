@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codesign.cli_fleet_change import why_not_of_plan
+from codesign.cli_fleet_relax import relax_of_plan
 from codesign.cli_parts import Json, pairs, written
 from codesign.cli_query import asks_query, asks_query_or
 
@@ -79,7 +80,7 @@ def why_not(
     raise typer.Exit(0 if found.status in ("best", "behind") else 1)
 
 
-@asks_query
+@asks_query_or(relax_of_plan)
 def relax(
     asked: "Query",
     own: Path | None,

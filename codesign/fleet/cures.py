@@ -78,7 +78,7 @@ def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case]) -> tuple[str, 
         less = [case if not case.loss else replace(case, least=case.least / inverse) for case in cases]
         return _hold(p, data, less)
 
-    inverse = _least(fits)
+    inverse = least_factor(fits)
     if inverse is None:
         return way, []
     share = p.plan.survive_share / inverse
@@ -103,7 +103,7 @@ def works(data: Instance) -> bool:
     return outcome.status in (Status.OPTIMAL, Status.FEASIBLE)
 
 
-def _least(fits: Callable[[float], bool]) -> float | None:
+def least_factor(fits: Callable[[float], bool]) -> float | None:
     """The least factor above 1 that fits, to NEAR; None where MOST does not."""
     low, high = 1.0, 2.0
     while not fits(high):
@@ -170,7 +170,7 @@ def _tried(p: Prepared, workload: int) -> Iterator[CurePart]:
     def fits(inverse: float) -> bool:
         return works(instance_of(replace(p, requests=np.where(mine, 1 / inverse, 1.0) * p.requests)))
 
-    if (inverse := _least(fits)) is not None:
+    if (inverse := least_factor(fits)) is not None:
         yield _demand(p, workload, 1 / inverse)
 
 
@@ -207,7 +207,7 @@ def _speeds(p: Prepared) -> Iterator[CurePart]:
 
             if asked is None or not fits(None):
                 continue
-            factor = _least(partial(_scaled, fits, asked, sign))
+            factor = least_factor(partial(_scaled, fits, asked, sign))
             value = None if factor is None else asked * factor**sign
             told = "no limit" if value is None else f"at {'most' if sign < 0 else 'least'} {show(value, unit)}"
             yield CurePart(limit=f"workloads.{name}.{key}", asked=show(asked, unit), value=value, works=told)

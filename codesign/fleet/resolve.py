@@ -177,7 +177,7 @@ class Resolver:
             data = replace(data, supply=supply)
         if wanted:
             data = replace(data, least_bought=np.array([float(wanted.get(name, 0)) for name in p.kinds.names]))
-        found = _point(p, data, self._solve(p, data))
+        found = point_of(p, data, self._solve(p, data))
         if kept is not None and found.point.status == "infeasible":
             return replace(found, point=replace(found.point, why=self._why(p, data)))
         return found
@@ -194,7 +194,7 @@ class Resolver:
         if key not in self._known_solves:
             if len(self._known_solves) >= MOST_KEPT:
                 del self._known_solves[next(iter(self._known_solves))]
-            self._known_solves[key] = _solved(p, data)
+            self._known_solves[key] = solved_of(p, data)
             self.solves += 1
         return self._known_solves[key]
 
@@ -212,7 +212,8 @@ def _digest(p: Prepared, data: Instance) -> str:
     return sha256(b"|".join((said.encode(), *(np.asarray(value).tobytes() for value in given.values())))).hexdigest()
 
 
-def _solved(p: Prepared, data: Instance) -> Solved:
+def solved_of(p: Prepared, data: Instance) -> Solved:
+    """The program solved in the plan's own time, of a plan with cases over all of them."""
     limits = highs.Limits(node_limit=MOST_NODES)
     if p.plan.time_limit is not None:
         limits = replace(limits, limit_s=p.plan.time_limit)
@@ -221,7 +222,8 @@ def _solved(p: Prepared, data: Instance) -> Solved:
     return asked.solve_plan(data, limits)
 
 
-def _point(p: Prepared, data: Instance, solved: Solved) -> Resolved:
+def point_of(p: Prepared, data: Instance, solved: Solved) -> Resolved:
+    """The audited fleet of a solved program, with what it was made from."""
     may_come = cases.cases_of(p)
     status, bound = solved.outcome.status, solved.outcome.bound
     if status is Status.UNBOUNDED:

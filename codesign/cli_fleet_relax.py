@@ -1,0 +1,29 @@
+"""What `relax` and `frontier` do with a fleet plan.
+
+As in `codesign.cli`, first-party imports are inside the functions. Exit codes: 0 answered, 1 nothing fits or cures, 2
+bad input, 3 not all proven.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from codesign.cli_fleet_change import show_parts
+
+if TYPE_CHECKING:
+    from codesign.fleet.plan import Plan
+
+
+def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, most: int, as_json: bool) -> None:
+    """Which limits of a plan contradict each other, and what cures?"""
+    from codesign.errors import DataError
+    from codesign.fleet.resolve import Resolver
+    from codesign.queries.fleet_relax import fleet_relax
+    from codesign.report.fleet_relax import render
+
+    if weight:
+        raise DataError("--weight: of a query; the limits of a fleet plan are moved by one common factor")
+    found = fleet_relax(Resolver(own, asked), most=most)
+    show_parts(found.document() if as_json else None, render(found), None)
+    raise typer.Exit({"incurable": 1, "undecided": 3}.get(found.status, 0))
