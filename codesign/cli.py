@@ -45,25 +45,6 @@ cli_frontier.register(app)
 INTERRUPTED = 130
 
 
-class Documents(StrEnum):
-    """Documents with a published schema."""
-
-    answer = "answer"
-    schedule = "schedule"
-    sweep = "sweep"
-    fleet = "fleet"
-    mix = "mix"
-    frontier = "frontier"
-    switch = "switch"
-    sensitivity = "sensitivity"
-    why_not = "why-not"
-    relax = "relax"
-    robust = "robust"
-    fleet_switch = "fleet-switch"
-    fleet_sensitivity = "fleet-sensitivity"
-    fleet_why_not = "fleet-why-not"
-
-
 class Modes(StrEnum):
     """Two ways to predict time, never mixed."""
 
@@ -202,13 +183,16 @@ def verify(
 
 
 @app.command()
-def schema(document: Annotated[Documents, typer.Argument(help="which document")]) -> None:
+def schema(document: Annotated[str, typer.Argument(help="answer, fleet, frontier, ...: what --json prints")]) -> None:
     """JSON Schema of a document."""
     import json
 
     from codesign import answer, documents
+    from codesign.errors import DataError
 
-    print(json.dumps(answer.schema(documents.CLASSES[document.value]), indent=2))
+    if document not in documents.CLASSES:
+        raise DataError(f"schema {document!r}: no such document; known: {', '.join(documents.CLASSES)}")
+    print(json.dumps(answer.schema(documents.CLASSES[document]), indent=2))
 
 
 @catalog_app.command("list")
