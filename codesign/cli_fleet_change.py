@@ -83,7 +83,7 @@ def why_not_of_plan(
     raise typer.Exit({"best": 0, "behind": 0, "undecided": 3}.get(found.status, 1))
 
 
-def progress() -> Any:
+def progress(what: str = "parameters") -> Any:
     """A bar on a terminal, nothing elsewhere; its `told(done, of)` moves it."""
     import contextlib
     import sys
@@ -95,7 +95,7 @@ def progress() -> Any:
     @contextlib.contextmanager
     def bar() -> Iterator[Callable[[int, int], None]]:
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-            task = progress.add_task("parameters", total=None)
+            task = progress.add_task(what, total=None)
             yield lambda done, of: progress.update(task, completed=done, total=of)
 
     return bar()

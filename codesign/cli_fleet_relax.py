@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from codesign.cli_fleet_change import show_parts
+from codesign.cli_fleet_change import progress, show_parts
 
 if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
@@ -27,3 +27,22 @@ def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, 
     found = fleet_relax(Resolver(own, asked), most=most)
     show_parts(found.document() if as_json else None, render(found), None)
     raise typer.Exit({"incurable": 1, "undecided": 3}.get(found.status, 0))
+
+
+def frontier_of_plan(
+    asked: "Plan", own: Path | None, *, axes: str | None, points: int | None, as_json: bool, export: Path | None
+) -> None:
+    """Which fleets of a plan trade dollars for power?"""
+    from codesign.catalog import load
+    from codesign.queries.fleet_frontier import POINTS, fleet_frontier
+    from codesign.report.fleet_frontier import render
+
+    with progress("points") as told:
+        found = fleet_frontier(load(own, asked.assumptions()), asked, axes or "dollars,power",
+                               POINTS if points is None else points, told=told)  # fmt: skip
+    if export is not None:
+        from codesign.exports.fleet_frontier import write_fleet_frontier
+
+        write_fleet_frontier(export, found)
+    show_parts(found.document() if as_json else None, render(found), export)
+    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))

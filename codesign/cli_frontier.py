@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codesign.cli_fleet_change import why_not_of_plan
-from codesign.cli_fleet_relax import relax_of_plan
+from codesign.cli_fleet_relax import frontier_of_plan, relax_of_plan
 from codesign.cli_parts import Json, pairs, written
-from codesign.cli_query import asks_query, asks_query_or
+from codesign.cli_query import asks_query_or
 
 if TYPE_CHECKING:
     from codesign.query import Query
@@ -27,23 +27,33 @@ def register(app: typer.Typer) -> None:
     app.command()(relax)
 
 
-@asks_query
+@asks_query_or(frontier_of_plan)
 def frontier(
     asked: "Query",
     own: Path | None,
     axes: Annotated[
-        str, typer.Option(metavar="LIST", help="two or three of dollars (capital or per-hour), power, chips, "
-                                               "throughput, user-speed")
-    ] = "dollars,throughput",
+        str | None, typer.Option(metavar="LIST", show_default="dollars,throughput; of a fleet plan dollars,power",
+                                 help="two or three of dollars (capital or per-hour), power, chips, throughput, "
+                                      "user-speed")
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option(metavar="N", help="of a fleet plan: so many, both ends among them", show_default="6")
+    ] = None,
     as_json: Json = False,
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write frontier.csv, .json and charts")] = None,
 ) -> None:
-    """Which systems does nothing beat? The complete staircase of two or three axes, every change of system proven."""
+    """Which systems does nothing beat? The complete staircase of two or three axes, every change of system proven.
+
+    Of a fleet plan: fleets that trade dollars for power, each of proven least cost within its power.
+    """
     from codesign.catalog import load
+    from codesign.errors import DataError
     from codesign.queries.frontier import frontier as ask
     from codesign.report.frontier import render
 
-    found = ask(load(own, asked.assumptions()), asked, axes)
+    if points is not None:
+        raise DataError("--points: of a fleet plan; the frontier of a query is complete")
+    found = ask(load(own, asked.assumptions()), asked, axes or "dollars,throughput")
     if export is not None:
         from codesign.exports.frontier import write_frontier
 

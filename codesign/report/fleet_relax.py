@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from codesign.fleet.change_answer import NOTHING, FleetPart
+from codesign.fleet.change_answer import NOTHING, UNKNOWN, FleetPart
 from codesign.fleet.relax_answer import CuredPlanPart, FactorPart, FleetRelaxAnswer
 from codesign.report.layout import count
 
@@ -60,9 +60,15 @@ def _joint(one: FactorPart, periods: Sequence[str]) -> Iterator[str]:
 def bought(fleet: FleetPart, periods: Sequence[str]) -> str:
     """One line: servers by kind and period, objective and gap."""
     if fleet.bought is None:
-        return NOTHING if fleet.status == "infeasible" else "not known in the time given"
+        return NOTHING if fleet.status == "infeasible" else UNKNOWN
+    return f"buys {servers(fleet, periods)} (servers); {fleet.value or 0.0:,.6g}, gap {fleet.gap or 0.0:.2g}"
+
+
+def servers(fleet: FleetPart, periods: Sequence[str]) -> str:
+    """Servers bought by kind and period: "2026: 2 x b200-sxm + 1 x h100-sxm"."""
+    every = fleet.bought or {}
     kinds = "; ".join(
-        f"{period}: " + " + ".join(f"{n[i]:,} x {chip}" for chip, n in fleet.bought.items() if n[i])
-        for i, period in enumerate(periods) if any(n[i] for n in fleet.bought.values())
+        f"{period}: " + " + ".join(f"{n[i]:,} x {chip}" for chip, n in every.items() if n[i])
+        for i, period in enumerate(periods) if any(n[i] for n in every.values())
     )  # fmt: skip
-    return f"buys {kinds or 'nothing'} (servers); {fleet.value or 0.0:,.6g}, gap {fleet.gap or 0.0:.2g}"
+    return kinds or "nothing"
