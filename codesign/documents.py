@@ -11,6 +11,7 @@ from codesign.changes.switch_answer import SwitchAnswer
 from codesign.changes.why_not_answer import WhyNotAnswer
 from codesign.fleet.answer import FleetAnswer
 from codesign.fleet.change_answer import FleetSensitivityAnswer, FleetSwitchAnswer, FleetWhyNotAnswer
+from codesign.fleet.frontier_answer import FleetFrontierAnswer
 from codesign.fleet.relax_answer import FleetRelaxAnswer
 from codesign.fleet.robust_answer import FleetRobustAnswer
 from codesign.mix.answer import MixAnswer
@@ -23,5 +24,5 @@ CLASSES: Mapping[str, type[Part]] = MappingProxyType({
     "frontier": FrontierAnswer, "switch": SwitchAnswer, "sensitivity": SensitivityAnswer, "why-not": WhyNotAnswer,
     "relax": RelaxAnswer, "robust": RobustAnswer, "fleet-switch": FleetSwitchAnswer,
     "fleet-sensitivity": FleetSensitivityAnswer, "fleet-why-not": FleetWhyNotAnswer,
-    "fleet-relax": FleetRelaxAnswer, "fleet-robust": FleetRobustAnswer,
+    "fleet-frontier": FleetFrontierAnswer, "fleet-relax": FleetRelaxAnswer, "fleet-robust": FleetRobustAnswer,
 })  # fmt: skip

@@ -6,14 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from formulations import cpsat, dataflow_schedule, sm_placement, spatial_pipeline, spatial_pipeline_cpsat
+from formulations import dataflow_schedule, spatial_pipeline, spatial_pipeline_cpsat
 from formulations import spatial_pipeline_bounds as bounds
 from formulations.dataflow_schedule import Instance
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_price import pipeline
 from tests.dataflow_schedule_cases import chain, layered
 from tests.spatial_pipeline_cases import instance
-from tests.test_sm_placement import a100
 
 pytestmark = pytest.mark.benchmark
 
@@ -57,14 +56,3 @@ def test_chain(benchmark, report, median_s, count: int):
 @pytest.mark.parametrize("count", [60, 250, 500])
 def test_layered(benchmark, report, median_s, count: int):
     schedule(benchmark, report, median_s, f"layered graph of {count} operators, width 4, seed 0", layered(count))
-
-
-@pytest.mark.parametrize("stages", [4])
-def test_placement(benchmark, report, stages: int):
-    data = a100(stages)
-    limits = cpsat.Limits(deterministic_s=10)
-    outcome = benchmark.pedantic(lambda: sm_placement.solve(data, limits=limits), rounds=1)
-    far = sm_placement.cost_of_all_far(data)
-    report(f"placement of {stages} stages on 108 SMs",
-           f"{benchmark.stats.stats.median:.1f} s, {outcome.status.value}, cost {outcome.value / far:.2%} of all far, "
-           f"bound {outcome.bound / far:.2%}")  # fmt: skip
