@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
 
 ROUNDING = 1e-9  # in multiples of all operators alone: the solver's row tolerance
 STEADY = 0.5  # share of the best bound's prices in those that columns are sought at
-MOST_COLUMNS = 20_000  # of one integer program
+MOST_COLUMNS = (2_000, 20_000)  # of one integer program, and of the next where the first did not prove its optimum
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Columns = np.ndarray[Any, np.dtype[np.int64]]
 Build = Callable[..., pyo.ConcreteModel]
@@ -67,14 +67,18 @@ class Search:
         everything = np.full(len(self.data.operators), np.inf)
         self.relaxation, prices, active = self.relax(everything)
         self.integer(active)
-        near, beyond = self.near(self.relaxation, prices)
-        proven = max(self.relaxation, min(self.integer(near), beyond, self.value()))
+        proven = self.relaxation
+        for most in MOST_COLUMNS:  # a better schedule out of few columns leaves fewer to look at
+            near, beyond = self.near(self.relaxation, prices, most)
+            proven = max(proven, min(self.integer(near), beyond, self.value()))
+            if proven >= self.value() - ROUNDING:
+                break
         if not self.pool.complete:
             self.keep(merged(self.data, self.graph, self.best))
             self.relaxation = self.relax(additive_bound(self.data) / self.unit)[0]
             proven = min(proven, self.relaxation)
         if proven >= self.value() - ROUNDING:
-            self.lighten(near)
+            self.lighten(self.near(self.relaxation, prices, MOST_COLUMNS[-1])[0])
         return proven
 
     def relax(self, most: Array) -> tuple[float, Array, Columns]:
@@ -119,18 +123,18 @@ class Search:
         self.pool.price(others, below)
         return np.union1d(known, [c for c in others.tolist() if c in self.pool.bundles]).astype(np.int64)
 
-    def near(self, bound: float, prices: Array) -> tuple[Columns, float]:
-        """Columns that a better schedule than the best can have, and a bound of those with any other, in units."""
+    def near(self, bound: float, prices: Array, most: int) -> tuple[Columns, float]:
+        """Columns that a better schedule than the best can have, the first `most`; a bound of those with any other."""
         pool, left, worth = self.pool, self.value() - bound + ROUNDING, self.pool.worth(prices)
         while True:
             cost = pool.floors / self.unit - worth
             columns = np.flatnonzero(cost <= left)
             beyond = bound + left
-            if len(columns) > MOST_COLUMNS:
+            if len(columns) > most:
                 columns = columns[np.argsort(cost[columns], kind="stable")]
-                beyond, columns = bound + float(cost[columns[MOST_COLUMNS]]), columns[:MOST_COLUMNS]
+                beyond, columns = bound + float(cost[columns[most]]), columns[:most]
             before = pool.floors[columns]
-            found = self.priced(columns[:0], columns, (worth[columns] + 2 * left) * self.unit)
+            found = self.priced(columns[:0], columns, (worth[columns] + left + ROUNDING) * self.unit)
             if (before == pool.floors[columns]).all():
                 return found, beyond
 
