@@ -38,7 +38,7 @@ Constraints
 Source
     Kitsune, arXiv 2502.18403; sub-graphs, splits, CTAs and payloads are chosen together, beyond the paper.
     Time of a pipeline: max(DRAM bytes / D, L2 bytes / B, e / a of every stage) + the longest path of
-    f + h, with the payload's hop.
+    f + h, with the payload's hop, and of the time to add what its alternative splits.
     A CTA of each class fits an SM together: the largest shared memory of a tensor stage and that of a SIMT
     stage, with what a payload stages, are within H, so any placement of them is possible. DRAM bytes: read,
     write, output where some reader is elsewhere, edges from elsewhere. L2 bytes: those, and what queues carry,
@@ -78,6 +78,7 @@ class Stage:
     most: int | None = None  # CTAs; None: as many as SMs
     passes: float = 0.0      # B to the next stage of the same alternative; unused in its last stage
     written: float = 0.0     # B that it hands over in any case, though not by a ring of its own: they go off the chip
+    adding_s: float = 0.0    # s after its last tile, to add the parts of a sum that is split; it waits to be read
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Instance:
             "verticals": all(len(members) > 1 for members, _ in self.verticals)
             and _positive([time for _, time in self.verticals]),
             "stages": all(s.kind in ("tensor", "simt") and (s.most is None or s.most >= 1) for s in stages)
-            and _least_zero([n for s in stages for n in (s.work_s, s.shared, s.passes, s.written)]),
+            and _least_zero([n for s in stages for n in (s.work_s, s.shared, s.passes, s.written, s.adding_s)]),
             "payloads": all(p.entry >= 1 and p.staged >= 0 for p in self.payloads)
             and _least_zero([p.hop_s for p in self.payloads]),
             "queue_bandwidth, dram_bandwidth, l2_bandwidth or sms": _positive(

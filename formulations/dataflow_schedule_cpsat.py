@@ -52,7 +52,7 @@ Constraints
     read_dram         T[h] >= DRAM bytes / D                           h
     cross_l2          T[h] >= L2 bytes / B                             h
     agree             T[v] <= T[h] where x[v,h]                        v, h
-    fill              f[v] >= f[u] + tile[v] + hop over inner edges    edges, payload
+    fill              f[v] >= f[u] + tile[v] + hop + adding over inner edges            edges, payload
     last              W[h] >= T[h] + f[v] where x[v,h] in a pipeline   v, h;  >= its time alone or vertical
     link              definitions of same, pipe, effort, rings, dram, l2, used and shared
 Source
@@ -316,7 +316,10 @@ class _Model:
             self.row(f"last[{h}]", self.time[h] >= self.steady[h] + self.filled[v], *inside)
         for v in every:
             for h, (p, payload) in itertools.product(self.heads[v], enumerate(data.payloads)):
-                tile, when = self.ticks(data.tile_s[v] + payload.hop_s), (self.x[v, h], self.payload[h][p])
+                tile: Any = self.ticks(data.tile_s[v] + payload.hop_s)
+                tile += sum(self.ticks(sum(s.adding_s for s in row)) * self.pick[v, a]
+                            for a, row in enumerate(data.alternatives[v]))  # fmt: skip
+                when = (self.x[v, h], self.payload[h][p])
                 self.row(f"fill[{v}]", self.filled[v] >= tile, *when)
                 for e in (e for e, (_, w, _) in enumerate(data.edges) if w == v):
                     u = data.edges[e][0]

@@ -6,17 +6,21 @@ one operation whatever the size.
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule import Instance
+    from formulations.dataflow_schedule import Instance, Stage
+
+Picks = tuple[tuple[int, ...], ...]  # positions of alternatives, those together that are splits of one sum
 
 
 class Graph:
     """Neighbours of every operator, and sets of operators as bits: what comes before and after."""
 
     def __init__(self, data: "Instance") -> None:
-        count = len(data.operators)
+        count, self.data = len(data.operators), data
         self.into: list[list[tuple[int, float]]] = [[] for _ in range(count)]
         self.out: list[list[int]] = [[] for _ in range(count)]
         for u, v, size in data.edges:
@@ -32,6 +36,14 @@ class Graph:
         for u in reversed(self.order):
             for v in self.out[u]:
                 self.after[u] |= self.after[v] | 1 << v
+
+    def splits(self, v: int, *, last: bool) -> Picks:
+        """Alternatives of v; the splits of a sum together, the least first, where nothing waits for it (`last`)."""
+        return self._split[v] if last else tuple((pick,) for pick in range(len(self.data.alternatives[v])))
+
+    @cached_property
+    def _split(self) -> list[Picks]:
+        return [_splits(rows) for rows in self.data.alternatives]
 
     def convex(self, members: Iterable[int]) -> bool:
         """Whether no path leaves the set and comes back."""
@@ -49,6 +61,26 @@ class Graph:
             for v in bits(seen):
                 grown |= self.near[v] & inside
         return seen == inside
+
+
+def _splits(rows: "Sequence[Sequence[Stage]]") -> Picks:
+    """Rows of one stage that differ in `most` and `adding_s` together; those that add longer for no more are none."""
+    alike: dict[object, list[int]] = {}
+    for pick, row in enumerate(rows):
+        stage = replace(row[0], most=None, adding_s=0.0) if len(row) == 1 else pick
+        alike.setdefault(stage, []).append(pick)
+
+    def most(pick: int) -> float:
+        return rows[pick][0].most or float("inf")
+
+    found = []
+    for picks in alike.values():
+        kept: list[int] = []
+        for pick in sorted(picks, key=lambda pick: (rows[pick][0].adding_s, -most(pick))):
+            if not kept or most(pick) > most(kept[-1]):
+                kept.append(pick)
+        found.append(tuple(kept))
+    return tuple(found)
 
 
 def _topological(out: Sequence[Sequence[int]]) -> list[int]:

@@ -134,7 +134,9 @@ def _time(data: "Instance", group: Group, inside: set[int], faults: list[str]) -
             queued += fed + passed
             slowest = max(slowest, stage.work_s * data.sms / a, max(fed, passed, stage.written) / per_s / a)
     steady = max(off_chip / data.dram_bandwidth, (off_chip + queued) / data.l2_bandwidth, slowest)
-    return steady + max(_filled(data, v, inside, data.payloads[group.payload].hop_s) for v in inside)
+    own = {v: data.tile_s[v] + data.payloads[group.payload].hop_s + sum(s.adding_s for s in data.alternatives[v][pick])
+           for v, pick in zip(group.members, group.picks, strict=True)}  # fmt: skip
+    return steady + max(_filled(data, v, own) for v in inside)
 
 
 def _complete(data: "Instance", group: Group) -> bool:
@@ -159,9 +161,9 @@ def _through(data: "Instance", v: int, pick: int, s: int, inside: set[int]) -> t
     return fed, data.output[v] if any(u == v and w in inside for u, w, _ in data.edges) else 0.0
 
 
-def _filled(data: "Instance", v: int, inside: set[int], hop_s: float) -> float:
-    own = [_filled(data, u, inside, hop_s) for u, w, _ in data.edges if w == v and u in inside]
-    return data.tile_s[v] + hop_s + max(own, default=0.0)
+def _filled(data: "Instance", v: int, own: dict[int, float]) -> float:
+    """Seconds until the first tile is through v; `own` of each member."""
+    return own[v] + max((_filled(data, u, own) for u, w, _ in data.edges if w == v and u in own), default=0.0)
 
 
 def _resident(data: "Instance", group: Group, inside: set[int], faults: list[str]) -> bool:

@@ -2,26 +2,24 @@
 
 With payload p a queue passes rate[p] = entry / (sync + entry / bandwidth) bytes/s, so a stage that reads R
 bytes from queues and writes W, or hands W over and off the chip, needs e = max(work * N, R / rate, W / rate)
-CTA-seconds, and e / a seconds on a CTAs. CTAs go one by one to the slowest stage: no balance is faster unless
-that stage has one more, so the first one that cannot be given proves the rest. Payloads and alternatives are
-enumerated, save those whose e alone, spread over all SMs, is no faster than the best so far, with what it takes
-to fill.
+CTA-seconds, and e / a seconds on a CTAs. Payloads and alternatives are enumerated, save those whose e alone,
+spread over all SMs, is no faster than the best so far, with what it takes to fill. The splits of a sum, alternatives
+of one stage that differ in no more than how many CTAs it may have and how long its parts are added, are chosen with
+the CTAs, in `dataflow_schedule_balance`, where nothing in the group waits for the sum.
 """
 
-import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from formulations.dataflow_schedule_balance import Need, Splits, least_time
 from formulations.dataflow_schedule_graph import Graph
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
 
 Mode = Literal["alone", "vertical", "pipeline"]
-Need = tuple[float, bool, int, bool]  # CTA-seconds, tensor, most CTAs, whether its CTAs own rings
-
 
 @dataclass(frozen=True)
 class Group:
@@ -42,15 +40,12 @@ def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: f
     kept = [data.output[v] if any(w in inside for w in graph.out[v]) else 0.0 for v in members]
     dram = dram_bytes(data, graph, inside)
     moved = dram + sum(read) + sum(kept)
-    search, best = _Search(data, members, read, kept, dram / data.dram_bandwidth, moved), None
+    last = [not any(w in inside for w in graph.out[v]) for v in members]
+    search = _Search(data, graph, members, list(zip(read, kept, last, strict=True)),
+                     dram / data.dram_bandwidth, moved, below)  # fmt: skip
     for payload in sorted(range(len(data.payloads)), key=lambda p: -rate(data, p)):
-        filled = fill_s(data, graph, members, data.payloads[payload].hop_s)
-        search.best, search.steady_s = None, below - filled
         search.run(payload)
-        if search.best is not None:
-            below = search.steady_s + filled
-            best = Group(tuple(members), "pipeline", below, *search.best)
-    return best
+    return search.best
 
 
 def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
@@ -63,13 +58,15 @@ def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
     return total
 
 
-def fill_s(data: "Instance", graph: Graph, members: Sequence[int], hop_s: float = 0.0) -> float:
-    """Seconds of the first tile along the slowest path through the group, with a hop of each stage."""
+def filled_s(
+    data: "Instance", graph: Graph, members: Sequence[int], hop_s: float, adding: Sequence[float]
+) -> list[float]:
+    """Seconds until the first tile is through each member, with a hop of each stage and its `adding` (s)."""
     done: dict[int, float] = {}
-    inside = set(members)
+    own = dict(zip(members, adding, strict=True))
     for v in sorted(members, key=lambda v: graph.before[v].bit_count()):
-        done[v] = data.tile_s[v] + hop_s + max((done[u] for u, _ in graph.into[v] if u in inside), default=0.0)
-    return max(done.values())
+        done[v] = data.tile_s[v] + hop_s + own[v] + max((done[u] for u, _ in graph.into[v] if u in own), default=0.0)
+    return [done[v] for v in members]
 
 
 def least_hop_s(data: "Instance") -> float:
@@ -100,120 +97,97 @@ def needs(data: "Instance", stages: "Sequence[Stage]", read: float, kept: float,
     return result
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A row of a member, or several of one stage that differ in their splits only: `picks`, `steps` are theirs."""
+
+    needs: list[Need]
+    tensor_s: float  # spread over all SMs
+    simt_s: float
+    passes: float    # B through L2
+    shared: tuple[int, int]  # B of a tensor CTA and of a SIMT CTA; -1: there is none
+    picks: tuple[int, ...]
+    steps: tuple[tuple[int, float], ...]
+
+
 class _Search:
-    """Depth first over the alternatives of the members, for one payload after the other."""
+    """Depth first over the alternatives of the members, for one payload after the other; `best` is below `limit` s.
+
+    `ends` of each member: B that it reads from queues, B that it writes to one, whether no other member reads it.
+    """
 
     def __init__(
-        self,
-        data: "Instance",
-        members: Sequence[int],
-        read: list[float],
-        kept: list[float],
-        dram_s: float,
-        moved: float,
-    ) -> None:
-        self.data, self.members, self.read, self.kept = data, members, read, kept
-        self.dram_s, self.moved = dram_s, moved
-        self.steady_s = float("inf")
-        self.best: tuple[int, tuple[int, ...], tuple[tuple[int, ...], ...]] | None = None
+        self, data: "Instance", graph: Graph, members: Sequence[int], ends: Sequence[tuple[float, float, bool]],
+        dram_s: float, moved: float, limit: float,
+    ) -> None:  # fmt: skip
+        self.data, self.graph, self.members, self.ends = data, graph, members, ends
+        self.dram_s, self.moved, self.limit = dram_s, moved, limit
+        self.best: Group | None = None
 
     def run(self, payload: int) -> None:
         """Better balances with this payload, if there are any."""
         data, per_s = self.data, rate(self.data, payload)
-        options = []
-        for v, read, kept in zip(self.members, self.read, self.kept, strict=True):
-            own = []
-            for stages in data.alternatives[v]:
-                need = needs(data, stages, read, kept, per_s)
-                tensor, simt = (sum(n[0] for n in need if n[1] is k) / data.sms for k in (True, False))
-                largest = [max((s.shared for s in stages if s.kind == k), default=-1) for k in ("tensor", "simt")]
-                passes = 2 * sum(s.passes for s in stages[:-1])
-                own.append((need, tensor, simt, passes, largest[0], largest[1]))
-            options.append(own)
-        self.payload, self.options = payload, options
-        self.rest = [(0.0, 0.0)]
-        for own in reversed(options):
+        self.payload, self.options = payload, [
+            [_way(data, v, picks, read, kept, per_s) for picks in self.graph.splits(v, last=last)]
+            for v, (read, kept, last) in zip(self.members, self.ends, strict=True)]  # fmt: skip
+        self.filled = self.through([min(own, key=lambda way: way.steps[0][1]) for own in self.options])
+        self.longest, self.rest = max(self.filled), [(0.0, 0.0)]
+        for own in reversed(self.options):
             last = self.rest[-1]
-            self.rest.append((last[0] + min(o[1] for o in own), last[1] + min(o[2] for o in own)))
+            self.rest.append((last[0] + min(w.tensor_s for w in own), last[1] + min(w.simt_s for w in own)))
         self.rest.reverse()
-        self._deepen([], 0.0, 0.0, self.moved, -1, -1)
+        self.deepen([], 0.0, 0.0, self.moved, -1, -1)
 
-    def _deepen(self, picks: list[int], tensor: float, simt: float, moved: float, *shared: int) -> None:
-        data, depth = self.data, len(picks)
+    def through(self, ways: Sequence[_Way]) -> list[float]:
+        """Seconds until the first tile is through each member, with its first split."""
+        hop = self.data.payloads[self.payload].hop_s
+        return filled_s(self.data, self.graph, self.members, hop, [way.steps[0][1] for way in ways])
+
+    def deepen(self, ways: list[_Way], tensor: float, simt: float, moved: float, *shared: int) -> None:
+        """All ways of the members from the first that `ways` lacks on."""
+        data, depth = self.data, len(ways)
         floor = max(self.dram_s, moved / data.l2_bandwidth)
-        if max(floor, tensor + self.rest[depth][0], simt + self.rest[depth][1]) >= self.steady_s:
+        if max(floor, tensor + self.rest[depth][0], simt + self.rest[depth][1]) + self.longest >= self.limit:
             return
         staged = data.payloads[self.payload].staged
         if sum(largest + staged for largest in shared if largest >= 0) > data.shared_memory:
             return
         if depth == len(self.options):
-            self._balance(picks, floor)
+            self.balance(ways, floor)
             return
-        for o, (_, t, s, passes, *own) in enumerate(self.options[depth]):
-            larger = (max(a, b) for a, b in zip(shared, own, strict=True))
-            self._deepen([*picks, o], tensor + t, simt + s, moved + passes, *larger)
+        for way in self.options[depth]:
+            larger = (max(a, b) for a, b in zip(shared, way.shared, strict=True))
+            self.deepen([*ways, way], tensor + way.tensor_s, simt + way.simt_s, moved + way.passes, *larger)
 
-    def _balance(self, picks: list[int], floor: float) -> None:
-        chosen = [own[o][0] for own, o in zip(self.options, picks, strict=True)]
-        stages = [n for need in chosen for n in need]
-        if not within(stages, self.data.sms, self.steady_s):
+    def balance(self, ways: Sequence[_Way], floor: float) -> None:
+        """These ways with the best CTAs and splits, if they are better."""
+        data = self.data
+        adds = any(way.steps[0][1] > 0 for way in ways)
+        through = self.through(ways) if adds else self.filled
+        splits, stages = dict[int, Splits](), list[Need]()
+        for way, t in zip(ways, through, strict=True):
+            if len(way.steps) > 1:
+                splits[len(stages)] = Splits(t - way.steps[0][1], way.steps)
+            stages += way.needs
+        found = least_time(stages, splits, data.sms, rings(data, self.payload), floor=floor, filled=max(through),
+                           limit=self.limit)  # fmt: skip
+        if found is None:
             return
-        found = balance(stages, self.data.sms, rings(self.data, self.payload), floor)
-        if found is None or max(found[0], floor) >= self.steady_s:
-            return
-        self.steady_s, each = max(found[0], floor), iter(found[1])
-        self.best = self.payload, tuple(picks), tuple(tuple(next(each) for _ in need) for need in chosen)
+        each = iter(found[2])
+        ctas = tuple(tuple(next(each) for _ in way.needs) for way in ways)
+        picks = tuple(way.picks[_step(way, own)] for way, own in zip(ways, ctas, strict=True))
+        self.limit = found[0] + found[1]
+        self.best = Group(tuple(self.members), "pipeline", self.limit, self.payload, picks, ctas)
 
 
-def within(stages: Sequence[Need], sms: int, target: float) -> bool:
-    """Whether the SMs might do with the CTAs that each stage needs for less than `target` seconds; rings aside."""
-    used = [0, 0]
-    for effort, tensor, _, _ in stages:
-        used[tensor] += max(1, math.ceil(effort / target * (1 - 1e-12)))
-    return max(used) <= sms
+def _way(data: "Instance", v: int, picks: tuple[int, ...], read: float, kept: float, per_s: float) -> _Way:
+    rows = [data.alternatives[v][pick] for pick in picks]
+    need = needs(data, rows[-1], read, kept, per_s)
+    tensor, simt = (sum(n[0] for n in need if n[1] is k) / data.sms for k in (True, False))
+    largest = [max((s.shared for s in rows[0] if s.kind == k), default=-1) for k in ("tensor", "simt")]
+    steps = tuple((data.sms if row[0].most is None else row[0].most, sum(s.adding_s for s in row)) for row in rows)
+    return _Way(need, tensor, simt, 2 * sum(s.passes for s in rows[0][:-1]), (largest[0], largest[1]), picks, steps)
 
 
-def balance(stages: Sequence[Need], sms: int, most_rings: int, floor: float) -> tuple[float, list[int]] | None:
-    """Least time of the slowest stage, or any that is no more than `floor`, and the CTAs; None: they do not fit."""
-    used, owned = [0, 0], 0
-    for _, tensor, _, ring in stages:
-        used[tensor] += 1
-        owned += ring
-    if max(used) > sms or owned > most_rings:
-        return None
-    ctas = _start(stages, sms, most_rings, used, floor)
-    used, owned = [0, 0], 0
-    for (_, tensor, _, ring), a in zip(stages, ctas, strict=True):
-        used[tensor] += a
-        owned += a * ring
-    slowest = [(-stage[0] / a, i) for i, (stage, a) in enumerate(zip(stages, ctas, strict=True))]
-    heapq.heapify(slowest)
-    while True:
-        time, i = slowest[0]
-        effort, tensor, most, ring = stages[i]
-        if -time <= floor or ctas[i] == most or used[tensor] == sms or (ring and owned == most_rings):
-            return -time, ctas
-        ctas[i] += 1
-        used[tensor] += 1
-        owned += ring
-        heapq.heapreplace(slowest, (-effort / ctas[i], i))
-
-
-def _start(stages: Sequence[Need], sms: int, most_rings: int, count: list[int], floor: float) -> list[int]:
-    """No more CTAs than the best balance has: those of a slower one that fits, or one each."""
-    sums = [0.0, 0.0]
-    for effort, tensor, _, _ in stages:
-        sums[tensor] += effort
-    target = max((total / (sms - n) for total, n in zip(sums, count, strict=True) if n < sms), default=0.0)
-    target = max(target, floor)
-    if target <= 0:
-        return [1] * len(stages)
-    used, owned, ctas = [0, 0], 0, []
-    for effort, tensor, most, ring in stages:
-        a = int(effort / target)  # at least one less than enough: rounding of the division does no harm
-        used[tensor] += a + 1
-        owned += (a + 1) * ring
-        ctas.append(max(a, 1))
-        if a + 1 > most:
-            return [1] * len(stages)
-    return ctas if max(used) <= sms and owned <= most_rings else [1] * len(stages)
+def _step(way: _Way, ctas: tuple[int, ...]) -> int:
+    return next(s for s, (most, _) in enumerate(way.steps) if len(way.steps) == 1 or most >= ctas[0])

@@ -65,9 +65,17 @@ def _operator(rng: np.random.Generator) -> dict[str, Any]:
     alternatives = [(stage(1.0),)]
     if rng.random() < 0.3:
         alternatives.append((stage(0.7, float(rng.integers(0, 5)) * 1e6), stage(0.2)))
+    if rng.random() < 0.25:
+        alternatives += splits(alternatives[0][0], rng)
     return {"alone_s": alone, "alternatives": tuple(alternatives), "read": float(rng.integers(0, 10)) * 1e6,
             "write": float(rng.choice([0.0, 0.0, 9e6])), "tile_s": float(rng.integers(0, 3)) * 1e-6,
             "streams": bool(rng.random() < 0.85)}  # fmt: skip
+
+
+def splits(whole: Stage, rng: np.random.Generator) -> list[tuple[Stage, ...]]:
+    """The same stage with more CTAs, and parts to add; now and then as many CTAs for a longer time to add."""
+    steps = [(int(rng.integers(1, 6)), float(rng.integers(1, 9)) * 5e-7) for _ in range(int(rng.integers(1, 3)))]
+    return [(replace(whole, most=most, adding_s=adding),) for most, adding in steps]
 
 
 def trap() -> Instance:
@@ -101,15 +109,15 @@ def _pipelines(data: Instance, members: frozenset[int]) -> Iterator[float]:
     off += sum(b for u, v, b in data.edges if v in members and u not in members)
     off += sum(data.output[u] for u in own if any(a == u and b not in members for a, b, _ in data.edges))
 
-    def fill(v: int, hop: float) -> float:
-        before = max((fill(u, hop) for u, w, _ in data.edges if w == v and u in members), default=0.0)
-        return data.tile_s[v] + hop + before
+    def fill(v: int, each: dict[int, float]) -> float:
+        return each[v] + max((fill(u, each) for u, w, _ in data.edges if w == v and u in members), default=0.0)
 
     for payload in data.payloads:
-        filled = max(fill(v, payload.hop_s) for v in own)
         per_s = payload.entry / (data.sync_s + payload.entry / data.queue_bandwidth)
         for rows in itertools.product(*(data.alternatives[v] for v in own)):
             stages, queued = [], 0.0
+            each = {v: data.tile_s[v] + payload.hop_s + sum(s.adding_s for s in row)
+                    for v, row in zip(own, rows, strict=True)}  # fmt: skip
             for v, row in zip(own, rows, strict=True):
                 fed = sum(b for u, w, b in data.edges if w == v and u in members)
                 for s, stage in enumerate(row):
@@ -123,7 +131,7 @@ def _pipelines(data: Instance, members: frozenset[int]) -> Iterator[float]:
             steady = _steady(data, stages, int(data.queue_room // (2 * payload.entry)))
             if sum(shared) <= data.shared_memory and steady is not None:
                 memory = max(off / data.dram_bandwidth, (off + queued) / data.l2_bandwidth)
-                yield max(memory, steady) + filled
+                yield max(memory, steady) + max(fill(v, each) for v in own)
 
 
 def _steady(data: Instance, stages: list[tuple[Stage, float, bool]], rings: int) -> float | None:

@@ -9,11 +9,12 @@ import pytest
 
 from formulations import cpsat, dataflow_schedule, dataflow_schedule_chain, dataflow_schedule_cpsat, highs
 from formulations.dataflow_schedule import Instance, Payload, Solution, Stage
+from formulations.dataflow_schedule_balance import balance
 from formulations.dataflow_schedule_choice import FEW, bundled
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import Pool, additive_bound, alone
 from formulations.dataflow_schedule_order import check, in_turn, waiting
-from formulations.dataflow_schedule_price import Group, balance, pipeline
+from formulations.dataflow_schedule_price import Group, pipeline
 from formulations.outcome import Status
 from tests.dataflow_schedule_cases import (
     best_by_enumeration,
