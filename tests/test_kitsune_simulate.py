@@ -9,9 +9,10 @@ import pytest
 from codesign.catalog import load
 from codesign.kitsune import selection
 from codesign.kitsune.apps import application
+from codesign.kitsune.balance import balance
 from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph
-from codesign.kitsune.pipelines import Pipeline, balance, price
+from codesign.kitsune.pipelines import Pipeline, price
 from codesign.kitsune.simulate import NotResident, agrees, ctas_on_sms, simulate
 from codesign.kitsune.times import Assumptions, Times
 from tests.small_gpu import generated, mlp

@@ -11,10 +11,11 @@ from codesign.errors import DataError
 from codesign.kitsune import selection
 from codesign.kitsune.apps import application
 from codesign.kitsune.backward import training
+from codesign.kitsune.balance import balance, instance
 from codesign.kitsune.builder import Builder
 from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph
-from codesign.kitsune.pipelines import balance, instance, price, program, ring_bytes
+from codesign.kitsune.pipelines import price, program, ring_bytes
 from codesign.kitsune.schedule import EXECUTIONS, Execution, Schedule, evaluate
 from codesign.kitsune.simulate import agrees, simulate
 from codesign.kitsune.times import Assumptions, Times, read_measured
@@ -212,7 +213,7 @@ def test_each_pipeline_has_the_payload_that_suits_it() -> None:
 
 @pytest.mark.parametrize("entries", [(0,), (16_384, -1)])
 def test_entries_below_a_byte_are_refused(entries: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="at least one byte"):
+    with pytest.raises(ValueError, match="must be at least one"):
         Assumptions(entries=entries)
 
 

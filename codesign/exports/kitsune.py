@@ -9,8 +9,9 @@ from pathlib import Path
 from codesign.errors import AuditError
 from codesign.exports import kitsune_charts
 from codesign.exports.atomic import write_folder
+from codesign.kitsune.balance import instance
 from codesign.kitsune.gpu import Gpu
-from codesign.kitsune.pipelines import GEMM_SHARED, instance
+from codesign.kitsune.pipelines import GEMM_SHARED
 from codesign.kitsune.simulate import ctas_on_sms
 from codesign.kitsune.times import Times
 from codesign.queries.kitsune import GroupPart, KitsuneAnswer

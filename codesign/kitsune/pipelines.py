@@ -2,13 +2,13 @@
 
     steady   = max(DRAM bytes / DRAM, L2 bytes / L2, work_i / CTAs_i of every stage i)
     fill     = longest path of the time that one tile takes in each stage, without queue cost
-    time     = max(DRAM, L2, effort_i / CTAs_i) + longest path of hops
+    time     = max(DRAM, L2, effort_i / CTAs_i) + longest path of hops, and of what adding a split sum takes
     effort_i = max(work_i, bytes in / rate, bytes out / rate)                    CTA-seconds
 
 A hop is the measured cost of one queue entry, and the rate is an entry each hop; a larger entry gives more of
 both, and the best schedule chooses it for each pipeline. So a group is cut into `tiles`, as many as hops in its
 steady state, and no CTA passes more than an entry of a tile. The study's zero-latency model has neither hops nor
-rates; then a launch is paid. What sums over rows is split over all its CTAs; adding the parts is not counted.
+rates; then a launch is paid. A sum over rows has as many parts as its CTAs ask for (`codesign.kitsune.sums`).
 Off the chip goes what `codesign.kitsune.traffic` says; through L2 goes that too, and what queues carry, written
 once and read by each consumer. An operator that is written off the chip in any case is not written to its ring
 again.
@@ -18,16 +18,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from codesign.kitsune import selection
 from codesign.kitsune.graph import Group, mask_of, members
+from codesign.kitsune.sums import adding_s, steps
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
-from formulations import spatial_pipeline
 from formulations.dataflow_schedule import Instance, Payload, Stage
-from formulations.outcome import Status
-from formulations.spatial_pipeline_bounds import ceiling, too_many
 
 ALONE_ONLY = ("bmm", "bmm_da", "bmm_db", "buffer", "unsupported")  # an operand is needed whole, or unknown
 GEMM_SHARED = 64 * 1024  # B: tiles of 128 x 64 and 64 x 128 in FP16, twice each
@@ -94,36 +90,6 @@ def kept_inside(times: Times, group: Sequence[int]) -> dict[int, int]:
             for i in group}  # fmt: skip
 
 
-def balance(times: Times, group: Group) -> tuple[dict[int, int], float, Status] | str:
-    """CTAs of every stage by the study's integer program, its proven bound (s), and its status; or why there are none.
-
-    The unit of throughput is one pass of the whole batch.
-    """
-    data = instance(times, group)
-    if many := too_many(data):
-        return "cannot be resident: " + ", ".join(many)
-    outcome = spatial_pipeline.solve(data)
-    if outcome.solution is None:
-        return f"no balance was found: {outcome.status.value}"
-    bound = 1 / (outcome.bound or ceiling(data))
-    return dict(zip(group, outcome.solution.ctas, strict=True)), bound, outcome.status
-
-
-def instance(times: Times, group: Group) -> spatial_pipeline.Instance:
-    """The study's program of one group: t is the operator's rate alone, u what makes t / u its rate fed from queues."""
-    gpu, graph = times.gpu, times.graph
-    fed = [effort / gpu.sms for effort in efforts(times, group).values()]
-    alone = [max(times.alone_s[i], own) for i, own in zip(group, fed, strict=True)]
-    off = group_bytes(graph, group)
-    return spatial_pipeline.Instance(
-        stages=tuple(f"op{i}" for i in group),  # names of operators may have dots, which Pyomo quotes
-        kinds=tuple(graph.operators[i].pipe for i in group),
-        throughput=1 / np.array(alone), utilisation=np.array(fed) / np.array(alone),
-        dram_bytes=float(off), l2_bytes=float(_through_l2(times, group)), dram_bandwidth=times.dram,
-        l2_bandwidth=times.l2, sms=gpu.sms,
-    )  # fmt: skip
-
-
 def stage_s(times: Times, i: int) -> float:
     """Seconds of a stage on all SMs; one that is written in any case takes its ring's time too, if others read it."""
     return max(times.streamed_s[i], handed_over(times, i) / times.queue_rate / times.gpu.sms)
@@ -142,8 +108,8 @@ def entries(times: Times) -> tuple[int, ...]:
 def program(times: Times, phase: Group) -> Instance:
     """The program `dataflow_schedule` of one pass; operators in the order of `phase`.
 
-    What sums over rows streams only as the last of its pipeline: its output is complete after the last row. It has
-    one alternative: unsplit it would have a CTA for each tile of its output, but any number is allowed here.
+    What sums over rows streams only as the last of its pipeline: its output is complete after the last row. Its
+    alternatives are the depths of the tree that adds its parts.
     """
     graph, gpu, assumed = times.graph, times.gpu, times.assumed
     at = {i: p for p, i in enumerate(phase)}
@@ -156,9 +122,7 @@ def program(times: Times, phase: Group) -> Instance:
     kernels = [(g, time) for g in fused if (time := times.vertical_s(g)) is not None]
     return Instance(
         operators=tuple(op.name for op in operators),
-        alternatives=tuple(((Stage(op.pipe, times.streamed_s[i], GEMM_SHARED if op.pipe == "tensor" else 0,
-                                   written=handed_over(times, i)),),)
-                           for i, op in zip(phase, operators, strict=True)),
+        alternatives=tuple(tuple((_stage(times, i, most, adding),) for most, adding in steps(times, i)) for i in phase),
         alone_s=tuple(times.alone_s[i] for i in phase),
         read=tuple(float(size) for size in outside),
         write=tuple(float(size * own) for size, own in zip(outputs, anyway, strict=True)),
@@ -175,6 +139,12 @@ def program(times: Times, phase: Group) -> Instance:
     )  # fmt: skip
 
 
+def _stage(times: Times, i: int, most: int | None, adding: float) -> Stage:
+    pipe = times.graph.operators[i].pipe
+    shared = GEMM_SHARED if pipe == "tensor" else 0
+    return Stage(pipe, times.streamed_s[i], shared, most, written=handed_over(times, i), adding_s=adding)
+
+
 def efforts(times: Times, group: Sequence[int]) -> dict[int, float]:
     """CTA-seconds of every stage, its queues included."""
     read, kept = read_inside(times, group), kept_inside(times, group)
@@ -182,7 +152,8 @@ def efforts(times: Times, group: Sequence[int]) -> dict[int, float]:
     return {i: max(stage_s(times, i) * sms, read[i] / rate, kept[i] / rate) for i in group}
 
 
-def _through_l2(times: Times, group: Sequence[int]) -> int:
+def through_l2(times: Times, group: Sequence[int]) -> int:
+    """Bytes of a group off the chip and through queues, written once and read by each consumer."""
     inside = sum(read_inside(times, group).values()) + sum(kept_inside(times, group).values())
     return group_bytes(times.graph, group) + inside
 
@@ -194,18 +165,23 @@ def price(times: Times, group: Group, ctas: Mapping[int, int]) -> Pipeline:
         taken = [ctas[i] for i in group if graph.operators[i].pipe == pipe]
         if any(a < 1 for a in taken) or sum(taken) > sms:
             raise ValueError(f"CTAs of the {pipe} stages are {taken}: at least one each and {sms} in all")
-    memory = {"dram": group_bytes(graph, group) / times.dram, "l2": _through_l2(times, group) / times.l2}
+    memory = {"dram": group_bytes(graph, group) / times.dram, "l2": through_l2(times, group) / times.l2}
     own = {i: times.streamed_s[i] * sms / ctas[i] for i in group}
     fed = {i: effort / ctas[i] for i, effort in efforts(times, group).items()}
     limits = memory | {graph.operators[i].name: fed[i] for i in group}
     bottleneck = max(limits, key=lambda name: limits[name])
     steady, flow = max(*memory.values(), *own.values()), limits[bottleneck]
     tiles = _tiles(times, group, flow)
-    fill = _longest(times, group, {i: own[i] / tiles for i in group})
-    hops = times.depth(group) * times.hop_s
-    total = flow + max(hops, times.assumed.launch_s)
-    return Pipeline(group, dict(ctas), steady, fill if hops else 0.0, total, tiles, bottleneck,
+    fill = _longest(times, group, {i: own[i] / tiles + adding_s(times, i, ctas[i], queued=False) for i in group})
+    total = flow + filled_s(times, group, ctas)
+    return Pipeline(group, dict(ctas), steady, fill if times.assumed.latency else 0.0, total, tiles, bottleneck,
                     _queues(times, group, ctas, tiles), times.assumed.entry)  # fmt: skip
+
+
+def filled_s(times: Times, group: Group, ctas: Mapping[int, int]) -> float:
+    """Seconds to fill and to add the parts of sums, queue cost included; a launch at least."""
+    hops = {i: times.hop_s + adding_s(times, i, ctas[i]) for i in group}
+    return max(_longest(times, group, hops), times.assumed.launch_s)
 
 
 def _tiles(times: Times, group: Sequence[int], flow: float) -> int:

@@ -14,9 +14,11 @@ from typing import Literal
 
 from codesign.errors import AuditError
 from codesign.kitsune import selection
+from codesign.kitsune.balance import balance, least_ctas
 from codesign.kitsune.graph import Graph, Group
-from codesign.kitsune.pipelines import Pipeline, balance, entries, phases, price, program
+from codesign.kitsune.pipelines import Pipeline, entries, filled_s, phases, price, program
 from codesign.kitsune.simulate import NotResident, check
+from codesign.kitsune.sums import parts
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
 from formulations import dataflow_schedule
@@ -38,6 +40,7 @@ class StageUse:
     pipe: str
     ctas: int | None
     busy: float | None   # share of the pipeline's steady state that its CTAs work
+    parts: int = 1       # into which a sum over rows is split
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,8 @@ def _run(times: Times, kind: Literal["alone", "vertical", "pipeline"], group: Gr
     for i in group:
         ctas = None if found is None else found.ctas[i]
         busy = None if found is None or ctas is None else times.streamed_s[i] * gpu.sms / ctas / found.steady_s
-        stages.append(StageUse(graph.operators[i].name, graph.operators[i].pipe, ctas, busy))
+        split = parts(times, graph.operators[i], ctas or 1)
+        stages.append(StageUse(graph.operators[i].name, graph.operators[i].pipe, ctas, busy, split))
     return Run(kind, group, time, sum(times.alone_s[i] for i in group), off, flop["tensor"] / gpu.tensor / time,
                flop["simt"] / gpu.simt / time, off / gpu.dram_bandwidth / time, tuple(stages), found)  # fmt: skip
 
@@ -202,7 +206,7 @@ def _kitsune(times: Times) -> Schedule:
             notes.append(f"{_name(times, group)}: {run.time_s * 1e6:.1f} us as a pipeline, {run.alone_s * 1e6:.1f} us "
                          "alone; runs alone")  # fmt: skip
         runs.append(run)
-        filled = max(times.depth(group) * times.hop_s, times.assumed.launch_s)
+        filled = filled_s(times, group, least_ctas(times, group, steady))
         bound += min(0.0, steady + filled - run.alone_s)
     return replace(_schedule(times, "kitsune", runs, notes, bound), tried=tuple(runs), blocked=tuple(blocked))
 

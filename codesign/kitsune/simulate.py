@@ -8,6 +8,7 @@ entry, and its CTAs have finished the last one. The tile then passes the stage's
 which serves in order of arrival; the slowest decides when the stage is free. With queue cost a consumer sees a
 tile no sooner than one queue entry takes, the first tile no sooner than half a launch, and a stage is held as
 long as its share of a tile takes in its queue. An entry is free again when the last consumer has finished with it.
+A sum over rows with more CTAs than tiles of its output has parts: after its last tile they are added two by two.
 """
 
 import heapq
@@ -17,8 +18,9 @@ from dataclasses import dataclass
 
 from codesign.errors import AuditError
 from codesign.kitsune.gpu import Gpu
-from codesign.kitsune.graph import Graph, mask_of, members
+from codesign.kitsune.graph import Graph, Operator, mask_of, members
 from codesign.kitsune.pipelines import GEMM_SHARED, Pipeline
+from codesign.kitsune.sums import ACCUMULATOR, FP32_SHARE
 from codesign.kitsune.times import Assumptions
 
 
@@ -46,6 +48,7 @@ class _Stage:
     sources: tuple[int, ...]
     readers: tuple[int, ...]
     entries: int
+    added_s: tuple[float, float]  # s from the last tile to the sum of its parts, without and with queue cost
 
 
 def simulate(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -> Simulated:
@@ -103,8 +106,24 @@ def _stages(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) ->
         through = read_in + read_off + (written or passed)
         found.append(_Stage(whole / pipeline.tiles, held, (read_off + written) / pipeline.tiles,
                             through / pipeline.tiles, tuple(at[j] for j in members(graph.producers[i] & inside)),
-                            feeds, entries.get(i, 0)))  # fmt: skip
+                            feeds, entries.get(i, 0), _added(op, gpu, assumed, pipeline.ctas[i])))  # fmt: skip
     return found
+
+
+def _added(op: Operator, gpu: Gpu, assumed: Assumptions, ctas: int) -> tuple[float, float]:
+    """Seconds in which the parts of a sum become one, two by two, without and with the cost of queues."""
+    if not op.reduces:
+        return 0.0, 0.0
+    edge, shape = assumed.sum_tile, op.output.shape if op.pipe == "tensor" else (op.output.elements,)
+    tiles, elements = math.prod(shape[:-2]), 1
+    for size in shape[-2:]:
+        tiles, elements = tiles * -(-size // edge), elements * min(size, edge)
+    parts, rounds = -(-ctas // tiles), 0
+    while parts > 1:
+        parts, rounds = parts - parts // 2, rounds + 1
+    plain = elements / (gpu.simt * FP32_SHARE * assumed.stream_share / gpu.sms)
+    handed = gpu.queue_sync + elements * ACCUMULATOR / gpu.queue_bandwidth
+    return rounds * plain, rounds * (plain + handed)
 
 
 class _Loop:
@@ -155,7 +174,8 @@ class _Loop:
                 self.memory[m] = max(self.memory[m], now) + size / self.rates[m]
                 end = max(end, self.memory[m])
         self._push(end, stage, False)
-        self._push(max(end, now + (self.hop if tile else self.first)), stage, True)
+        seen = max(end, now + (self.hop if tile else self.first))
+        self._push(seen + (own.added_s[self.queued] if tile + 1 == self.tiles else 0.0), stage, True)
 
     def _push(self, time: float, stage: int, seen: bool) -> None:
         self.events += 1

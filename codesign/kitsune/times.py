@@ -45,6 +45,7 @@ class Assumptions:
     launch_s 2.5 us     from the last CTA of a kernel to the first data of the next that waits for it
     entry 16 KiB        one entry of a queue; below the study's 64 KiB: less fill, and the rate suffices mostly
     entries             what the best schedule may take for a pipeline instead, up to the study's 256 KiB
+    sum_tile 128        rows and columns of the output that a CTA of a sum over rows owns, as in a GEMM
     queue_share 0.75    of L2 that rings may take, the rest is for weights and what DRAM sends
     latency             False: the study's zero-latency model, no fill and no cost of queues
     """
@@ -57,6 +58,7 @@ class Assumptions:
     launch_s: float = 2.5e-6
     entry: int = 16 * KIB
     entries: tuple[int, ...] = (16 * KIB, 32 * KIB, 64 * KIB, 128 * KIB, 256 * KIB)
+    sum_tile: int = 128
     queue_share: float = 0.75
     latency: bool = True
 
@@ -66,9 +68,9 @@ class Assumptions:
                   if not 0 < getattr(self, name) <= 1]  # fmt: skip
         faults += [f"{name} = {getattr(self, name)!r} must not be negative" for name in ("tile_s", "launch_s")
                    if not 0 <= getattr(self, name) < math.inf]  # fmt: skip
-        if faults or min((self.entry, *self.entries)) < 1:
-            raise ValueError("; ".join(faults) or f"entry = {self.entry!r}, entries = {self.entries!r}: all must be "
-                             "at least one byte")  # fmt: skip
+        if faults or min((self.entry, self.sum_tile, *self.entries)) < 1:
+            raise ValueError("; ".join(faults) or f"entry = {self.entry!r}, entries = {self.entries!r} (B) and "
+                             f"sum_tile = {self.sum_tile!r}: all must be at least one")  # fmt: skip
 
     def stated(self) -> tuple[str, ...]:
         """What is assumed, one sentence each, for a reader of an answer."""
@@ -84,7 +86,8 @@ class Assumptions:
             f"fed from queues, a stage reaches {self.stream_share:.0%} of its pipe's peak and L2 {self.l2_share:.0%}",
             f"{self.launch_s * 1e6:g} us between two kernels that depend on each other",
             fed,
-            "a sum over rows is split over all CTAs that it has; adding the parts is not counted",
+            f"a CTA of a sum over rows owns {self.sum_tile} rows and columns of it; split in k parts it has k times as "
+            "many CTAs, which add up in a tree of queues when the last row has passed",
             "weights are read from DRAM once for each kernel, and stay on the chip while a pipeline runs",
         )
 

@@ -25,6 +25,7 @@ class StagePart(Part):
     pipe: Literal["tensor", "simt"]
     ctas: int | None = Field(description="null: not a stage of a pipeline, it has all SMs")
     busy: float | None = Field(description="share of the steady state in which its CTAs work")
+    parts: int = Field(1, description="into which a sum over rows is split, added up after the last row; 1: whole")
 
 
 class QueuePart(Part):
@@ -41,7 +42,7 @@ class PipelinePart(Part):
     """What only a spatial pipeline has; s."""
 
     steady_s: float
-    fill_s: float = Field(description="fill and drain, without the cost of queues")
+    fill_s: float = Field(description="fill, drain and adding the parts of sums, without the cost of queues")
     queue_s: float = Field(description="what queues add")
     tiles: int
     bottleneck: str = Field(description='"dram", "l2" or an operator')

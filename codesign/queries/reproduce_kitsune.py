@@ -13,10 +13,11 @@ from codesign.facts import Fact
 from codesign.kitsune import selection, traffic
 from codesign.kitsune.apps import application
 from codesign.kitsune.backward import training
+from codesign.kitsune.balance import balance
 from codesign.kitsune.gpu import gpu_named
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.paper import Headline, MeasuredRow, Row
-from codesign.kitsune.pipelines import balance, price
+from codesign.kitsune.pipelines import price
 from codesign.kitsune.schedule import Schedule, evaluate
 from codesign.kitsune.simulate import simulate
 from codesign.kitsune.times import Assumptions, Times
@@ -150,7 +151,8 @@ def reproduce(catalog: Catalog, assumed: Assumptions | None = None) -> KitsuneRe
         study=paper.title, gpu=GPU, cells=tuple(cells), differences=tuple(differences), speeds=tuple(speeds),
         means=means, simulated=tuple(groups),
         measured=tuple(_measured(row, Times(application(row.app), gpu, queued)) for row in paper.measured),
-        checks=tuple(checks(facts, paper.headline)), assumptions=(*plain.stated(), *queued.stated()[-2:-1]),
+        checks=tuple(checks(facts, paper.headline)),
+        assumptions=tuple(dict.fromkeys((*plain.stated(), *queued.stated()))),
         discrepancy=f"the abstract's traffic cuts of {absent} do not occur among the cells of Table 2 that we know; "
         "the table is reproduced, not the abstract; for training the abstract says up to 2.4x, the text 2.2x",
         catalogue=catalog.digest(),
