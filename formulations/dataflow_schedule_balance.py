@@ -64,12 +64,20 @@ def least_time(
         if max(time, floor) + own < limit:
             best = max(time, floor), own, ctas
             limit = best[0] + own
-        slowest = [i for i, a in enumerate(ctas) if stages[i][0] / a >= time * (1 - EQUAL)]
-        after = [splits[i].fill_s(ctas[i] + 1) if i in splits else filled for i in slowest]
-        if time <= floor or min(after) <= filled:
+        after = _next(stages, splits, ctas, time)
+        if time <= floor or after <= filled:
             return best
-        filled = max(after)
+        filled = after
     return best
+
+
+def _next(stages: Sequence[Need], splits: Mapping[int, Splits], ctas: Sequence[int], time: float) -> float:
+    """Least fill (s) with which all stages that take so long may have more CTAs; infinite: one never may."""
+    after = 0.0
+    for i, (effort, _, most, _) in enumerate(stages):
+        if effort / ctas[i] >= time * (1 - EQUAL):
+            after = max(after, math.inf if ctas[i] == most else splits[i].fill_s(ctas[i] + 1) if i in splits else 0.0)
+    return after
 
 
 def _allowed(stages: Sequence[Need], splits: Mapping[int, Splits], filled: float) -> Sequence[Need]:

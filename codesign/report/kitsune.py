@@ -30,8 +30,8 @@ def render(answer: KitsuneAnswer, *, alone: bool = False) -> Iterator[Renderable
     yield _section(f"Groups of '{chosen.execution}'", _groups(chosen))
     if any(group.pipeline is not None for group in chosen.groups):
         yield _section(f"Pipelines of '{chosen.execution}'", _pipelines(chosen))
-        yield Padding("stages: operator with its CTAs, and the parts that a sum over rows is split into; queues: entries x "
-                      "payload of one CTA, x2 where two read it", (0, 0, 0, 2))  # fmt: skip
+        yield Padding("stages: operator with its CTAs, and the parts that a sum over rows is split into; queues: "
+                      "entries x payload of one CTA, x2 where two read it", (0, 0, 0, 2))  # fmt: skip
     yield Text(proven(chosen), style="bold")
     yield from _listed("Notes", (*answer.notes, *chosen.notes, *_blocked(answer)))
     yield from _listed("Assumptions", answer.assumptions)
