@@ -3,7 +3,7 @@
 Depth first over who is in, cut where a mean of DRAM time, L2 time and work of both classes, all sums over
 operators, is no better than the best choice known. Where much hangs on a group, it is made for one slice of
 steady state after the other: between T and T' a stage has at least its work / T' CTAs, rounded up, and takes as
-many SMs for T at least.
+many SMs for T at least; and a sum has at least the parts that so many CTAs ask for, and what it takes to add them.
 """
 
 import math
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from formulations.dataflow_schedule_pendants import EQUAL, Array, Bundle, Hosts, own_s
-from formulations.dataflow_schedule_price import Group, pipeline
+from formulations.dataflow_schedule_pendants import EQUAL, Array, Bundle, Hosts, adding_s, own_s
+from formulations.dataflow_schedule_price import Group, filled_s, least_hop_s, pipeline
 
 FEW = 6  # pendants: no slices
 SLICE = 0.99  # of the steady state above it
@@ -44,6 +44,7 @@ class _Choice:
         self.certain = self.memory(off, queued)
         self.written = frozenset(v for v in core if hosts.readers[v] & ~inside)
         self.seen: set[frozenset[int]] = set()
+        self.through: dict[int, float] = {}  # s of the first tile, where slices are made
 
     def run(self) -> Bundle | None:
         """The best bundle."""
@@ -53,6 +54,10 @@ class _Choice:
         self.price(self.items)
         self.price([])
         own = self.priced(0.0, np.inf)
+        hop, passed = least_hop_s(self.data), [0.0] * len(self.core)
+        through = dict(zip(self.core, filled_s(self.data, self.graph, self.core, hop, passed), strict=True))
+        late = {q: max((through[u] for u, _ in self.graph.into[q]), default=0.0) for q in self.items}
+        self.through = through | {q: self.data.tile_s[q] + hop + late[q] for q in self.items}
         least = float(sum((own[v] for v in self.core), self.certain).max())
         if not math.isfinite(self.limit()):
             self.within(0.0, np.inf)
@@ -74,7 +79,10 @@ class _Choice:
         for q in reversed(self.items):
             rest.append(rest[-1] + np.minimum(self.hosts.means @ self.own[q], self.data.alone_s[q]))
         self.rest, self.least, self.most = rest[::-1], least, most
-        self.deepen([], 0, sum((self.own[v] for v in self.core), self.certain), self.written, 0.0)
+        self.late = {v: through + adding_s(self.data, v, most) for v, through in self.through.items()}
+        filled = max((self.late[v] for v in self.core if v in self.late), default=0.0)
+        self.deepen([], 0, sum((self.own[v] for v in self.core), self.certain), self.written, 0.0,
+                    max(self.filled, filled))  # fmt: skip
 
     def priced(self, least: float, most: float) -> dict[int, Array]:
         """Seconds of each operator as in `own_s`."""
@@ -87,21 +95,24 @@ class _Choice:
         """Seconds that bytes off the chip and through queues take of each kind."""
         return np.array([off / self.data.dram_bandwidth, (off + queued) / self.data.l2_bandwidth, 0.0, 0.0])
 
-    def deepen(self, inside: list[int], at: int, time: Array, written: frozenset[int], alone: float) -> None:
-        """All choices for the items from `at` on."""
+    def deepen(
+        self, inside: list[int], at: int, time: Array, written: frozenset[int], alone: float, filled: float
+    ) -> None:
+        """All choices for the items from `at` on; `filled`: s to fill, and to add parts, at least."""
         mean = max(float((self.hosts.means @ time + self.rest[at]).max()), self.least) * (1 - EQUAL)
         if float(time.max()) * (1 - EQUAL) > self.most:
             return
-        if mean + self.filled + alone > self.limit():
+        if mean + filled + alone > self.limit():
             return
         if at == len(self.items):
             self.price(inside)
             return
         q = self.items[at]
-        self.deepen([*inside, q], at + 1, time + self.own[q], written, alone)
+        later = max(filled, self.late.get(q, 0.0))
+        self.deepen([*inside, q], at + 1, time + self.own[q], written, alone, later)
         more = self.memory(self.apart(q, written), 0.0)
         host = {v for v, _ in self.graph.into[q]}
-        self.deepen(inside, at + 1, time + more, written | host, alone + self.data.alone_s[q])
+        self.deepen(inside, at + 1, time + more, written | host, alone + self.data.alone_s[q], filled)
 
     def apart(self, q: int, written: frozenset[int]) -> float:
         """Bytes that the pipeline moves off the chip since a pendant is not in it."""

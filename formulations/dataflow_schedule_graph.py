@@ -6,14 +6,24 @@ one operation whatever the size.
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
 
-Picks = tuple[tuple[int, ...], ...]  # positions of alternatives, those together that are splits of one sum
+
+
+@dataclass(frozen=True)
+class Row:
+    """Stages of an alternative, or of several of one stage that differ in their splits only: `picks`, `steps`."""
+
+    stages: "tuple[Stage, ...]"  # of the last split
+    picks: tuple[int, ...]
+    steps: tuple[tuple[int, float], ...]  # most CTAs of the first stage, s to add
+    passes: float                         # B through L2, between its stages
+    shared: tuple[int, int]               # B of a tensor CTA and of a SIMT CTA; -1: there is none
 
 
 class Graph:
@@ -37,13 +47,18 @@ class Graph:
             for v in self.out[u]:
                 self.after[u] |= self.after[v] | 1 << v
 
-    def splits(self, v: int, *, last: bool) -> Picks:
+    def rows(self, v: int, *, last: bool) -> list[Row]:
         """Alternatives of v; the splits of a sum together, the least first, where nothing waits for it (`last`)."""
-        return self._split[v] if last else tuple((pick,) for pick in range(len(self.data.alternatives[v])))
+        return self._rows[v][last]
 
     @cached_property
-    def _split(self) -> list[Picks]:
-        return [_splits(rows) for rows in self.data.alternatives]
+    def _rows(self) -> list[tuple[list[Row], list[Row]]]:
+        every = []
+        for rows in self.data.alternatives:
+            apart, together = [(pick,) for pick in range(len(rows))], _splits(rows)
+            every.append(([_row(self.data, rows, picks) for picks in apart],
+                          [_row(self.data, rows, picks) for picks in together]))  # fmt: skip
+        return every
 
     def convex(self, members: Iterable[int]) -> bool:
         """Whether no path leaves the set and comes back."""
@@ -63,7 +78,14 @@ class Graph:
         return seen == inside
 
 
-def _splits(rows: "Sequence[Sequence[Stage]]") -> Picks:
+def _row(data: "Instance", rows: "Sequence[tuple[Stage, ...]]", picks: Sequence[int]) -> Row:
+    steps = tuple((rows[p][0].most or data.sms, sum(s.adding_s for s in rows[p])) for p in picks)
+    stages = rows[picks[-1]]
+    tensor, simt = (max((s.shared for s in stages if s.kind == kind), default=-1) for kind in ("tensor", "simt"))
+    return Row(stages, tuple(picks), steps, 2 * sum(s.passes for s in stages[:-1]), (tensor, simt))
+
+
+def _splits(rows: "Sequence[Sequence[Stage]]") -> list[tuple[int, ...]]:
     """Rows of one stage that differ in `most` and `adding_s` together; those that add longer for no more are none."""
     alike: dict[object, list[int]] = {}
     for pick, row in enumerate(rows):
@@ -80,7 +102,7 @@ def _splits(rows: "Sequence[Sequence[Stage]]") -> Picks:
             if not kept or most(pick) > most(kept[-1]):
                 kept.append(pick)
         found.append(tuple(kept))
-    return tuple(found)
+    return found
 
 
 def _topological(out: Sequence[Sequence[int]]) -> list[int]:

@@ -163,6 +163,16 @@ def own_s(
     return off / data.dram_bandwidth, off / data.l2_bandwidth, tensor, simt
 
 
+def adding_s(data: "Instance", v: int, most: float) -> float:
+    """Seconds to add the parts of v, at least, where the steady state is `most` s at most; infinite: there is none."""
+
+    def able(stage: "Stage") -> bool:
+        return stage.most is None or math.ceil(stage.work_s * data.sms / most * (1 - EQUAL)) <= stage.most
+
+    rows = (sum(s.adding_s for s in row) for row in data.alternatives[v] if all(able(s) for s in row))
+    return min(rows, default=math.inf)
+
+
 def _rounded(work_s: float, sms: int, least: float, most: float) -> float:
     return least * max(1, math.ceil(work_s * sms / most * (1 - EQUAL))) / sms
 

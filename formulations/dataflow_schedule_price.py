@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from formulations.dataflow_schedule_balance import Need, Splits, least_time
-from formulations.dataflow_schedule_graph import Graph
+from formulations.dataflow_schedule_graph import Graph, Row
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
@@ -97,17 +97,7 @@ def needs(data: "Instance", stages: "Sequence[Stage]", read: float, kept: float,
     return result
 
 
-@dataclass(frozen=True)
-class _Way:
-    """A row of a member, or several of one stage that differ in their splits only: `picks`, `steps` are theirs."""
-
-    needs: list[Need]
-    tensor_s: float  # spread over all SMs
-    simt_s: float
-    passes: float    # B through L2
-    shared: tuple[int, int]  # B of a tensor CTA and of a SIMT CTA; -1: there is none
-    picks: tuple[int, ...]
-    steps: tuple[tuple[int, float], ...]
+_Way = tuple[list[Need], float, float, Row]  # what its stages need, s of tensor and SIMT work spread over all SMs
 
 
 class _Search:
@@ -128,20 +118,20 @@ class _Search:
         """Better balances with this payload, if there are any."""
         data, per_s = self.data, rate(self.data, payload)
         self.payload, self.options = payload, [
-            [_way(data, v, picks, read, kept, per_s) for picks in self.graph.splits(v, last=last)]
+            [_way(data, row, read, kept, per_s) for row in self.graph.rows(v, last=last)]
             for v, (read, kept, last) in zip(self.members, self.ends, strict=True)]  # fmt: skip
-        self.filled = self.through([min(own, key=lambda way: way.steps[0][1]) for own in self.options])
+        self.filled = self.through([min(own, key=_adding) for own in self.options])
         self.longest, self.rest = max(self.filled), [(0.0, 0.0)]
         for own in reversed(self.options):
             last = self.rest[-1]
-            self.rest.append((last[0] + min(w.tensor_s for w in own), last[1] + min(w.simt_s for w in own)))
+            self.rest.append((last[0] + min(way[1] for way in own), last[1] + min(way[2] for way in own)))
         self.rest.reverse()
         self.deepen([], 0.0, 0.0, self.moved, -1, -1)
 
     def through(self, ways: Sequence[_Way]) -> list[float]:
         """Seconds until the first tile is through each member, with its first split."""
         hop = self.data.payloads[self.payload].hop_s
-        return filled_s(self.data, self.graph, self.members, hop, [way.steps[0][1] for way in ways])
+        return filled_s(self.data, self.graph, self.members, hop, [_adding(way) for way in ways])
 
     def deepen(self, ways: list[_Way], tensor: float, simt: float, moved: float, *shared: int) -> None:
         """All ways of the members from the first that `ways` lacks on."""
@@ -156,38 +146,43 @@ class _Search:
             self.balance(ways, floor)
             return
         for way in self.options[depth]:
-            larger = (max(a, b) for a, b in zip(shared, way.shared, strict=True))
-            self.deepen([*ways, way], tensor + way.tensor_s, simt + way.simt_s, moved + way.passes, *larger)
+            larger = (max(a, b) for a, b in zip(shared, way[3].shared, strict=True))
+            self.deepen([*ways, way], tensor + way[1], simt + way[2], moved + way[3].passes, *larger)
 
     def balance(self, ways: Sequence[_Way], floor: float) -> None:
         """These ways with the best CTAs and splits, if they are better."""
         data = self.data
-        adds = any(way.steps[0][1] > 0 for way in ways)
-        through = self.through(ways) if adds else self.filled
+        through = self.through(ways) if any(_adding(way) for way in ways) else self.filled
         splits, stages = dict[int, Splits](), list[Need]()
         for way, t in zip(ways, through, strict=True):
-            if len(way.steps) > 1:
-                splits[len(stages)] = Splits(t - way.steps[0][1], way.steps)
-            stages += way.needs
+            if len(way[3].steps) > 1:
+                splits[len(stages)] = Splits(t - _adding(way), way[3].steps)
+            stages += way[0]
         found = least_time(stages, splits, data.sms, rings(data, self.payload), floor=floor, filled=max(through),
                            limit=self.limit)  # fmt: skip
         if found is None:
             return
         each = iter(found[2])
-        ctas = tuple(tuple(next(each) for _ in way.needs) for way in ways)
-        picks = tuple(way.picks[_step(way, own)] for way, own in zip(ways, ctas, strict=True))
+        ctas = tuple(tuple(next(each) for _ in needs) for needs, *_ in ways)
+        picks = tuple(_pick(row, own) for (*_, row), own in zip(ways, ctas, strict=True))
         self.limit = found[0] + found[1]
         self.best = Group(tuple(self.members), "pipeline", self.limit, self.payload, picks, ctas)
 
 
-def _way(data: "Instance", v: int, picks: tuple[int, ...], read: float, kept: float, per_s: float) -> _Way:
-    rows = [data.alternatives[v][pick] for pick in picks]
-    need = needs(data, rows[-1], read, kept, per_s)
-    tensor, simt = (sum(n[0] for n in need if n[1] is k) / data.sms for k in (True, False))
-    largest = [max((s.shared for s in rows[0] if s.kind == k), default=-1) for k in ("tensor", "simt")]
-    steps = tuple((data.sms if row[0].most is None else row[0].most, sum(s.adding_s for s in row)) for row in rows)
-    return _Way(need, tensor, simt, 2 * sum(s.passes for s in rows[0][:-1]), (largest[0], largest[1]), picks, steps)
+def _way(data: "Instance", row: Row, read: float, kept: float, per_s: float) -> _Way:
+    need, work = needs(data, row.stages, read, kept, per_s), [0.0, 0.0]
+    for effort, tensor, *_ in need:
+        work[tensor] += effort
+    return need, work[True] / data.sms, work[False] / data.sms, row
 
 
-def _step(way: _Way, ctas: tuple[int, ...]) -> int:
-    return next(s for s, (most, _) in enumerate(way.steps) if len(way.steps) == 1 or most >= ctas[0])
+def _adding(way: _Way) -> float:
+    """Seconds to add the parts of the first split."""
+    return way[3].steps[0][1]
+
+
+def _pick(row: Row, ctas: tuple[int, ...]) -> int:
+    """The alternative: the first split that allows so many CTAs."""
+    if len(row.picks) == 1:
+        return row.picks[0]
+    return next(pick for pick, (most, _) in zip(row.picks, row.steps, strict=True) if most >= ctas[0])

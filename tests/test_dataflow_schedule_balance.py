@@ -85,12 +85,12 @@ def test_more_ctas_than_a_split_allows_and_parts_for_nothing_are_found_by_the_ch
 
 def test_splits_are_one_choice_only_where_nothing_waits_for_the_sum():
     graph = Graph(sums(1e-6, 1e-6))
-    assert graph.splits(1, last=True) == ((0, 1, 2),)
-    assert graph.splits(1, last=False) == ((0,), (1,), (2,))
+    assert [row.picks for row in graph.rows(1, last=True)] == [(0, 1, 2)]
+    assert [row.picks for row in graph.rows(1, last=False)] == [(0,), (1,), (2,)]
 
 
 def test_a_longer_time_to_add_for_no_more_ctas_is_no_split():
     steps = ((2, 0.0), (4, 2e-6), (4, 3e-6), (3, 1e-6))
     stages = [Stage("simt", 1e-6, 0, most, adding_s=adding) for most, adding in steps]
     data = instance([{"alone_s": 1e-2, "alternatives": tuple((stage,) for stage in stages)}], [])
-    assert Graph(data).splits(0, last=True) == ((0, 3, 1),)
+    assert [row.picks for row in Graph(data).rows(0, last=True)] == [(0, 3, 1)]
