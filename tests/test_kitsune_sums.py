@@ -10,13 +10,14 @@ from codesign.catalog import load
 from codesign.kitsune import selection
 from codesign.kitsune.apps import application
 from codesign.kitsune.backward import training
-from codesign.kitsune.balance import balance
+from codesign.kitsune.balance import balance, instance
 from codesign.kitsune.gpu import Gpu, gpu_named
-from codesign.kitsune.pipelines import Pipeline, phases, price, program
+from codesign.kitsune.pipelines import Pipeline, filled_s, phases, price, program
 from codesign.kitsune.schedule import Schedule, evaluate
 from codesign.kitsune.simulate import agrees, simulate
 from codesign.kitsune.sums import adding_s, level_s, levels, parts, steps, tiles
 from codesign.kitsune.times import Assumptions, Times
+from formulations import spatial_pipeline
 from formulations.outcome import Status
 
 
@@ -98,6 +99,16 @@ def test_the_best_schedule_splits_sums_and_is_simulated_as_predicted(name: str) 
             assert agrees(ran.queued_s, run.time_s)
             assert agrees(ran.plain_s, run.pipeline.steady_s + run.pipeline.fill_s)
     assert split > 0
+
+
+def test_the_study_s_program_with_these_parts_finds_no_better_balance() -> None:
+    times = backward("dlrm")
+    for run in best("dlrm").runs:
+        if run.pipeline is not None:
+            fed = times.at_entry(run.pipeline.entry)
+            found = spatial_pipeline.solve(instance(fed, run.members, run.pipeline.ctas))
+            flow = run.time_s - filled_s(fed, run.members, run.pipeline.ctas)
+            assert found.value is not None and 1 / found.value == pytest.approx(flow, rel=1e-6)
 
 
 def test_adding_takes_as_long_in_the_simulation() -> None:

@@ -130,7 +130,9 @@ def _placement(gpu: Gpu, group: GroupPart) -> sm_placement.Instance:
 
 
 def _write_programs(stem: Path, times: Times, group: GroupPart) -> None:
-    data = instance(times, tuple(times.graph.position[stage.operator] for stage in group.stages))
+    ctas = {times.graph.position[stage.operator]: stage.ctas or 1 for stage in group.stages}
+    fed = times if group.pipeline is None else times.at_entry(group.pipeline.entry)
+    data = instance(fed, tuple(ctas), ctas)
     named = ", ".join(f"{short} = {stage.operator}" for short, stage in zip(data.stages, group.stages, strict=True))
     header = [f"balance of {stem.name} of {times.graph.name} on {times.gpu.name}, formulations/spatial_pipeline.py",
               f"speed 1 = {ceiling(data)!r} passes a second", named]  # fmt: skip

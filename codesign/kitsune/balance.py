@@ -1,11 +1,13 @@
 """The study's balance of one group: its integer program with our times, and the CTAs that it gives."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from codesign.kitsune.graph import Group
 from codesign.kitsune.pipelines import efforts, through_l2
+from codesign.kitsune.sums import most_ctas
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
 from formulations import spatial_pipeline
@@ -37,8 +39,11 @@ def least_ctas(times: Times, group: Group, steady: float) -> dict[int, int]:
     return {i: max(1, math.ceil(e / steady * (1 - 1e-12))) for i, e in efforts(times, group).items()}
 
 
-def instance(times: Times, group: Group) -> spatial_pipeline.Instance:
-    """The study's program of one group: t is the operator's rate alone, u what makes t / u its rate fed from queues."""
+def instance(times: Times, group: Group, ctas: Mapping[int, int] | None = None) -> spatial_pipeline.Instance:
+    """The study's program of one group: t is the operator's rate alone, u what makes t / u its rate fed from queues.
+
+    With `ctas` a sum has no more of them than its parts allow: as many levels to add as with these.
+    """
     gpu, graph = times.gpu, times.graph
     fed = [effort / gpu.sms for effort in efforts(times, group).values()]
     alone = [max(times.alone_s[i], own) for i, own in zip(group, fed, strict=True)]
@@ -49,4 +54,5 @@ def instance(times: Times, group: Group) -> spatial_pipeline.Instance:
         throughput=1 / np.array(alone), utilisation=np.array(fed) / np.array(alone),
         dram_bytes=float(off), l2_bytes=float(through_l2(times, group)), dram_bandwidth=times.dram,
         l2_bandwidth=times.l2, sms=gpu.sms,
+        most_ctas=None if ctas is None else np.array([most_ctas(times, i, ctas[i]) for i in group]),
     )  # fmt: skip

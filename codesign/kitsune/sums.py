@@ -58,6 +58,12 @@ def adding_s(times: Times, i: int, ctas: int, *, queued: bool = True) -> float:
     return levels(times, op, ctas) * level_s(times, op, queued=queued) if op.reduces else 0.0
 
 
+def most_ctas(times: Times, i: int, ctas: int) -> int:
+    """CTAs that operator i may have with as many levels as so many CTAs ask for."""
+    op, sms = times.graph.operators[i], times.gpu.sms
+    return min(sms, tiles(times, op) << levels(times, op, ctas)) if op.reduces else sms
+
+
 def steps(times: Times, i: int) -> list[tuple[int | None, float]]:
     """(most CTAs, s to add) of every depth of the tree that operator i may have; None: as many as SMs."""
     op = times.graph.operators[i]
