@@ -43,7 +43,8 @@ def ctas_chart(answer: KitsuneAnswer, pipelines: Sequence[Named]) -> Any:
             rows.append({
                 "y": top + 2, "bottom": top + ROW - 2, "middle": top + ROW / 2, "ctas": ctas, "text": stage.operator,
                 "zero": 0, "working": ctas * min(1.0, stage.busy or 0.0), "bound": bound,
-                "class": "tensor" if stage.pipe == "tensor" else "SIMT", "end": f"{ctas}" + ", bottleneck" * bound,
+                "class": "tensor" if stage.pipe == "tensor" else "SIMT",
+                "end": f"{ctas}" + f" in {stage.parts} parts" * (stage.parts > 1) + ", bottleneck" * bound,
             })  # fmt: skip
             top += ROW
     most = max(row["ctas"] for row in rows)
