@@ -20,7 +20,8 @@ Parameters
     payloads          h[p]     B, s     entries of a queue, each stage's hop; all queues of a pipeline have the same
     queue_bandwidth   q        B/s      of the queue of one CTA
     sync_s            g        s        per entry
-    queue_room        Q        B        share of L2 for all rings of a pipeline, two entries each
+    queue_room        Q        B        share of L2 for all rings of a pipeline
+    ring_entries      n2       1        of a ring, and one for each stage that what it holds bypasses
     shared_memory     H        B        of one SM
     sms               N        1
     dram_bandwidth    D        B/s
@@ -40,7 +41,9 @@ Source
     Time of a pipeline: max(DRAM bytes / D, L2 bytes / B, e / a of every stage) + the longest path of
     f + h, with the payload's hop, and of the time to add what its alternative splits.
     A CTA of each class fits an SM together: the largest shared memory of a tensor stage and that of a SIMT
-    stage, with what a payload stages, are within H, so any placement of them is possible. DRAM bytes: read,
+    stage, with what a payload stages, are within H, so any placement of them is possible. Each CTA of a stage that
+    others read has a ring; a stage's level is the number of stages on the longest path to it, and what is read k
+    levels on bypasses k - 1. DRAM bytes: read,
     write, output where some reader is elsewhere, edges from elsewhere. L2 bytes: those, and what queues carry,
     written once and read by each consumer. Groups are convex, and no group waits for itself through others:
     a cycle K of the chosen groups is cut off when it is found. A column is a group with the best choice for what
@@ -115,6 +118,7 @@ class Instance:
     sms: int
     dram_bandwidth: float
     l2_bandwidth: float
+    ring_entries: int = 2
     most_operators: int | None = None
 
     def __post_init__(self) -> None:
@@ -134,8 +138,8 @@ class Instance:
             and _least_zero([n for s in stages for n in (s.work_s, s.shared, s.passes, s.written, s.adding_s)]),
             "payloads": all(p.entry >= 1 and p.staged >= 0 for p in self.payloads)
             and _least_zero([p.hop_s for p in self.payloads]),
-            "queue_bandwidth, dram_bandwidth, l2_bandwidth or sms": _positive(
-                [self.queue_bandwidth, self.dram_bandwidth, self.l2_bandwidth, self.sms]
+            "queue_bandwidth, dram_bandwidth, l2_bandwidth, ring_entries or sms": _positive(
+                [self.queue_bandwidth, self.dram_bandwidth, self.l2_bandwidth, self.ring_entries, self.sms]
             ),
             "sync_s, queue_room or shared_memory": _least_zero([self.sync_s, self.queue_room, self.shared_memory]),
         }  # fmt: skip

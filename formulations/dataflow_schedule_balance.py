@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-Need = tuple[float, bool, int, bool]  # CTA-seconds, tensor, most CTAs, whether its CTAs own rings
+Need = tuple[float, bool, int, int]  # CTA-seconds, tensor, most CTAs, entries of the ring of each
 EQUAL = 1e-12  # relative: rounding of a quotient
 
 
@@ -41,12 +41,12 @@ class Splits:
 
 
 def least_time(
-    stages: Sequence[Need], splits: Mapping[int, Splits], sms: int, most_rings: int, *,
+    stages: Sequence[Need], splits: Mapping[int, Splits], sms: int, room: int, *,
     floor: float, filled: float, limit: float,
 ) -> tuple[float, float, list[int]] | None:  # fmt: skip
     """Steady state (s, `floor` at least), fill (s) and CTAs with the least sum; None: none is below `limit` s.
 
-    `splits` by position of the stage; `filled`: s to fill with the first step of each.
+    `splits` by position of the stage; `room`: entries of rings; `filled`: s to fill with the first step of each.
     """
     best, least = None, filled
     while floor + filled < limit:
@@ -56,7 +56,7 @@ def least_time(
             filled = needed
             continue
         allowed = _allowed(stages, splits, filled)
-        found = balance(allowed, sms, most_rings, floor) if within(allowed, sms, target) else None
+        found = balance(allowed, sms, room, floor) if within(allowed, sms, target) else None
         if found is None:
             return best
         time, ctas = found
@@ -101,15 +101,15 @@ def within(stages: Sequence[Need], sms: int, target: float) -> bool:
     return max(used) <= sms
 
 
-def balance(stages: Sequence[Need], sms: int, most_rings: int, floor: float) -> tuple[float, list[int]] | None:
+def balance(stages: Sequence[Need], sms: int, room: int, floor: float) -> tuple[float, list[int]] | None:
     """Least time of the slowest stage, or any that is no more than `floor`, and the CTAs; None: they do not fit."""
     used, owned = [0, 0], 0
     for _, tensor, _, ring in stages:
         used[tensor] += 1
         owned += ring
-    if max(used) > sms or owned > most_rings:
+    if max(used) > sms or owned > room:
         return None
-    ctas = _start(stages, sms, most_rings, used, floor)
+    ctas = _start(stages, sms, room, used, floor)
     used, owned = [0, 0], 0
     for (_, tensor, _, ring), a in zip(stages, ctas, strict=True):
         used[tensor] += a
@@ -119,7 +119,7 @@ def balance(stages: Sequence[Need], sms: int, most_rings: int, floor: float) -> 
     while True:
         time, i = slowest[0]
         effort, tensor, most, ring = stages[i]
-        if -time <= floor or ctas[i] == most or used[tensor] == sms or (ring and owned == most_rings):
+        if -time <= floor or ctas[i] == most or used[tensor] == sms or owned + ring > room:
             return -time, ctas
         ctas[i] += 1
         used[tensor] += 1
@@ -127,7 +127,7 @@ def balance(stages: Sequence[Need], sms: int, most_rings: int, floor: float) -> 
         heapq.heapreplace(slowest, (-effort / ctas[i], i))
 
 
-def _start(stages: Sequence[Need], sms: int, most_rings: int, count: list[int], floor: float) -> list[int]:
+def _start(stages: Sequence[Need], sms: int, room: int, count: list[int], floor: float) -> list[int]:
     """No more CTAs than the best balance has: those of a slower one that fits, or one each."""
     sums, target = [0.0, 0.0], floor
     for effort, tensor, most, _ in stages:
@@ -142,4 +142,4 @@ def _start(stages: Sequence[Need], sms: int, most_rings: int, count: list[int], 
         used[tensor] += a + 1
         owned += (a + 1) * ring
         ctas.append(max(a, 1))
-    return ctas if max(used) <= sms and owned <= most_rings else [1] * len(stages)
+    return ctas if max(used) <= sms and owned <= room else [1] * len(stages)

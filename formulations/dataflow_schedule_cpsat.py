@@ -19,6 +19,8 @@ Variables
     parent            q[v,u] in {0,1}                  1 if v hangs on u in a tree of its pipeline
     depth             d[v] integer                     in that tree
     keeps             k[v] in {0,1}                    1 if v feeds its own pipeline
+    level             l[v] integer                     stages of its pipeline on the longest path to v, less one
+    entries           b[v] integer                     of the ring of one CTA of v
     sends             o[v] in {0,1}                    1 if v feeds another group
     pick              c[v,a] in {0,1}                  1 if v is in a pipeline by alternative a
     ctas              n[v,a,s] integer >= 0
@@ -26,7 +28,7 @@ Variables
     steady            T[v] integer >= 0        tick    slowest stage or memory of v's pipeline
     filled            f[v] integer >= 0        tick    the first tile is through v
     same, pipe, effort, rings, dram, l2                what the rows `link` say: both ends in one group, v in a
-                                                       pipeline, n T, n of a stage that passes, seconds of bytes
+                                                       pipeline, n T, entries of a stage's rings, seconds of bytes
     shared            g[h,class] integer >= 0  B       shared memory of one CTA
     time              W[h] integer >= 0        tick    of the group of h
 Objective
@@ -46,7 +48,9 @@ Constraints
     pick_one          sum_a c[v,a] = 1 in a pipeline, else 0           v
     own_ctas          c[v,a] <= n[v,a,s] <= most c[v,a]                v, a, s
     fit_sms           sum of m <= N                                    h, class
-    fit_rings         sum of m of the stages that pass <= rings        h, payload
+    rise              l[v] = max l[u] + 1 over inner edges into v, or 0                v
+    bypass            b[v] = n2 + max l[w] - l[v] - 1 over inner edges out of v, or n2 v
+    fit_rings         sum of b m of the stages that pass <= entries that fit           h, payload
     fit_shared        sum over classes of g <= H                       h
     keep_up           n[v,a,s] T[v] >= e                               v, a, s, payload
     read_dram         T[h] >= DRAM bytes / D                           h
@@ -124,6 +128,7 @@ class _Model:
         self.m.minimize(cp_model.LinearExpr.sum(list(self.time.values())))
         self._groups()
         self._order()
+        self._levels()
         self._balance()
         self._times()
 
@@ -255,15 +260,33 @@ class _Model:
                 owned = sum(self._ring(*i, h) for i in self.stages if i[0] >= h)
                 self.row(f"fit_rings[{h},{p}]", owned <= rings(data, p), way)
 
+    def _levels(self) -> None:
+        """rise, bypass."""
+        data, m, most = self.data, self.m, len(self.every)
+        self.entries = {v: m.new_int_var(0, data.ring_entries + most, f"entries[{v}]") for v in self.every}
+        level = {v: m.new_int_var(0, most, f"level[{v}]") for v in self.every}
+        for v in self.every:
+            into, out = [m.new_constant(0)], [m.new_constant(0)]
+            for e, (u, w, _) in enumerate(data.edges):
+                for end, terms, reached in ((w, into, level[u] + 1), (u, out, level[w] - level[u] - 1)):
+                    if end == v:
+                        terms.append(m.new_int_var(-most, most, f"reached[{e},{v}]"))
+                        self.row("link", terms[-1] == reached, self.inner[e])
+                        self.row("link", terms[-1] == 0, ~self.inner[e])
+            m.add_max_equality(level[v], into).with_name(f"rise[{v}]")
+            m.add_max_equality(self.entries[v] - data.ring_entries, out).with_name(f"bypass[{v}]")
+
     def _ring(self, v: int, a: int, s: int, h: int) -> Any:
-        """CTAs of a stage that own rings, in the group of h."""
-        row = self.data.alternatives[v][a]
+        """Entries of all rings of a stage, in the group of h."""
+        data, row, used = self.data, self.data.alternatives[v][a], self.used[v, a, s, h]
         if s + 1 < len(row):
-            return self.used[v, a, s, h] if row[s].passes > 0 else 0
-        if self.data.output[v] == 0 or not any(u == v for u, _, _ in self.data.edges):
+            return data.ring_entries * used if row[s].passes > 0 else 0
+        if not any(u == v for u, _, _ in data.edges):
             return 0
-        own = self.m.new_int_var(0, self.data.sms, f"rings[{v},{a},{h}]")
-        self.row("link", own == self.used[v, a, s, h], self.keeps[v])
+        most = data.sms * (data.ring_entries + len(self.every))
+        every, own = (self.m.new_int_var(0, most, f"{name}[{v},{a},{h}]") for name in ("entries", "rings"))
+        self.m.add_multiplication_equality(every, [used, self.entries[v]]).with_name("link")
+        self.row("link", own == every, self.keeps[v])
         return own
 
     def _keep_up(self, v: int, a: int, s: int, h: int, p: int) -> None:

@@ -166,6 +166,19 @@ def _filled(data: "Instance", v: int, own: dict[int, float]) -> float:
     return own[v] + max((_filled(data, u, own) for u, w, _ in data.edges if w == v and u in own), default=0.0)
 
 
+def _entries(data: "Instance", v: int, pick: int, s: int, inside: set[int]) -> int:
+    """Entries of the ring of one CTA of stage s of operator v."""
+    stages, readers = data.alternatives[v][pick], [w for u, w, _ in data.edges if u == v and w in inside]
+    if s + 1 < len(stages):
+        return data.ring_entries if stages[s].passes > 0 else 0
+    own = _level(data, v, inside)
+    return data.ring_entries + max(_level(data, w, inside) for w in readers) - own - 1 if readers else 0
+
+
+def _level(data: "Instance", v: int, inside: set[int]) -> int:
+    return 1 + max((_level(data, u, inside) for u, w, _ in data.edges if w == v and u in inside), default=0)
+
+
 def _resident(data: "Instance", group: Group, inside: set[int], faults: list[str]) -> bool:
     """Whether the pipeline can be resident; what it breaks is added to `faults`."""
     payload, sms = data.payloads[group.payload or 0], data.sms
@@ -175,7 +188,7 @@ def _resident(data: "Instance", group: Group, inside: set[int], faults: list[str
         for s, (stage, a) in enumerate(zip(data.alternatives[v][pick], ctas, strict=True)):
             count[stage.kind] += a
             shared[stage.kind] = max(shared[stage.kind], stage.shared + payload.staged)
-            rings += a if _through(data, v, pick, s, inside)[1] > 0 else 0
+            rings += a * _entries(data, v, pick, s, inside)
             if a < 1 or a > (stage.most or sms):
                 faults.append(f"{data.operators[v]} has {a} CTAs")
     reached = {group.members[0]}
@@ -187,7 +200,7 @@ def _resident(data: "Instance", group: Group, inside: set[int], faults: list[str
         "has too many operators": data.most_operators is None or len(inside) <= data.most_operators,
         "is not connected": reached == inside,
         "has too many CTAs": max(count.values()) <= sms,
-        "has too many rings": rings * 2 * payload.entry <= data.queue_room,
+        "has too many rings": rings * payload.entry <= data.queue_room,
         "exceeds the shared memory": sum(shared.values()) <= data.shared_memory,
     }
     faults += [f"pipeline {group.members} {fault}" for fault, kept in rules.items() if not kept]

@@ -40,12 +40,22 @@ def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: f
     kept = [data.output[v] if any(w in inside for w in graph.out[v]) else 0.0 for v in members]
     dram = dram_bytes(data, graph, inside)
     moved = dram + sum(read) + sum(kept)
-    last = [not any(w in inside for w in graph.out[v]) for v in members]
-    search = _Search(data, graph, members, list(zip(read, kept, last, strict=True)),
+    entries = ring_entries(data, graph, members)
+    search = _Search(data, graph, members, list(zip(read, kept, entries, strict=True)),
                      dram / data.dram_bandwidth, moved, below)  # fmt: skip
     for payload in sorted(range(len(data.payloads)), key=lambda p: -rate(data, p)):
         search.run(payload)
     return search.best
+
+
+def ring_entries(data: "Instance", graph: Graph, members: Sequence[int]) -> list[int]:
+    """Entries of the ring of one CTA of each member; 0 where no other member reads it."""
+    level: dict[int, int] = {}
+    inside = set(members)
+    for v in sorted(members, key=lambda v: graph.before[v].bit_count()):
+        level[v] = 1 + max((level[u] for u, _ in graph.into[v] if u in inside), default=0)
+    ends = [max((level[w] for w in graph.out[v] if w in inside), default=0) for v in members]
+    return [data.ring_entries + end - level[v] - 1 if end else 0 for v, end in zip(members, ends, strict=True)]
 
 
 def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
@@ -81,18 +91,21 @@ def rate(data: "Instance", payload: int) -> float:
 
 
 def rings(data: "Instance", payload: int) -> int:
-    """Rings of two entries that the share of L2 holds."""
-    return int(data.queue_room // (2 * data.payloads[payload].entry))
+    """Entries of rings that the share of L2 holds."""
+    return int(data.queue_room // data.payloads[payload].entry)
 
 
-def needs(data: "Instance", stages: "Sequence[Stage]", read: float, kept: float, per_s: float) -> list[Need]:
+def needs(
+    data: "Instance", stages: "Sequence[Stage]", read: float, kept: float, entries: int, per_s: float
+) -> list[Need]:
     """What every stage of one alternative needs, fed with `read` bytes and passing `kept` to the next operator."""
     result, fed = [], read
     for at, stage in enumerate(stages, start=1):
         passed = kept if at == len(stages) else stage.passes
         effort = max(stage.work_s * data.sms, max(fed, passed, stage.written) / per_s)
         most = data.sms if stage.most is None else min(stage.most, data.sms)
-        result.append((effort, stage.kind == "tensor", most, passed > 0))
+        ring = entries if at == len(stages) else data.ring_entries * (passed > 0)
+        result.append((effort, stage.kind == "tensor", most, ring))
         fed = passed
     return result
 
@@ -103,11 +116,11 @@ _Way = tuple[list[Need], float, float, Row]  # what its stages need, s of tensor
 class _Search:
     """Depth first over the alternatives of the members, for one payload after the other; `best` is below `limit` s.
 
-    `ends` of each member: B that it reads from queues, B that it writes to one, whether no other member reads it.
+    `ends` of each member: B that it reads from queues, B that it writes to one, entries of that (0: nobody reads it).
     """
 
     def __init__(
-        self, data: "Instance", graph: Graph, members: Sequence[int], ends: Sequence[tuple[float, float, bool]],
+        self, data: "Instance", graph: Graph, members: Sequence[int], ends: Sequence[tuple[float, float, int]],
         dram_s: float, moved: float, limit: float,
     ) -> None:  # fmt: skip
         self.data, self.graph, self.members, self.ends = data, graph, members, ends
@@ -118,8 +131,8 @@ class _Search:
         """Better balances with this payload, if there are any."""
         data, per_s = self.data, rate(self.data, payload)
         self.payload, self.options = payload, [
-            [_way(data, row, read, kept, per_s) for row in self.graph.rows(v, last=last)]
-            for v, (read, kept, last) in zip(self.members, self.ends, strict=True)]  # fmt: skip
+            [_way(data, row, end, per_s) for row in self.graph.rows(v, last=end[2] == 0)]
+            for v, end in zip(self.members, self.ends, strict=True)]  # fmt: skip
         self.filled = self.through([min(own, key=_adding) for own in self.options])
         self.longest, self.rest = max(self.filled), [(0.0, 0.0)]
         for own in reversed(self.options):
@@ -169,8 +182,8 @@ class _Search:
         self.best = Group(tuple(self.members), "pipeline", self.limit, self.payload, picks, ctas)
 
 
-def _way(data: "Instance", row: Row, read: float, kept: float, per_s: float) -> _Way:
-    need, work = needs(data, row.stages, read, kept, per_s), [0.0, 0.0]
+def _way(data: "Instance", row: Row, end: tuple[float, float, int], per_s: float) -> _Way:
+    need, work = needs(data, row.stages, *end, per_s), [0.0, 0.0]
     for effort, tensor, *_ in need:
         work[tensor] += effort
     return need, work[True] / data.sms, work[False] / data.sms, row

@@ -48,6 +48,7 @@ def generated(seed: int, count: int | None = None) -> Instance:
                      for e in rng.choice([16, 32, 64, 128], 2, replace=False))  # fmt: skip
     return instance(operators, edges, verticals=tuple(verticals), payloads=payloads, sms=int(rng.integers(3, 7)),
                     queue_room=float(rng.choice([2e5, 6e5, 3e6])), queue_bandwidth=2e12 / 3,
+                    ring_entries=int(rng.integers(1, 4)),
                     sync_s=float(rng.choice([0.0, 1e-7])), shared_memory=int(rng.choice([120_000, 192_000])),
                     most_operators=None if rng.random() < 0.8 else 3)  # fmt: skip
 
@@ -112,6 +113,11 @@ def _pipelines(data: Instance, members: frozenset[int]) -> Iterator[float]:
     def fill(v: int, each: dict[int, float]) -> float:
         return each[v] + max((fill(u, each) for u, w, _ in data.edges if w == v and u in members), default=0.0)
 
+    def level(v: int) -> int:
+        return 1 + max((level(u) for u, w, _ in data.edges if w == v and u in members), default=0)
+
+    readers = {v: [w for u, w, _ in data.edges if u == v and w in members] for v in own}
+    entries = {v: max((data.ring_entries + level(w) - level(v) - 1 for w in readers[v]), default=0) for v in own}
     for payload in data.payloads:
         per_s = payload.entry / (data.sync_s + payload.entry / data.queue_bandwidth)
         for rows in itertools.product(*(data.alternatives[v] for v in own)):
@@ -124,17 +130,18 @@ def _pipelines(data: Instance, members: frozenset[int]) -> Iterator[float]:
                     last = data.output[v] if any(u == v and w in members for u, w, _ in data.edges) else 0.0
                     out = last if s + 1 == len(row) else stage.passes
                     effort = max(stage.work_s * data.sms, fed / per_s, out / per_s, stage.written / per_s)
-                    stages.append((stage, effort, out > 0))
+                    ring = data.ring_entries * (out > 0) if s + 1 < len(row) else entries[v]
+                    stages.append((stage, effort, ring))
                     queued, fed = queued + fed + out, out
             shared = [max((s.shared + payload.staged for s, *_ in stages if s.kind == k), default=0)
                       for k in ("tensor", "simt")]  # fmt: skip
-            steady = _steady(data, stages, int(data.queue_room // (2 * payload.entry)))
+            steady = _steady(data, stages, int(data.queue_room // payload.entry))
             if sum(shared) <= data.shared_memory and steady is not None:
                 memory = max(off / data.dram_bandwidth, (off + queued) / data.l2_bandwidth)
                 yield max(memory, steady) + max(fill(v, each) for v in own)
 
 
-def _steady(data: Instance, stages: list[tuple[Stage, float, bool]], rings: int) -> float | None:
+def _steady(data: Instance, stages: list[tuple[Stage, float, int]], rings: int) -> float | None:
     """Least of the longest stage times: each e / a is tried as the target, from the shortest."""
     targets = sorted({effort / a for _, effort, _ in stages for a in range(1, data.sms + 1)})
     for target in targets:

@@ -211,6 +211,21 @@ def test_each_pipeline_has_the_payload_that_suits_it() -> None:
         assert agrees(ran.queued_s, pipeline.time_s)
 
 
+def test_little_room_for_rings_is_shared_by_a_proven_schedule() -> None:
+    """Rings with the entries of what bypasses stages: each pipeline fits, and less room is never faster."""
+    before = 0.0
+    for room in ("8 MiB", "4 MiB", "2 MiB", "512 KiB"):
+        times = Times(application("nerf"), a100().with_settings({"l2_capacity": room}))
+        found = evaluate(times, "best")
+        assert found.status is Status.OPTIMAL and found.time_s >= before
+        before = found.time_s
+        for run in found.runs:
+            if run.pipeline is not None:
+                assert 0 < ring_bytes(run.pipeline) <= 0.75 * times.gpu.l2_capacity
+                simulate(times.graph, times.gpu, times.at_entry(run.pipeline.entry).assumed, run.pipeline)
+    assert before == pytest.approx(evaluate(times, "vertical").time_s)
+
+
 @pytest.mark.parametrize("entries", [(0,), (16_384, -1)])
 def test_entries_below_a_byte_are_refused(entries: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="must be at least one"):

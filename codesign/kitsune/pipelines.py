@@ -135,6 +135,7 @@ def program(times: Times, phase: Group) -> Instance:
         verticals=tuple((frozenset(at[i] for i in g), time) for g, time in kernels),
         payloads=tuple(Payload(e, e, times.at_entry(e).hop_s) for e in entries(times)),
         queue_bandwidth=gpu.queue_bandwidth, sync_s=gpu.queue_sync, queue_room=gpu.l2_capacity * assumed.queue_share,
+        ring_entries=gpu.queue_entries,
         shared_memory=int(gpu.shared_memory or 2**40), sms=gpu.sms, dram_bandwidth=times.dram, l2_bandwidth=times.l2,
     )  # fmt: skip
 
@@ -213,5 +214,5 @@ def _queues(times: Times, group: Sequence[int], ctas: Mapping[int, int], tiles: 
 
 
 def ring_bytes(pipeline: Pipeline) -> float:
-    """Bytes of L2 that all rings of a pipeline take."""
-    return sum(q.entries * q.payload * pipeline.ctas[q.producer] for q in pipeline.queues)
+    """Bytes of L2 that all rings of a pipeline take, of whole entries."""
+    return sum(q.entries * pipeline.entry * pipeline.ctas[q.producer] for q in pipeline.queues)

@@ -224,9 +224,8 @@ def _best(times: Times, most_sets: int, known: Sequence[Schedule]) -> Schedule:
         data = program(times, phase)
         outcome, proof = dataflow_schedule.solve(data, most_sets=most_sets)
         chosen = [_of(times, phase, g) for g in outcome.solution.groups] if outcome.solution else []
-        if crowded := _crowded(times, chosen):
-            notes.append(crowded + "; the next best of the known schedules is taken")
-            chosen = []
+        for run in chosen:
+            _resident(times, run)
         given = [[run for run in s.runs if run.members[0] in phase] for s in known]
         best = _least([chosen, *given] if chosen else given)
         runs += best
@@ -246,15 +245,13 @@ def _least(schedules: Sequence[list[Run]]) -> list[Run]:
     return min(near, key=lambda runs: sum(run.dram_bytes for run in runs))
 
 
-def _crowded(times: Times, runs: Iterable[Run]) -> str:
-    """The first pipeline whose rings, with the entries of what bypasses stages, do not fit; empty: all fit."""
-    for run in runs:
-        try:
-            if run.pipeline is not None:
-                check(times.graph, times.gpu, times.assumed, run.pipeline)
-        except NotResident as error:
-            return f"{_name(times, run.members)}: cannot be resident: {error}"
-    return ""
+def _resident(times: Times, run: Run) -> None:
+    """Raises AuditError for a pipeline of the program that cannot be resident."""
+    try:
+        if run.pipeline is not None:
+            check(times.graph, times.gpu, times.assumed, run.pipeline)
+    except NotResident as error:
+        raise AuditError(f"{_name(times, run.members)}: cannot be resident: {error}") from error
 
 
 def _of(times: Times, phase: Group, group: Column) -> Run:

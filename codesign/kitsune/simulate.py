@@ -79,10 +79,10 @@ def check(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -> N
                           f"{gpu.shared_memory:,.0f} B")  # fmt: skip
     room, taken = gpu.l2_capacity * assumed.queue_share, 0.0
     for queue in pipeline.queues:
-        taken += queue.payload * queue.entries * pipeline.ctas[queue.producer]
+        taken += pipeline.entry * queue.entries * pipeline.ctas[queue.producer]
     if taken > room:
-        raise NotResident(f"rings take {taken:,.0f} B (payload x entries x CTAs), queues may have {room:,.0f} B "
-                             f"of L2: {assumed.queue_share:.0%} of {gpu.l2_capacity:,.0f} B")  # fmt: skip
+        raise NotResident(f"rings take {taken:,.0f} B (bytes of an entry x entries x CTAs), queues may have "
+                             f"{room:,.0f} B of L2: {assumed.queue_share:.0%} of {gpu.l2_capacity:,.0f} B")  # fmt: skip
 
 
 def _stages(graph: Graph, gpu: Gpu, assumed: Assumptions, pipeline: Pipeline) -> list[_Stage]:
