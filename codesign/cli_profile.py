@@ -59,7 +59,7 @@ def mix(
         from codesign.mix.published import mix_of, read_published
 
         asked = mix_of(read_published(instance, name), where=str(instance), slices=slices, fractional=fractional)
-        query = {"instance": str(instance), "name": name, "sha256": _sha256(instance)}
+        query = {"instance": str(instance), "name": name, "slices": slices, "sha256": _sha256(instance)}
         _answer(asked, query, (), time_limit, as_json, export)
 
 
@@ -94,13 +94,14 @@ def answer_profile(
     how = Options(options.slices, options.fractional, speed, _rate(options.rate), _counts(options.available))
     asked, notes = mix_of(read_profile(profile), wanted, how)
     query: dict[str, Any] = {"profile": str(profile), "profile_sha256": _sha256(profile), "rate": options.rate,
-             "slices": options.slices, "speed": options.speed,
-             "available": ", ".join(options.available or ()) or None}  # fmt: skip
+             "slices": options.slices, "speed": options.speed, "available": ", ".join(options.available or ()) or None,
+             "options": {"rate": how.rate, "speed": how.speed, "available": how.available}}  # fmt: skip
     if demand is not None:
         query |= {"demand": str(demand), "demand_sha256": _sha256(demand)}
     if plan is not None:
         text = plan.as_toml().encode()
-        query |= {"plan": ", ".join(plan.workloads), "plan_sha256": hashlib.sha256(text).hexdigest(), "period": period}
+        query |= {"plan": ", ".join(plan.workloads), "plan_sha256": hashlib.sha256(text).hexdigest(), "period": period,
+                  "plan_toml": text.decode()}  # fmt: skip
     _answer(asked, query, notes, options.time_limit, options.as_json, options.export)
 
 

@@ -409,6 +409,8 @@ def test_a_plan_s_demand_by_a_measured_table(tmp_path: Path) -> None:
     counts = {kind["name"]: kind["count"] for kind in done.json["kinds"]}
     assert done.code == 0 and done.json["cost_usd_per_h"] == pytest.approx(24 * 4.5 + 3 * 36 + 10 * 2.5 + 24 * 2.5)
     assert (counts["b200 tp1"], counts["b200 tp8"]) == (math.ceil(135 / 9 + 45 / 5), math.ceil(50 / 20))
+    put(tmp_path, {"mix.json": done.out})
+    assert run("verify", tmp_path / "mix.json").code == 0
 
 
 @pytest.mark.parametrize(("args", "said"), [

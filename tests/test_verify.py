@@ -272,3 +272,72 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.json", tmp_path):
         done = run("verify", path)
         assert (done.code, str(path) in done.err, done.err.count("\n")) == (2, True, 1)
+
+
+# mixes of replicas
+
+TABLE = """chip,layout,bucket,requests_per_s,dollars_per_hour,available
+small,tp1,short,10,1.0,
+small,tp1,long,0,1.0,
+large,tp2,short,40,3.5,9
+large,tp2,long,12,3.5,9
+"""
+DEMAND = """bucket,requests_per_s,slices
+short,35,4
+long,18,4
+"""
+
+
+@pytest.fixture
+def mix(tmp_path: Path) -> Path:
+    """An exported mix with its files beside it."""
+    put(tmp_path, {"table.csv": TABLE, "demand.csv": DEMAND})
+    asked = ("mix", "--profile", tmp_path / "table.csv", "--demand", tmp_path / "demand.csv")
+    assert run(*asked, "--export", tmp_path).code == 0
+    return tmp_path / "mix.json"
+
+
+def test_fresh_mix_holds(mix: Path) -> None:
+    done = run("verify", mix)
+    assert (done.code, done.err) == (0, ""), done.out
+    assert done.out.startswith("the answer holds\nnothing in the files behind it has changed\n")
+    assert "every slice, load and dollar recomputed" in done.out
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda a: a.update(cost_usd_per_h=1.0), "cost_usd_per_h is"),
+    (lambda a: a["kinds"][1].update(count=a["kinds"][1]["count"] - 1), "replicas carry a load of"),
+    (lambda a: a["shares"].pop(), "slices of"),
+    (lambda a: a["shares"][0].update(slices=0.5), "0.5 slices of"),
+    (lambda a: a["shares"][0].update(kind="huge"), "'huge' serves bucket"),
+    (lambda a: a["proof"].update(bound=99.0), "is below the proven bound 99.0"),
+    (lambda a: a["singles"][1].update(count=1), "singles.large tp2.count is"),
+    (lambda a: a["kinds"][0].update(price_usd_per_h=0.5), "price_usd_per_h is 1.0, recorded as 0.5"),
+])  # fmt: skip
+def test_a_tampered_mix_does_not_hold(mix: Path, change: Callable[[Any], object], said: str) -> None:
+    done = run("verify", changed(mix, change))
+    assert done.code == 1 and "the answer does not hold any more" in done.out
+    assert said in done.out
+
+
+def test_a_mix_follows_its_files(mix: Path) -> None:
+    put(mix.parent, {"table.csv": TABLE.replace("short,40,3.5", "short,40,3.0").replace("long,12,3.5", "long,12,3.0")})
+    done = run("verify", mix)
+    assert done.code == 1 and "table.csv has other content" in done.out and "recorded as 10.5" in done.out
+    (mix.parent / "table.csv").unlink()
+    missing = run("verify", mix)
+    assert (missing.code, missing.out) == (2, "") and "query.profile" in missing.err and "no such file" in missing.err
+
+
+def test_mixes_asked_in_other_ways_hold(tmp_path: Path) -> None:
+    put(tmp_path, {"table.csv": TABLE, "demand.csv": DEMAND})
+    two = {"small": {"cost": 1.0, "tputs": [[2.0, 0.5]]}, "large": {"cost": 3.5, "tputs": [[6.0, 3.0]]}}
+    one = {"total_request_rate": 4.0, "workload_distribution": [[0.75, 0.25]], "gpu_info": two}
+    put(tmp_path, {"one.json": json.dumps(one)})
+    measured = ("--profile", tmp_path / "table.csv", "--demand", tmp_path / "demand.csv")
+    for args in (("--instance", tmp_path / "one.json", "--slices", "3"), (*measured, "--fractional"),
+                 (*measured, "--rate", "9", "--available", "large tp2=4"),
+                 (*measured, "--available", "large tp2=0")):  # fmt: skip
+        put(tmp_path, {"mix.json": run("mix", *args, "--json").out})
+        done = run("verify", tmp_path / "mix.json")
+        assert (done.code, done.err) == (0, ""), (args, done.out)

@@ -37,7 +37,7 @@ def cheapest_mix(
     answer = MixAnswer(
         status=outcome.status.value, query=dict(query or {}),
         requests_per_s=float(sum(bucket.rate for bucket in mix.buckets)), fractional=mix.fractional,
-        singles=_singles(mix), assumptions=(*_assumptions(mix), *notes),
+        singles=singles_of(mix), assumptions=(*_assumptions(mix), *notes),
         versions={name: version(name) for name in ("codesign", "highspy", "numpy")},
     )  # fmt: skip
     if outcome.solution is not None:
@@ -101,7 +101,8 @@ def _share(mix: Mix, b: int, g: int, share: float) -> SharePart:
                      load=float(mix.loads[b, g]) * share)  # fmt: skip
 
 
-def _singles(mix: Mix) -> tuple[SinglePart, ...]:
+def singles_of(mix: Mix) -> tuple[SinglePart, ...]:
+    """What each kind would cost alone, as many of it as it takes."""
     parts = []
     for g, kind in enumerate(mix.kinds):
         alone = mix.alone[g]

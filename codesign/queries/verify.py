@@ -14,7 +14,7 @@ from codesign.catalog import Catalog, faults_of, load
 from codesign.errors import AuditError, DataError
 from codesign.fleet.answer import FleetAnswer
 from codesign.prepared import Prepared
-from codesign.queries import verify_fleet, verify_pools
+from codesign.queries import verify_fleet, verify_mix, verify_pools
 from codesign.queries.best_system import prepare
 from codesign.queries.best_system_answer import better, direction, objective_si
 from codesign.queries.recorded import differing, in_space, layout_of, no_layout, objective_faults, rows_of
@@ -36,12 +36,13 @@ class Report(BaseModel):
     changed: tuple[str, ...]
     faults: tuple[str, ...]
     note: str = ""  # in place of points and bounds
+    behind: str = "the catalogue"
 
     def lines(self) -> list[str]:
         """The report for people."""
         said = ["the answer holds" if self.holds else "the answer does not hold any more"]
         said += [f"fault: {fault}" for fault in self.faults]
-        said += [f"changed: {change}" for change in self.changed] or ["nothing in the catalogue behind it has changed"]
+        said += [f"changed: {change}" for change in self.changed] or [f"nothing in {self.behind} behind it has changed"]
         if self.recorded is not None and self.audited is not None:
             said.append(f"value {self.recorded!r} recorded, {self.audited!r} recomputed")
         if self.note:
@@ -57,6 +58,8 @@ def verify_answer(path: Path, own: Path | None) -> Report:
     document = _document(path)
     if document.get("kind") == "fleet":
         return _fleet(document, path, own)
+    if document.get("kind") == "mix":
+        return _mix(document, path, own)
     answer = _read(document, path)
     query = _query(answer, path)
     catalog = load(own, query.assumptions())
@@ -106,6 +109,17 @@ def _fleet(document: dict[str, Any], path: Path, own: Path | None) -> Report:
     return Report(holds=not faults, recorded=recorded, audited=audited, best=None, points=0, looked_at="",
                   checked_bounds=0, changed=tuple(_changes(answer, catalog)), faults=tuple(faults),
                   note="every replica, its place, servers, money and limits recomputed; "
+                       "the bound is the solver's and is not proven again")  # fmt: skip
+
+
+def _mix(document: dict[str, Any], path: Path, own: Path | None) -> Report:
+    """A mix of replicas by a measured table: every slice, load and dollar of the record again."""
+    answer, mix, changed = verify_mix.read(document, path, own)
+    faults, audited = verify_mix.faults(answer, mix)
+    recorded = None if answer.proof is None else answer.proof.value
+    return Report(holds=not faults, recorded=recorded, audited=audited, best=None, points=0, looked_at="",
+                  checked_bounds=0, changed=changed, faults=tuple(faults), behind="the files",
+                  note="every slice, load and dollar recomputed from its files; "
                        "the bound is the solver's and is not proven again")  # fmt: skip
 
 

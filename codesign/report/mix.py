@@ -35,6 +35,9 @@ def render(answer: MixAnswer) -> Iterator[RenderableType]:
     yield from (Padding(line, INDENT) for line in answer.assumptions)
 
 
+UNSAID = ("sha256", "options", "plan_toml")  # of the query: for verifying it
+
+
 def money(usd: float) -> str:
     """Dollars with as many decimals as rented chips are priced in: "$6.234", "$8.35"."""
     written = f"{usd:,.4f}"
@@ -42,7 +45,7 @@ def money(usd: float) -> str:
 
 
 def _question(answer: MixAnswer) -> str:
-    asked = ", ".join(f"{key} {value}" for key, value in answer.query.items() if value and not key.endswith("sha256"))
+    asked = ", ".join(f"{key} {value}" for key, value in answer.query.items() if value and not key.endswith(UNSAID))
     cut = "slices divided at will" if answer.fractional else ""
     return "Asked: " + ", ".join(part for part in (f"{answer.requests_per_s:,.6g} requests/s", asked, cut) if part)
 

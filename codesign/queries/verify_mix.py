@@ -1,0 +1,142 @@
+"""Does a recorded mix of replicas still do what its answer says? Every slice and dollar again, without a solver."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from codesign.catalog import faults_of, load
+from codesign.errors import AuditError, DataError
+from codesign.fleet.reading import checked
+from codesign.mix import audit
+from codesign.mix.answer import MixAnswer
+from codesign.mix.demand import Demand, read_demand
+from codesign.mix.from_plan import demand_of
+from codesign.mix.measured import Options, mix_of
+from codesign.mix.profile import read_profile
+from codesign.mix.published import mix_of as published_mix
+from codesign.mix.published import read_published
+from codesign.mix.question import Mix
+from codesign.queries.mix import singles_of
+from codesign.queries.recorded import differing
+
+NONE = 1e-9  # replicas: a difference of two counts this small is rounding
+FILES = {"instance": "sha256", "profile": "profile_sha256", "demand": "demand_sha256"}
+
+
+def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[MixAnswer, Mix, tuple[str, ...]]:
+    """The answer, its question out of the files that it names, and which of these have changed.
+
+    A file is looked for where it was named, then beside the answer. Raises DataError for what is no answer, and
+    for files that are not there.
+    """
+    try:
+        answer = MixAnswer.model_validate(document)
+    except ValidationError as error:
+        raise DataError("\n".join(faults_of(error, str(path), MixAnswer))) from error
+    asked = answer.query
+    files = {key: _file(asked[key], f"{path}: query.{key}", path.parent) for key in FILES if asked.get(key)}
+    try:
+        mix = _question(answer, files, f"{path}: query", own)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise DataError(f"{path}: query: does not say how the mix was asked for: {error}") from error
+    changed = (f"{file} has other content than when the answer was made" for key, file in files.items()
+               if hashlib.sha256(file.read_bytes()).hexdigest() != asked.get(FILES[key]))  # fmt: skip
+    return answer, mix, tuple(changed)
+
+
+def _file(name: Any, where: str, beside: Path) -> Path:
+    for file in (Path(str(name)), beside / Path(str(name)).name):
+        if file.is_file():
+            return file
+    raise DataError(f"{where} = {name!r}: no such file, here or beside the answer; verify where it was asked")
+
+
+def _question(answer: MixAnswer, files: dict[str, Path], where: str, own: Path | None) -> Mix:
+    asked = answer.query
+    if "instance" in files:
+        return published_mix(read_published(files["instance"], asked.get("name")), where=str(files["instance"]),
+                             slices=asked.get("slices"), fractional=answer.fractional)  # fmt: skip
+    if "profile" not in files:
+        raise DataError(f"{where}: names neither a profile nor an instance")
+    options = Options(asked.get("slices"), answer.fractional, **asked["options"])
+    return mix_of(read_profile(files["profile"]), _demand(asked, files, where, own), options)[0]
+
+
+def _demand(asked: dict[str, Any], files: dict[str, Path], where: str, own: Path | None) -> Demand | None:
+    if "plan_toml" in asked:
+        table = tomllib.loads(asked["plan_toml"])
+        return demand_of(checked(load(own), table, f"{where}.plan_toml"), asked.get("period"))
+    return read_demand(files["demand"]) if "demand" in files else None
+
+
+def faults(answer: MixAnswer, mix: Mix) -> tuple[list[str], float | None]:
+    """What disagrees with the record, and $/h now."""
+    found = differing(_singles(answer, mix))
+    if answer.proof is None:
+        return found + _without(answer, mix), None
+    kinds = {kind.name: g for g, kind in enumerate(mix.kinds)}
+    buckets = {(bucket.name, bucket.model): b for b, bucket in enumerate(mix.buckets)}
+    strange = [f"{k.name!r} is no kind of the table" for k in answer.kinds if k.name not in kinds]
+    strange += [f"{s.kind!r} serves bucket {s.bucket!r}: not in the table or the demand" for s in answer.shares
+                if s.kind not in kinds or (s.bucket, s.model) not in buckets]  # fmt: skip
+    if strange:
+        return found + strange, None
+    counts = dict.fromkeys(kinds.values(), 0) | {kinds[k.name]: k.count for k in answer.kinds}
+    assign = {(buckets[s.bucket, s.model], kinds[s.kind]): s.slices for s in answer.shares}
+    if len(assign) < len(answer.shares):
+        found.append("a bucket's share of one kind is named twice")
+    try:
+        met = audit.recompute(mix, counts, assign)
+        audit.check(mix, met, value=float(met.cost), bound=answer.proof.bound, optimal=answer.status == "optimal")
+    except AuditError as error:
+        return [*found, str(error)], None
+    return found + differing(_pairs(answer, mix, met)), float(met.cost)
+
+
+def _pairs(answer: MixAnswer, mix: Mix, met: audit.Audited) -> Iterator[tuple[str, float | None, float | None]]:
+    """Every number of the answer beside what it is now."""
+    cost, rate = float(met.cost), float(sum(bucket.rate for bucket in mix.buckets))
+    proof = answer.proof
+    yield "requests_per_s", answer.requests_per_s, rate
+    yield "cost_usd_per_h", answer.cost_usd_per_h, cost
+    yield "usd_per_million_requests", answer.usd_per_million_requests, cost / (rate * 3600) * 1e6 if rate else None
+    if proof is not None:
+        yield "proof.value", proof.value, cost
+        yield "proof.gap", proof.gap, None if proof.bound is None else (cost - proof.bound) / cost if cost else 0.0
+    loads = {kind.name: float(load) for kind, load in zip(mix.kinds, met.loads, strict=True)}
+    prices = {kind.name: kind for kind in mix.kinds}
+    for k in answer.kinds:
+        now = prices[k.name]
+        yield f"kinds.{k.name}.price_usd_per_h", k.price_usd_per_h, now.price
+        yield f"kinds.{k.name}.available", k.available, now.available
+        yield f"kinds.{k.name}.cost_usd_per_h", k.cost_usd_per_h, k.count * now.price
+        yield f"kinds.{k.name}.load", k.load, loads[k.name]
+        spare = max(0.0, k.count - loads[k.name])
+        yield f"kinds.{k.name}.spare", k.spare, k.spare if abs(k.spare - spare) <= NONE else spare
+    for s in answer.shares:
+        b = next(b for b in mix.buckets if (b.name, b.model) == (s.bucket, s.model))
+        yield f"shares.{s.bucket}.{s.kind}.of", s.of, b.slices
+        yield f"shares.{s.bucket}.{s.kind}.requests_per_s", s.requests_per_s, float(b.rate) * s.slices / b.slices
+
+
+def _singles(answer: MixAnswer, mix: Mix) -> Iterator[tuple[str, float | None, float | None]]:
+    now = {part.kind: part for part in singles_of(mix)}
+    for part in answer.singles:
+        if part.kind in now:
+            yield f"singles.{part.kind}.count", part.count, now[part.kind].count
+            yield f"singles.{part.kind}.cost_usd_per_h", part.cost_usd_per_h, now[part.kind].cost_usd_per_h
+
+
+def _without(answer: MixAnswer, mix: Mix) -> list[str]:
+    """What would serve the demand where the answer says that nothing does."""
+    if answer.status != "infeasible":
+        return []
+    alone = [f"{one[0]} replicas of {kind.name} alone serve the demand"
+             for kind, one in zip(mix.kinds, mix.alone, strict=True)
+             if one is not None and (kind.available is None or one[0] <= kind.available)]  # fmt: skip
+    unlimited = not mix.unserved() and all(kind.available is None for kind in mix.kinds)
+    return alone or (["every bucket is served by some kind, and no kind is limited"] if unlimited else [])
