@@ -83,18 +83,11 @@ def check_generated(maximize: str, examples: int) -> list[set[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("maximize", ["throughput-per-dollar", "cost"])
-def test_cures_of_generated_queries(maximize: str) -> None:
-    """At least 40 infeasible queries over the five objectives; most are cured by something."""
-    seen = check_generated(maximize, 14)
-    assert len(seen) >= 8 and len(set().union(*seen)) >= 2
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("maximize", MAXIMIZE)
 def test_cures_of_many_generated_queries(maximize: str) -> None:
-    seen = check_generated(maximize, 40)
-    assert len(seen) >= 20 and len(set().union(*seen)) >= 4 and set() in seen
+    """At least 60 infeasible queries over the five objectives; most are cured by something."""
+    seen = check_generated(maximize, 30)
+    assert len(seen) >= 12 and len(set().union(*seen)) >= 3 and set() in seen
 
 
 H100: dict[str, Any] = {

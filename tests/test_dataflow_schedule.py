@@ -113,9 +113,9 @@ def test_two_solvers_agree(seed):
 
 
 @pytest.mark.slow
-def test_two_solvers_agree_on_100_graphs():
-    statuses = [twin_agrees(generated(seed), 10.0) for seed in range(100)]
-    assert statuses.count(Status.OPTIMAL) >= 95
+def test_two_solvers_agree_on_40_graphs():
+    statuses = [twin_agrees(generated(seed), 10.0) for seed in range(40)]
+    assert statuses.count(Status.OPTIMAL) >= 38
 
 
 def test_groups_that_wait_for_each_other_are_not_chosen():
@@ -306,9 +306,9 @@ def test_a_layered_graph_is_proven():
 
 
 @pytest.mark.slow
-def test_a_layered_graph_of_500_is_within_a_percent_of_its_bound():
-    """Without a limit of operators in a pipeline."""
-    data = layered(500)
+def test_a_layered_graph_of_250_is_within_a_percent_of_its_bound():
+    """Without a limit of operators in a pipeline; the benchmarks have 500."""
+    data = layered(250)
     outcome, proof = dataflow_schedule.solve(data)
     assert proof.complete
     assert outcome.bound >= 0.99 * outcome.value

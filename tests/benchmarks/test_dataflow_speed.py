@@ -40,6 +40,7 @@ def schedule(benchmark, report, median_s, name: str, data: Instance) -> None:
     start = time.process_time()
     outcome, proof = benchmark.pedantic(lambda: dataflow_schedule.solve(data), rounds=1)
     seconds = time.process_time() - start
+    assert outcome.bound >= 0.99 * outcome.value
     graph, largest = Graph(data), max(outcome.solution.groups, key=lambda group: len(group.members))
     one = median_s(lambda: pipeline(data, graph, largest.members))
     report(name, f"{seconds:.1f} s by {proof.method}, as long as {seconds / one:,.0f} prices of its largest pipeline "
