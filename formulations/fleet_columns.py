@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import highspy
 import numpy as np
 
-from formulations import fleet_patterns, highs
+from formulations import fleet_patterns, highs, highs_race
 from formulations.fleet_arrays import Program, append
 from formulations.fleet_search import Solved
 from formulations.outcome import Status
@@ -39,7 +39,8 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 ROUNDS = 200
 NEGATIVE = 1e-7   # reduced costs above minus this are zero: HiGHS's duals are no more exact
 SHORT = 1e-6      # requests/s: a shortage up to here is none
-TIGHTEN = 500     # pairs above which cuts and patterns are worth their time
+TIGHTEN = 500     # pairs above which cuts, patterns and a second search are worth their time
+COARSE = 1e-7     # tolerance of large programs: HiGHS keeps that distance in its cuts, and larger numbers round more
 FIRST = 0.25      # share of the time left for a first fleet, and for a bound by whole servers
 
 
@@ -240,7 +241,7 @@ class _Search:
             return self._answer(Status.OPTIMAL)
         exact, start = self.pairs(), None if self.best is None else self.best.values
         self.entered = int(exact.sum())
-        result = _run(self.program, exact, self.limits, start)
+        result = _run(self.program, exact, self.limits, start, twice=self.entered > TIGHTEN)
         self.consider(result)
         if self.best is None:
             bound = None if result.status is Status.INFEASIBLE else self.bound
@@ -290,18 +291,22 @@ def _of_patterns(
 
 
 def _run(
-    program: Program, pairs: Mask, limits: highs.Limits, start: Mapping[str, float] | None, *, part: bool = False
-) -> highs.Result:
-    """HiGHS over the pairs; `part`: replicas need not be whole. `limits.limit_s` is a clock time."""
+    program: Program, pairs: Mask, limits: highs.Limits, start: Mapping[str, float] | None, *, part: bool = False,
+    twice: bool = False,
+) -> highs.Result:  # fmt: skip
+    """HiGHS over the pairs, in two searches at once if `twice`; `part`: replicas need not be whole.
+
+    `limits.limit_s` is a clock time.
+    """
     j, p = np.nonzero(pairs)
     solver = program.load()
     program.add(solver, j, p)
-    return _integers(program, solver, program.names(j, p), limits, start, part=part)
+    return _integers(program, solver, program.names(j, p), limits, start, part=part, twice=twice)
 
 
 def _integers(
     program: Program, solver: highspy.Highs, names: list[str], limits: highs.Limits,
-    start: Mapping[str, float] | None, *, part: bool = False,
+    start: Mapping[str, float] | None, *, part: bool = False, twice: bool = False,
 ) -> highs.Result:  # fmt: skip
     kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
     whole = program.frame.whole + [not part] * (len(names) - len(program.frame.names))
@@ -309,8 +314,10 @@ def _integers(
     solver.changeColsIntegrality(len(whole), np.arange(len(whole), dtype=np.int32), types)
     if start is not None:
         start = {name: start.get(name, 0.0) for name in names}
-    left = max(limits.limit_s - time.monotonic(), 0.0)
-    return highs.solve(highs.Program(solver, names, {}), replace(limits, limit_s=left), start)
+    limits = replace(limits, limit_s=max(limits.limit_s - time.monotonic(), 0.0))
+    if twice and start is not None:
+        return highs_race.solve(highs.Program(solver, names, {}), replace(limits, feasibility=COARSE), start)
+    return highs.solve(highs.Program(solver, names, {}), limits, start)
 
 
 def _groups(data: "Instance") -> Labels:

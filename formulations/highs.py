@@ -30,13 +30,14 @@ class SolverFailure(RuntimeError):
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop: `absolute_gap` in the objective's own unit, seconds, nodes."""
+    """When to stop: `absolute_gap` in the objective's own unit, seconds, nodes; tolerance of rows and integrality."""
 
     absolute_gap: float = 1e-9
     relative_gap: float = 0.0
     limit_s: float = INFINITY
     node_limit: int = 2**31 - 1
     seed: int = 0
+    feasibility: float = FEASIBILITY
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,8 @@ def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = 
     options = {
         "mip_abs_gap": min(limits.absolute_gap, EXACT), "mip_rel_gap": 0.0,
         "time_limit": limits.limit_s, "mip_max_nodes": limits.node_limit, "random_seed": limits.seed,
-        "mip_feasibility_tolerance": FEASIBILITY, "primal_feasibility_tolerance": FEASIBILITY,
-        "dual_feasibility_tolerance": FEASIBILITY,
+        "mip_feasibility_tolerance": limits.feasibility, "primal_feasibility_tolerance": limits.feasibility,
+        "dual_feasibility_tolerance": limits.feasibility,
     }  # fmt: skip
     for name, value in options.items():
         if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
