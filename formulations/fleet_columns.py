@@ -40,7 +40,6 @@ ROUNDS = 200
 NEGATIVE = 1e-7   # reduced costs above minus this are zero: HiGHS's duals are no more exact
 SHORT = 1e-6      # requests/s: a shortage up to here is none
 TIGHTEN = 500     # pairs above which cuts, patterns and a second search are worth their time
-COARSE = 1e-7     # tolerance of large programs: HiGHS keeps that distance in its cuts, and larger numbers round more
 FIRST = 0.25      # share of the time left for a first fleet, and for a bound by whole servers
 
 
@@ -316,7 +315,7 @@ def _integers(
         start = {name: start.get(name, 0.0) for name in names}
     limits = replace(limits, limit_s=max(limits.limit_s - time.monotonic(), 0.0))
     if twice and start is not None:
-        return highs_race.solve(highs.Program(solver, names, {}), replace(limits, feasibility=COARSE), start)
+        return highs_race.solve(highs.Program(solver, names, {}), limits, start)
     return highs.solve(highs.Program(solver, names, {}), limits, start)
 
 
