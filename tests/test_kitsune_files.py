@@ -14,7 +14,7 @@ from codesign.kitsune.files import RULES, graph_of, read_graph
 from codesign.kitsune.kinds import KINDS
 from codesign.kitsune.onnx_file import read_onnx
 from codesign.kitsune.torch_module import read_torch
-from tests.command import INSTANCES, every_file
+from tests.command import INSTANCES, every_file, put, run
 
 HEAD = 'schema = 1\nname = "g"\n[inputs]\nx = [16, 8]\ny = [16, 8]\ni = { shape = [16], bytes_per_element = 8 }\n'
 
@@ -264,3 +264,26 @@ def test_packages_that_are_absent(package: str, read: Any, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(DataError, match=rf"needs the package {package}: pip install 'codesign\[{package}\]'"):
         read()
+
+
+@pytest.mark.parametrize("before", ["relu", "sigmoid"])
+def test_a_mean_by_itself_is_scheduled(before: str, tmp_path: Path) -> None:
+    """It is no norm written out in primitives, so nothing is fused with it."""
+    put(tmp_path, {"m.toml": f"""
+schema = 1
+name = "m"
+[inputs]
+x = [4096, 128]
+[[operators]]
+name = "a"
+kind = "activation"
+function = "{before}"
+inputs = ["x"]
+[[operators]]
+name = "avg"
+kind = "mean"
+inputs = ["a"]
+"""})
+    done = run("kitsune", tmp_path / "m.toml", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert [len(group["stages"]) for group in done.json["executions"][1]["groups"]] == [1, 1]

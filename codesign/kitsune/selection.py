@@ -144,7 +144,7 @@ def _written_norms(graph: Graph) -> list[Group]:
             if below and any(k in chain for k in members(graph.producers[j])):
                 chain.add(j)
         groups.append(tuple(sorted(j for j in chain if graph.operators[j].kind in ROOT_MEAN)))
-    return groups
+    return [group for group in groups if len(group) > 1]  # a mean by itself is no norm
 
 
 def _only_consumer(graph: Graph, i: int) -> int | None:
