@@ -27,7 +27,7 @@ NEAR = 1e-9  # relative: what a limit gets on top of the least slack, so that it
 
 @dataclass(frozen=True)
 class Cure:
-    """The least slack of one family of limits that leaves a fleet, all others as they are.
+    """The least slack of one family of limits that leaves a fleet, all others as they are; FEASIBLE: less may do.
 
     family      of              least
     capital     -               k$ more in every period
@@ -120,8 +120,12 @@ def _cure(data: "Instance", family: str, of: int | None, limits: highs.Limits) -
     slack = _ease(model, data, family, of)
     model.least = pyo.Objective(expr=slack)
     result = highs.solve(highs.load(model), limits)
-    found = result.value if result.status is Status.OPTIMAL and family in MEASURED else None
-    return Cure(family, of, found, result.status)
+    found = result.value if family in MEASURED else None
+    return Cure(family, of, found, Status.OPTIMAL if _least(result, limits) else result.status)
+
+
+def _least(result: highs.Result, limits: highs.Limits) -> bool:
+    return result.value is not None and highs.reached(result, limits)
 
 
 MEASURED = (*ROWS, "supply", "servers", "kinds", "demand")

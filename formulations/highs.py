@@ -181,6 +181,14 @@ def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = 
     return _read(program)
 
 
+def reached(result: Result, limits: Limits) -> bool:
+    """Whether a search has ended with all that was asked of it: one that is stopped within its gap is FEASIBLE."""
+    if result.value is None or result.bound is None:
+        return result.status is Status.INFEASIBLE
+    allowed = max(limits.relative_gap * abs(result.value), limits.absolute_gap)
+    return abs(result.value - result.bound) <= allowed * (1 + 1e-9)
+
+
 def stop_within(highs: highspy.Highs, relative: float, absolute: float = 0.0) -> None:
     """Interrupt a search once value and proven bound are so near; its status is then kInterrupt.
 

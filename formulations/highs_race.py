@@ -27,7 +27,6 @@ import highspy
 import numpy as np
 
 from formulations import highs
-from formulations.outcome import Status
 
 COMMAND = "from formulations.highs_race import work; work()"
 EARLY_S = 0.5    # seconds before the end of the time given at which the second search ends, to hand over what it has
@@ -56,7 +55,7 @@ def solve(program: highs.Program, limits: highs.Limits, start: Mapping[str, floa
     try:
         with tempfile.TemporaryDirectory() as name, _process(_task(program, limits, start), Path(name)) as process:
             first = _first(program, limits, start, Path(name))
-            if proven(first, limits):
+            if highs.reached(first, limits):
                 if math.isfinite(limits.limit_s):
                     return first
                 _write(Path(name) / LENGTH, first.nodes)
@@ -66,19 +65,11 @@ def solve(program: highs.Program, limits: highs.Limits, start: Mapping[str, floa
     return first if second is None else _of_both(program, first, second, limits)
 
 
-def proven(result: highs.Result, limits: highs.Limits) -> bool:
-    """Whether a search has ended with all that was asked of it."""
-    if result.value is None or result.bound is None:
-        return result.status is Status.INFEASIBLE
-    allowed = max(limits.relative_gap * abs(result.value), limits.absolute_gap)
-    return abs(result.value - result.bound) <= allowed * (1 + 1e-9)
-
-
 def _of_both(
     program: highs.Program, first: highs.Result, second: highs.Result, limits: highs.Limits
 ) -> highs.Result:
     nodes = first.nodes + second.nodes
-    done = [result for result in (first, second) if proven(result, limits)]
+    done = [result for result in (first, second) if highs.reached(result, limits)]
     if done:
         best = min(done, key=lambda result: result.nodes)
         return replace(best, values=_named(program, best.values), nodes=nodes)
@@ -106,7 +97,7 @@ def _first(program: highs.Program, limits: highs.Limits, start: Mapping[str, flo
         if not other.exists():
             return
         answer = _read(other)
-        if proven(answer, limits) and (clock or event.data_out.mip_node_count > answer.nodes):
+        if highs.reached(answer, limits) and (clock or event.data_out.mip_node_count > answer.nodes):
             event.interrupt()
 
     program.highs.cbMipInterrupt.subscribe(longer)

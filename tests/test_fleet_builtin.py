@@ -52,6 +52,12 @@ def test_the_plan_of_the_answer_is_the_plan(answer: Any) -> None:
     assert answer["plan"] == json.loads(json.dumps(asked))
 
 
+def test_fewer_kinds_than_it_takes_are_named_with_the_cure() -> None:
+    done = known("fleet", "--quick", "--set", "limits.kinds=1", "--json")
+    assert known("fleet", "--set", "limits.kinds=1").code == done.code == 1
+    assert "limits.kinds = 1: 3 would work" in known("fleet", "--set", "limits.kinds=1").out
+
+
 def test_more_capital_is_never_dearer() -> None:
     """The same servers satisfy all three; with integrality to 1e-9 HiGHS took a dearer fleet for the cheapest one."""
     costs = [known("fleet", "--quick", "--json", "--set", f'limits.capital=["$6M","{most}","$5M"]').json["cost_usd"]

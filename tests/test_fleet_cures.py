@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from formulations import fleet, fleet_cures
+from formulations import fleet, fleet_cures, highs
 from formulations.fleet_cures import Cure
 from formulations.outcome import Status
 from tests.fleet_cases import instance, instances
@@ -29,6 +29,17 @@ def test_least_cures_by_hand(name):
     limits, kinds, expected = CASES[name]
     found = {(c.family, c.of): c.least for c in fleet_cures.cures(instance([{}], kinds, **limits))}
     assert found == pytest.approx(expected)
+
+
+def test_a_cure_within_a_gap_is_a_cure():
+    """The search is stopped within the gap, and its status is then that of a search without a proof."""
+    data = instance([{}, {"kind": 1}], [{}, {}], [{"demand": 8.0}], capital=60.0)
+    exact = {(c.family, c.of): c for c in fleet_cures.cures(data)}
+    near = {(c.family, c.of): c for c in fleet_cures.cures(data, limits=highs.Limits(relative_gap=0.02))}
+    assert exact.keys() == near.keys()
+    for key, cure in near.items():
+        assert cure.status is exact[key].status
+        assert cure.least is None or exact[key].least <= cure.least <= exact[key].least * 1.02 + 1e-9
 
 
 def test_share_of_a_workload_and_limits_that_are_no_cure():

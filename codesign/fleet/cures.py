@@ -26,6 +26,7 @@ from formulations.outcome import Status
 
 NEAR = 0.02        # relative: how near to the least amount, or to the speed, that just works
 MOST = 1024.0      # times slower, at most
+ALMOST = 0.9       # share of a demand that is not served, above which NEAR of it says little of the rest
 NODES = 500        # of each try; one that is not decided counts as none that works
 EXTRA = 1e-9       # relative: on top of the least, so that it holds when it is written
 AMOUNTS = {        # family of the program -> limit of the plan, unit, SI in the program's unit
@@ -107,9 +108,9 @@ def least_factor(fits: Callable[[float], bool]) -> float | None:
     """The least factor above 1 that fits, to NEAR; None where MOST does not."""
     low, high = 1.0, 2.0
     while not fits(high):
-        low, high = high, high * 4
-        if high > MOST:
+        if high == MOST:
             return None
+        low, high = high, min(high * 4, MOST)
     while high / low > 1 + NEAR:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if fits(middle) else (middle, high)
@@ -125,13 +126,15 @@ def _limits(p: Prepared, data: Instance) -> Iterator[CurePart]:
     for cure in fleet_cures.cures(data, limits=highs.Limits(node_limit=10 * NODES, relative_gap=NEAR)):
         if cure.family == "demand" and cure.of is not None and cure.status not in (Status.OPTIMAL, Status.INFEASIBLE):
             yield from _tried(p, cure.of)
-        if cure.status is not Status.OPTIMAL or cure.family == "supply":
+        found = cure.status is Status.FEASIBLE and cure.least is not None and cure.family in AMOUNTS
+        if (cure.status is not Status.OPTIMAL and not found) or cure.family == "supply":
             continue
         more = 0.0 if cure.least is None else cure.least * (1 + EXTRA)
         if cure.family in AMOUNTS:
-            yield _amount(p, data, cure.family, more)
+            yield _amount(p, data, cure.family, more, "" if cure.status is Status.OPTIMAL else ", or less,")
         elif cure.family == "demand" and cure.of is not None:
-            yield _demand(p, cure.of, max(1 - more, 0.0))
+            small = list(_tried(p, cure.of)) if more > ALMOST else []
+            yield from small or [_demand(p, cure.of, max(1 - more, 0.0))]
         elif cure.family == "kinds":
             most = (data.most_kinds or 0) + round(more)
             yield CurePart(limit="limits.kinds", asked=f"{data.most_kinds}", works=f"{most}", value=float(most))
@@ -141,13 +144,14 @@ def _limits(p: Prepared, data: Instance) -> Iterator[CurePart]:
             yield CurePart(limit="limits.second_source", asked=f"{data.second_source:.1%}", works="none", value=None)
 
 
-def _amount(p: Prepared, data: Instance, family: str, more: float) -> CurePart:
-    """A limit in a unit, by as much more in every period."""
+def _amount(p: Prepared, data: Instance, family: str, more: float, less: str = "") -> CurePart:
+    """A limit in a unit, by as much more in every period; `less`: said where it may not be the least."""
     name, unit, scale = AMOUNTS[family]
     per = p.kinds.hours if family == "spending" else np.ones(len(p.periods))
     asked = getattr(data, family) / per / scale
     works = (getattr(data, family) + more) / per / scale
-    return CurePart(limit=f"limits.{name}", asked=_shown(asked, unit), works=_shown(works, unit), value=more / scale)
+    return CurePart(limit=f"limits.{name}", asked=_shown(asked, unit), works=_shown(works, unit) + less,
+                    value=more / scale)  # fmt: skip
 
 
 def _shown(values: Floats, unit: str) -> str:
