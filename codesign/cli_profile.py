@@ -82,7 +82,7 @@ def answer_profile(
 ) -> None:
     """A measured table's answer to a demand file, or to one period of a plan; ends by typer.Exit with its code."""
     from codesign.mix.demand import read_demand
-    from codesign.mix.from_plan import demand_of
+    from codesign.mix.from_plan import demand_of, unasked
     from codesign.mix.measured import Options, mix_of
     from codesign.mix.profile import read_profile
     from codesign.units import si
@@ -102,6 +102,8 @@ def answer_profile(
         text = plan.as_toml().encode()
         query |= {"plan": ", ".join(plan.workloads), "plan_sha256": hashlib.sha256(text).hexdigest(), "period": period,
                   "plan_toml": text.decode()}  # fmt: skip
+    if plan is not None and (left := unasked(plan)):
+        notes = (*notes, f"of the plan not asked here, a measured table has no place for it: {', '.join(left)}")
     _answer(asked, query, notes, options.time_limit, options.as_json, options.export)
 
 

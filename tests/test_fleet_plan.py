@@ -9,6 +9,7 @@ import pytest
 from codesign.catalog import builtin_plan
 from codesign.errors import DataError
 from codesign.fleet.reading import checked, read_plan
+from tests.command import known
 from tests.fleet_plans import ONE, SMALL, catalog, plan, table
 
 # keys of the small plan, and what the message must say
@@ -114,3 +115,14 @@ def test_a_histogram_and_quantities_are_read_in_si() -> None:
     assert [(x.input, x.output, x.share) for x in one.buckets()] == [(1024, 1024, 0.25), (8192, 16, 0.75)]
     assert one.worth == pytest.approx(2e-6)
     assert table(ONE)["workloads"]["chat"]["input"] == "1k"  # the plan that tests share is left as it was
+
+
+def test_what_is_installed_is_there_when_the_first_period_begins() -> None:
+    done = known("fleet", "--set", "installed.h100-sxm.bought=2030")
+    assert (done.code, done.out) == (2, "")
+    assert "installed: h100-sxm: bought = 2030 is after 2026" in done.err
+
+
+def test_a_share_without_a_loss_is_refused() -> None:
+    done = known("fleet", "--survive-share", "80%")
+    assert (done.code, done.out) == (2, "") and "add --survive one-rack" in done.err

@@ -424,3 +424,12 @@ def test_a_plan_and_a_table_that_do_not_go_together(args: tuple[str, ...], said:
     put(tmp_path, {"t.csv": PLAN_TABLE})
     done = run("fleet", *(tmp_path / arg if arg == "t.csv" else arg for arg in args))
     assert done.code == 2 and said in done.err
+
+
+def test_what_a_table_is_not_asked_of_a_plan_is_said(tmp_path: Path) -> None:
+    put(tmp_path, {"t.csv": PLAN_TABLE})
+    done = run("fleet", "--profile", tmp_path / "t.csv", "--period", "2027", "--json")
+    (note,) = (line for line in done.json["assumptions"] if line.startswith("of the plan not asked here"))
+    for part in ("limits.capital", "limits.power", "limits.kinds", "installed.", "workloads.chat.ttft"):
+        assert part in note
+    assert "limits.hourly" not in note

@@ -157,6 +157,11 @@ class Plan(Table):
     @classmethod
     def _installed_known(cls, installed: dict[str, Installed], info: ValidationInfo) -> dict[str, Installed]:
         demand_known("chips", installed, info)
+        first = min((one.year for one in info.data.get("periods", {}).values()), default=None)
+        late = [f"{name}: bought = {one.bought}" for name, one in installed.items() if first and one.bought > first]
+        if late:
+            raise ValueError(f"{', '.join(late)} is after {first}, when the first period begins; what is installed is "
+                             "there by then")  # fmt: skip
         return installed
 
     @field_validator("scenarios")

@@ -28,6 +28,17 @@ def demand_of(plan: Plan, period: str | None) -> Demand:
     return Demand(bucket=tuple(found.values()))
 
 
+def unasked(plan: Plan) -> list[str]:
+    """What the plan says that a measured table is not asked: all but models, lengths, requests and user speeds."""
+    said = [f"limits.{key}" for key, value in plan.limits.model_dump(exclude_none=True).items() if value]
+    said += [f"installed.{chip}" for chip in plan.installed]
+    said += [name for name in ("allow", "forbid") if any(getattr(plan, name).model_dump().values())]
+    said += [name for name in ("scenarios", "survive") if getattr(plan, name)]
+    said += [f"workloads.{name}.{key}" for name, one in plan.workloads.items() for key in ("ttft", "share")
+             if key in one.model_fields_set]  # fmt: skip
+    return said
+
+
 def _position(plan: Plan, period: str | None) -> int:
     names = list(plan.periods)
     if period is None and len(names) == 1:
