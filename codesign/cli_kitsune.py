@@ -53,7 +53,7 @@ def kitsune(
         Path | None, written("a transformer layer at the sizes of an answer of `best`", "--from", "ANSWER.json")
     ] = None,
     over: Annotated[
-        str | None, written("where the schedule changes: l2_bandwidth=1x..4x", "--sweep", "KEY=LOW..HIGH")
+        list[str] | None, written("where the schedule changes: l2_bandwidth=1x..4x", "--sweep", "KEY=LOW..HIGH")
     ] = None,
     as_json: Json = False,
     export: Annotated[Path | None, typer.Option(metavar="DIR", help="write schedule, SMs, programs, charts")] = None,
@@ -68,19 +68,21 @@ def kitsune(
     from codesign.kitsune.times import Assumptions, Times, read_measured
     from codesign.queries.kitsune import ask
 
-    if over is not None and export is not None:
+    if over and len(over) > 1:
+        raise DataError(f"--sweep: {' and '.join(over)}; one number of the GPU is swept at a time")
+    if over and export is not None:
         raise DataError("--sweep and --export exclude each other: a sweep has no single schedule to write")
-    if over is not None and measured is not None:
+    if over and measured is not None:
         raise DataError("--sweep and --measured exclude each other: times are of one GPU, a sweep changes it")
     loaded = load(catalog)
     asked = _graph(graph, answer, pairs("--set", sizes) or {}, training, loaded)
     chip = gpu_named(loaded, gpu, pairs("--gpu-set", settings))
     chosen: Literal["bulk", "vertical", "kitsune", "best"] = (execution or Executions.best).value
-    if over is not None:
+    if over:
         from codesign.queries.kitsune_sweep import sweep
         from codesign.report.kitsune import render_sweep
 
-        swept = sweep(asked, chip, chosen, over)
+        swept = sweep(asked, chip, chosen, over[0])
         _show(swept.document() if as_json else None, Group(*render_sweep(swept)))
         return
     known = {} if measured is None else read_measured(measured, asked)

@@ -5,7 +5,7 @@
 2. A fleet is found over the columns of least reduced cost: its value is U.
 3. A fleet that uses a column of reduced cost c has at least one whole replica of it, and costs z + c or
    more. So every fleet better than U uses only columns with c <= U - z: all of them (but the dominated)
-   enter, and the integer program over them is exact.
+   enter, and the integer program over them is exact. A large one is searched twice at once (`highs_race`).
 
 Where the relaxation itself is infeasible, the least shortage of demand is sought in the same way first:
 above zero, once no column can reduce it, there is no fleet.

@@ -126,3 +126,9 @@ def test_what_is_installed_is_there_when_the_first_period_begins() -> None:
 def test_a_share_without_a_loss_is_refused() -> None:
     done = known("fleet", "--survive-share", "80%")
     assert (done.code, done.out) == (2, "") and "add --survive one-rack" in done.err
+
+
+@pytest.mark.slow
+def test_installed_servers_that_no_period_has_are_named() -> None:
+    done = known("fleet", "--quick", "--set", "installed.h100-sxm.bought=2010", "--json")
+    assert any(line.startswith("installed h100-sxm, bought in 2010: beyond its") for line in done.json["assumptions"])

@@ -327,3 +327,8 @@ def test_study_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.count(" hit ") == sum(check["hit"] for check in done.json["checks"])
     assert text.count(" miss ") == sum(not check["hit"] for check in done.json["checks"])
     assert done.json["discrepancy"].split(";")[0] in text
+
+
+def test_one_number_is_swept_at_a_time() -> None:
+    done = known("kitsune", MLP, "--sweep", "sms=54..108", "--sweep", "l2_bandwidth=1x..2x")
+    assert (done.code, done.out) == (2, "") and "--sweep: sms=54..108 and l2_bandwidth=1x..2x" in done.err

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from codesign.answer import LimitPart
@@ -169,6 +170,20 @@ def behind(p: Prepared, chips: Sequence[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _unseen(p: Prepared, years: float) -> Iterator[str]:
+    """Installed servers that no period has, and time that is in no period."""
+    first = next(iter(p.plan.periods.values()))
+    for h, chip in enumerate(p.kinds.names):
+        if chip in p.plan.installed and not p.kinds.installed[h].any():
+            yield (f"installed {chip}, bought in {p.plan.installed[chip].bought:g}: beyond its {years:g} years before "
+                   f"the period of {first.year:g} ends, so it is not counted")  # fmt: skip
+    yield from (f"installed {chip} is left out: {p.left_out.get(chip, 'the plan does not allow it')}"
+                for chip in p.plan.installed if chip not in p.kinds.names)  # fmt: skip
+    for (name, one), (following, later) in pairwise(p.plan.periods.items()):
+        if one.year + one.years < later.year - 1e-9:
+            yield f"between the end of {name} and {following} nothing is served and nothing paid"
+
+
 def assumptions(p: Prepared) -> Iterator[str]:
     """What the answer takes for granted."""
     plan, years = p.plan, depreciation(next(iter(p.supplies.values())))
@@ -189,6 +204,9 @@ def assumptions(p: Prepared) -> Iterator[str]:
         yield "a period's price factor is on chips and servers, not on network, building and electricity"
     else:
         yield f"basis {plan.basis}: servers are hired for whole periods, all-in"
+    yield from _unseen(p, years)
+    if plan.objective in ("value", "throughput-per-dollar"):
+        yield "for this objective demand is what can be served, not what must be"
     yield "power is provisioned IT power; whole servers are bought; dollars by workload: each kind's by chips in use"
     if several(plan):
         yield ("servers are bought once for all cases, replicas placed anew when the case is known; the periods above "

@@ -53,6 +53,9 @@ class Report(BaseModel):
         return said
 
 
+NO_FLEET = "the answer has no fleet: that there is none is the solver's proof, and it is not proven again"
+
+
 def verify_answer(path: Path, own: Path | None) -> Report:
     """Recompute, enumerate, compare. Raises DataError for a file that is no answer."""
     document = _document(path)
@@ -108,8 +111,8 @@ def _fleet(document: dict[str, Any], path: Path, own: Path | None) -> Report:
     recorded = None if answer.proof is None else answer.proof.value
     return Report(holds=not faults, recorded=recorded, audited=audited, best=None, points=0, looked_at="",
                   checked_bounds=0, changed=tuple(_changes(answer, catalog)), faults=tuple(faults),
-                  note="every replica, its place, servers, money and limits recomputed; "
-                       "the bound is the solver's and is not proven again")  # fmt: skip
+                  note=NO_FLEET if answer.proof is None else "every replica, its place, servers, money and limits "
+                       "recomputed; the bound is the solver's and is not proven again")  # fmt: skip
 
 
 def _mix(document: dict[str, Any], path: Path, own: Path | None) -> Report:
@@ -119,7 +122,7 @@ def _mix(document: dict[str, Any], path: Path, own: Path | None) -> Report:
     recorded = None if answer.proof is None else answer.proof.value
     return Report(holds=not faults, recorded=recorded, audited=audited, best=None, points=0, looked_at="",
                   checked_bounds=0, changed=changed, faults=tuple(faults), behind="the files",
-                  note="every slice, load and dollar recomputed from its files; "
+                  note=NO_FLEET if answer.proof is None else "every slice, load and dollar recomputed from its files; "
                        "the bound is the solver's and is not proven again")  # fmt: skip
 
 
