@@ -51,7 +51,12 @@ def tree_of(text: str) -> ast.Module:
 
 def imports(sources: Sources) -> Iterator[Import]:
     for module, text in sources.items():
-        yield from _imports(tree_of(text), module, False, False)
+        yield from imports_of(module, text)
+
+
+@cache
+def imports_of(module: str, text: str) -> tuple[Import, ...]:
+    return tuple(_imports(tree_of(text), module, False, False))
 
 
 def _imports(node: ast.AST, module: str, deferred: bool, typing_only: bool) -> Iterator[Import]:

@@ -243,7 +243,8 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("args", "key", "value"), OPTIONS, ids=[args[0] for args, _, _ in OPTIONS])
 def test_every_option_reaches_the_query(args: tuple[str, ...], key: str, value: Any) -> None:
-    spot = best(*args)["query"]
+    few = () if "--chip" in args else ("--chip", "b200-sxm")  # whether there is an answer does not matter here
+    spot = best(*args, *few)["query"]
     for part in key.split("."):
         spot = spot[part]
     assert spot == value
