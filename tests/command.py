@@ -50,7 +50,7 @@ def run(*args: object) -> Done:
     out, err = io.StringIO(), io.StringIO()
     argv = ["codesign", *(str(arg) for arg in args)]
     quiet = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
-    once = patch.multiple(catalog, tomllib=PARSED, load=load if catalog.load is READ else catalog.load)
+    once = patch.object(catalog, "load", load if catalog.load is READ else catalog.load)
     with patch.object(sys, "argv", argv), once, quiet[0], quiet[1]:
         try:
             main()

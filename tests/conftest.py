@@ -1,9 +1,22 @@
-"""Hypothesis in CI repeats itself: derandomised; nowhere does a test fail for being slow."""
+"""Hypothesis in CI repeats itself: derandomised; nowhere does a test fail for being slow. Files are parsed once."""
 
 import os
+from collections.abc import Iterator
+from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
+
+from codesign import catalog
+from tests.command import PARSED
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _parsed_once() -> Iterator[None]:
+    """Every text of a TOML file is parsed once; what is made of it is checked each time."""
+    with patch.object(catalog, "tomllib", PARSED):
+        yield

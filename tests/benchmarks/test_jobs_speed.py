@@ -19,7 +19,7 @@ from codesign.query import read_query
 from tests import job_makers
 
 pytestmark = pytest.mark.benchmark
-POINTS, ROUNDS, TURNS = 24, 400_000, 3
+POINTS, ROUNDS, TURNS = 16, 400_000, 2
 
 
 def bare(points: int, ready, go) -> None:
@@ -73,7 +73,7 @@ def test_two_processes_on_a_burn(report):
 def test_two_processes_on_scenarios(report):
     question = asked(load(), read_query(None, {}, builtin_query("best")))
     offers = question.at(NOMINAL).supply.offers
-    points = [s.point() for s in scenarios(published(question.catalog, question.query, offers), 32, 0)]
+    points = [s.point() for s in scenarios(published(question.catalog, question.query, offers), 24, 0)]
     s = best_of({"bare 1": lambda: bare_s(1), "bare 2": lambda: bare_s(2),
                  "ours 1": lambda: run_s(question.solver(), points, 1),
                  "ours 2": lambda: run_s(question.solver(), points, 2)}, 2)  # fmt: skip

@@ -25,8 +25,8 @@ def run(*arguments: str) -> None:
 
 
 def test_whole_process(benchmark, report, median_s):
-    imports = median_s(lambda: run("-c", "import pyomo.environ, highspy"), rounds=5)
-    benchmark.pedantic(lambda: run("-m", "codesign", "best"), rounds=5, warmup_rounds=1)
+    imports = median_s(lambda: run("-c", "import pyomo.environ, highspy"), rounds=3)
+    benchmark.pedantic(lambda: run("-m", "codesign", "best"), rounds=3, warmup_rounds=1)
     best = benchmark.stats.stats.median
     report("codesign best / import pyomo.environ, highspy",
            f"{best:.2f} s / {imports:.2f} s = {best / imports:.2f} (aim 2.5)")  # fmt: skip
