@@ -121,11 +121,7 @@ def _cure(data: "Instance", family: str, of: int | None, limits: highs.Limits) -
     model.least = pyo.Objective(expr=slack)
     result = highs.solve(highs.load(model), limits)
     found = result.value if family in MEASURED else None
-    return Cure(family, of, found, Status.OPTIMAL if _least(result, limits) else result.status)
-
-
-def _least(result: highs.Result, limits: highs.Limits) -> bool:
-    return result.value is not None and highs.reached(result, limits)
+    return Cure(family, of, found, result.status)
 
 
 MEASURED = (*ROWS, "supply", "servers", "kinds", "demand")

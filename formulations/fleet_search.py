@@ -30,12 +30,6 @@ class Solved:
 Engine = Callable[[float, highs.Limits], Solved]
 
 
-def _ended(result: highs.Result, value: float, gap: float) -> Status:
-    """A search that was stopped within the gap that it was given has proven what was asked of it."""
-    near = result.bound is not None and abs(result.bound - value) <= gap * (1 + 1e-6) + 1e-9 * abs(value)
-    return Status.OPTIMAL if near and result.status is Status.FEASIBLE else result.status
-
-
 @dataclass
 class Way(Generic[S]):
     """One search: its engine, how to read a solution, when to stop; `solved` grows with every solve."""
@@ -77,8 +71,7 @@ class Way(Generic[S]):
             numerator, denominator = (0.0, 1.0) if solution is None else of(solution)
             if numerator <= 0:
                 return Step(result.status, None, 0.0, 1.0, result.bound)
-            return Step(_ended(result, numerator - lam * denominator, exact), solution, numerator, denominator,
-                        result.bound)  # fmt: skip
+            return Step(result.status, solution, numerator, denominator, result.bound)
 
         outcome, self.trace = maximise_ratio(solve_at, start=0.0, least_denominator=least, gap=self.gap)
         if outcome.status is Status.UNKNOWN and self.solved[-1].result.status is Status.OPTIMAL:

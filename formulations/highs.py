@@ -156,7 +156,7 @@ def _set_objective(lp: highspy.HighsLp, model: pyo.ConcreteModel, index: dict[in
 def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = None) -> Result:
     """Run HiGHS from an optional start (values by variable name) and read what it proved.
 
-    Raises SolverFailure on any status that is not one of `Status`.
+    OPTIMAL is a proof within the gap of `limits`. Raises SolverFailure on any status that is not one of `Status`.
     """
     highs = program.highs
     options = {
@@ -178,15 +178,16 @@ def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = 
     if highs.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:
         highs.setOptionValue("presolve", "off")  # presolve does not say which of the two it is
         highs.run()
-    return _read(program)
+    result = _read(program)
+    return replace(result, status=Status.OPTIMAL) if _within(result, limits) else result
 
 
-def reached(result: Result, limits: Limits) -> bool:
-    """Whether a search has ended with all that was asked of it: one that is stopped within its gap is FEASIBLE."""
+def _within(result: Result, limits: Limits) -> bool:
+    """Whether a search has proven what was asked of it: one that was interrupted within its gap has."""
     if result.value is None or result.bound is None:
-        return result.status is Status.INFEASIBLE
+        return False
     allowed = max(limits.relative_gap * abs(result.value), limits.absolute_gap)
-    return abs(result.value - result.bound) <= allowed * (1 + 1e-9)
+    return abs(result.value - result.bound) <= allowed * (1 + 1e-6) + EXACT * abs(result.value)
 
 
 def stop_within(highs: highspy.Highs, relative: float, absolute: float = 0.0) -> None:

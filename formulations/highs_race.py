@@ -27,10 +27,12 @@ import highspy
 import numpy as np
 
 from formulations import highs
+from formulations.outcome import Status
 
 COMMAND = "from formulations.highs_race import work; work()"
 EARLY_S = 0.5    # seconds before the end of the time given at which the second search ends, to hand over what it has
 LATE_S = 1.0     # seconds that it may take beyond the time given
+PROVEN = (Status.OPTIMAL, Status.INFEASIBLE)
 TASK, ANSWER, LENGTH = "task", "answer", "length"
 LP = ("num_col_", "num_row_", "col_cost_", "col_lower_", "col_upper_", "row_lower_", "row_upper_", "offset_")
 MATRIX = ("start_", "index_", "value_")
@@ -40,6 +42,7 @@ MATRIX = ("start_", "index_", "value_")
 class Task:
     """A minimisation as numbers, rows by column, and how to search it; `limit_s` counts from its start."""
 
+    names: list[str]
     lp: Mapping[str, Any]
     matrix: Mapping[str, Any]
     whole: "np.ndarray[Any, np.dtype[np.bool_]]"
@@ -55,38 +58,28 @@ def solve(program: highs.Program, limits: highs.Limits, start: Mapping[str, floa
     try:
         with tempfile.TemporaryDirectory() as name, _process(_task(program, limits, start), Path(name)) as process:
             first = _first(program, limits, start, Path(name))
-            if highs.reached(first, limits):
+            if first.status in PROVEN:
                 if math.isfinite(limits.limit_s):
                     return first
                 _write(Path(name) / LENGTH, first.nodes)
             second = _answer(process, Path(name), ends)
     except OSError:  # no process or no folder can be had here
         return highs.solve(program, limits, start)
-    return first if second is None else _of_both(program, first, second, limits)
+    return first if second is None else _of_both(first, second)
 
 
-def _of_both(
-    program: highs.Program, first: highs.Result, second: highs.Result, limits: highs.Limits
-) -> highs.Result:
+def _of_both(first: highs.Result, second: highs.Result) -> highs.Result:
+    """The one that counts, with the nodes of both."""
     nodes = first.nodes + second.nodes
-    done = [result for result in (first, second) if highs.reached(result, limits)]
-    if done:
-        best = min(done, key=lambda result: result.nodes)
-        return replace(best, values=_named(program, best.values), nodes=nodes)
+    if done := [result for result in (first, second) if result.status in PROVEN]:
+        return replace(min(done, key=lambda result: result.nodes), nodes=nodes)
     found = [result for result in (first, second) if result.value is not None]
     bounds = [result.bound for result in (first, second) if result.bound is not None]
     best = min(found, key=lambda result: result.value or 0.0, default=first)
     bound = max(bounds, default=None)
     if bound is not None and best.value is not None:
         bound = min(bound, best.value)
-    return replace(best, values=_named(program, best.values), bound=bound, nodes=nodes)
-
-
-def _named(program: highs.Program, values: Mapping[str, float]) -> Mapping[str, float]:
-    """The process knows variables by their numbers."""
-    if len(values) == 0 or program.names[0] in values:
-        return values
-    return dict(zip(program.names, values.values(), strict=True))
+    return replace(best, bound=bound, nodes=nodes)
 
 
 def _first(program: highs.Program, limits: highs.Limits, start: Mapping[str, float], folder: Path) -> highs.Result:
@@ -97,7 +90,7 @@ def _first(program: highs.Program, limits: highs.Limits, start: Mapping[str, flo
         if not other.exists():
             return
         answer = _read(other)
-        if highs.reached(answer, limits) and (clock or event.data_out.mip_node_count > answer.nodes):
+        if answer.status in PROVEN and (clock or event.data_out.mip_node_count > answer.nodes):
             event.interrupt()
 
     program.highs.cbMipInterrupt.subscribe(longer)
@@ -113,8 +106,7 @@ def _task(program: highs.Program, limits: highs.Limits, start: Mapping[str, floa
                for name in LP}  # fmt: skip
     matrix = {name: np.array(getattr(lp.a_matrix_, name)) for name in MATRIX}
     whole = np.array([kind == highspy.HighsVarType.kInteger for kind in lp.integrality_])
-    given = {str(i): start[name] for i, name in enumerate(program.names) if name in start}
-    return Task(numbers, matrix, whole, given, replace(limits, seed=limits.seed + 1))
+    return Task(program.names, numbers, matrix, whole, start, replace(limits, seed=limits.seed + 1))
 
 
 @contextlib.contextmanager
@@ -178,4 +170,4 @@ def _program(task: Task) -> highs.Program:
         setattr(lp.a_matrix_, name, value)
     kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
     lp.integrality_ = [kinds[int(w)] for w in task.whole]
-    return highs.Program(highs.quiet(lp), [str(i) for i in range(len(task.whole))], {})
+    return highs.Program(highs.quiet(lp), task.names, {})

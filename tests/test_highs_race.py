@@ -58,20 +58,22 @@ def test_the_same_answer_whichever_process_ends_first(monkeypatch):
 
 
 def result(value, bound, nodes, status=Status.FEASIBLE):
-    return highs.Result(status, {} if value is None else {"0": value}, value, bound, nodes)
+    return highs.Result(status, {} if value is None else {"x": value}, value, bound, nodes)
+
+
+DONE = Status.OPTIMAL
 
 
 @pytest.mark.parametrize(("first", "second", "value", "bound"), [
-    (result(10.0, 10.0, 9), result(10.0005, 10.0, 5), 10.0005, 10.0),  # both proven: the shorter
-    (result(10.0, 10.0, 5), result(10.0005, 10.0, 5), 10.0, 10.0),     # as long: the first
-    (result(10.0, 9.0, 5), result(10.0005, 10.0, 50), 10.0005, 10.0),  # one is proven
-    (result(10.0, 9.0, 5), result(11.0, 9.5, 5), 10.0, 9.5),           # neither: the better of both
+    (result(10.0, 10.0, 9, DONE), result(10.0005, 10.0, 5, DONE), 10.0005, 10.0),  # both proven: the shorter
+    (result(10.0, 10.0, 5, DONE), result(10.0005, 10.0, 5, DONE), 10.0, 10.0),     # as long: the first
+    (result(10.0, 9.0, 5), result(10.0005, 10.0, 50, DONE), 10.0005, 10.0),        # one is proven
+    (result(10.0, 9.0, 5), result(11.0, 9.5, 5), 10.0, 9.5),                       # neither: the better of both
     (result(None, 9.0, 5, Status.UNKNOWN), result(11.0, 8.0, 5), 11.0, 9.0),
     (result(None, None, 5, Status.UNKNOWN), result(None, None, 5, Status.UNKNOWN), None, None),
 ])  # fmt: skip
 def test_which_of_two_searches_counts(first, second, value, bound):
-    program = highs.Program(highs.highspy.Highs(), ["x"], {})
-    both = highs_race._of_both(program, first, second, LIMITS)
+    both = highs_race._of_both(first, second)
     assert (both.value, both.bound, both.nodes) == (value, bound, first.nodes + second.nodes)
     assert dict(both.values) == ({} if value is None else {"x": value})
 
