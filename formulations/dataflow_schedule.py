@@ -42,12 +42,12 @@ Source
     f + h, with the payload's hop, and of the time to add what its alternative splits.
     A CTA of each class fits an SM together: the largest shared memory of a tensor stage and that of a SIMT
     stage, with what a payload stages, are within H, so any placement of them is possible. Each CTA of a stage that
-    others read has a ring; a stage's level is the number of stages on the longest path to it, and what is read k
-    levels on bypasses k - 1. DRAM bytes: read,
-    write, output where some reader is elsewhere, edges from elsewhere. L2 bytes: those, and what queues carry,
-    written once and read by each consumer. Groups are convex, and no group waits for itself through others:
-    a cycle K of the chosen groups is cut off when it is found. A column is a group with the best choice for what
-    hangs on it (`dataflow_schedule_pendants`); columns are added by reduced cost (`dataflow_schedule_search`).
+    others read has a ring; an operator's level is how many there are on the longest path to it, and what is read k
+    levels on bypasses k - 1. DRAM bytes: read, write, output where some reader is elsewhere, edges from elsewhere.
+    L2 bytes: those, and what queues carry, written once and read by each consumer. Groups are convex, and no group
+    waits for itself through others: a cycle K of the chosen groups is cut off when it is found. A column is a group
+    with the best choice for what hangs on it (`dataflow_schedule_pendants`); columns are added by reduced cost
+    (`dataflow_schedule_search`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

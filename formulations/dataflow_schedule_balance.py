@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Need = tuple[float, bool, int, int]  # CTA-seconds, tensor, most CTAs, entries of the ring of each
-EQUAL = 1e-12  # relative: rounding of a quotient
+EQUAL = 1e-12  # relative: rounding of sums and quotients
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,9 @@ class Splits:
     through_s: float
     steps: tuple[tuple[int, float], ...]
 
-    def least(self, ctas: int) -> int | None:
-        """The first step that allows so many CTAs."""
-        return next((s for s, (most, _) in enumerate(self.steps) if most >= ctas), None)
-
     def fill_s(self, ctas: int) -> float:
         """Seconds to fill and to add with so many CTAs; infinite: no step allows them."""
-        step = self.least(ctas)
-        return math.inf if step is None else self.through_s + self.steps[step][1]
+        return next((self.through_s + adding for most, adding in self.steps if most >= ctas), math.inf)
 
     def most(self, filled: float) -> int:
         """CTAs at most where the fill may take so many seconds."""
@@ -51,7 +46,7 @@ def least_time(
     best, least = None, filled
     while floor + filled < limit:
         target = limit - filled
-        needed = max((own.fill_s(_fewest(stages[i][0], target)) for i, own in splits.items()), default=filled)
+        needed = max((own.fill_s(fewest(stages[i][0], target)) for i, own in splits.items()), default=filled)
         if needed > filled:
             filled = needed
             continue
@@ -88,7 +83,7 @@ def _allowed(stages: Sequence[Need], splits: Mapping[int, Splits], filled: float
             for i, (effort, tensor, most, ring) in enumerate(stages)]  # fmt: skip
 
 
-def _fewest(effort: float, target: float) -> int:
+def fewest(effort: float, target: float) -> int:
     """CTAs that a stage has at least where it takes `target` s at most."""
     return max(1, math.ceil(effort / target * (1 - EQUAL)))
 
@@ -97,7 +92,7 @@ def within(stages: Sequence[Need], sms: int, target: float) -> bool:
     """Whether the SMs might do with the CTAs that each stage needs for less than `target` seconds; rings aside."""
     used = [0, 0]
     for effort, tensor, _, _ in stages:
-        used[tensor] += _fewest(effort, target)
+        used[tensor] += fewest(effort, target)
     return max(used) <= sms
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from formulations.dataflow_schedule_pendants import EQUAL, Array, Bundle, Hosts, adding_s, own_s
+from formulations.dataflow_schedule_balance import EQUAL
+from formulations.dataflow_schedule_pendants import Array, Bundle, Hosts, adding_s, own_s
 from formulations.dataflow_schedule_price import Group, filled_s, least_hop_s, pipeline
 
 FEW = 6  # pendants: no slices

@@ -50,7 +50,7 @@ Constraints
     fit_sms           sum of m <= N                                    h, class
     rise              l[v] = max l[u] + 1 over inner edges into v, or 0                v
     bypass            b[v] = n2 + max l[w] - l[v] - 1 over inner edges out of v, or n2 v
-    fit_rings         sum of b m of the stages that pass <= entries that fit           h, payload
+    fit_rings         sum of b m of the stages that are read <= entries that fit       h, payload
     fit_shared        sum over classes of g <= H                       h
     keep_up           n[v,a,s] T[v] >= e                               v, a, s, payload
     read_dram         T[h] >= DRAM bytes / D                           h
@@ -256,8 +256,8 @@ class _Model:
                         if v >= h and data.alternatives[v][a][s].kind == kind]  # fmt: skip
                 self.row(f"fit_sms[{h},{kind}]", cp_model.LinearExpr.sum(used) <= data.sms)
             self.row(f"fit_shared[{h}]", self.shared[h, "tensor"] + self.shared[h, "simt"] <= data.shared_memory)
+            owned = sum(self._ring(*i, h) for i in self.stages if i[0] >= h)
             for p, way in enumerate(self.payload[h]):
-                owned = sum(self._ring(*i, h) for i in self.stages if i[0] >= h)
                 self.row(f"fit_rings[{h},{p}]", owned <= rings(data, p), way)
 
     def _levels(self) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
 
 
-
 @dataclass(frozen=True)
 class Row:
     """Stages of an alternative, or of several of one stage that differ in their splits only: `picks`, `steps`."""
@@ -37,6 +36,7 @@ class Graph:
             self.into[v].append((u, size))
             self.out[u].append(v)
         self.order = _topological(self.out)
+        self.rank = {v: r for r, v in enumerate(self.order)}
         self.before, self.after, self.near = [0] * count, [0] * count, [0] * count
         for v in self.order:
             for u, _ in self.into[v]:
@@ -59,6 +59,10 @@ class Graph:
             every.append(([_row(self.data, rows, picks) for picks in apart],
                           [_row(self.data, rows, picks) for picks in together]))  # fmt: skip
         return every
+
+    def in_order(self, members: Iterable[int]) -> list[int]:
+        """The members, producers first."""
+        return sorted(members, key=self.rank.__getitem__)
 
     def convex(self, members: Iterable[int]) -> bool:
         """Whether no path leaves the set and comes back."""

@@ -27,8 +27,7 @@ def _feeds(graph: Graph, groups: Sequence[Group]) -> list[set[int]]:
 
 def in_turn(graph: Graph, groups: Sequence[Group]) -> list[Group]:
     """The groups that can run, each after those that feed it; of those ready, the one first in the graph's order."""
-    rank = {v: r for r, v in enumerate(graph.order)}
-    left = sorted(groups, key=lambda group: min(rank[v] for v in group.members))
+    left = sorted(groups, key=lambda group: min(graph.rank[v] for v in group.members))
     done, result = 0, list[Group]()
     while True:
         for group in left:

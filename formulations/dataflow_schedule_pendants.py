@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from formulations.dataflow_schedule_balance import fewest
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_price import Group, dram_bytes, least_hop_s, rate
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 STEPS = 4  # of a weight, in the means
-EQUAL = 1e-12  # relative: rounding of sums
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,6 @@ class Hosts:
         return np.minimum(self.own @ self.means.T, alone[:, None])
 
     @cached_property
-    def rank(self) -> dict[int, int]:
-        """Place of each operator in an order of the graph."""
-        return {v: r for r, v in enumerate(self.graph.order)}
-
-    @cached_property
     def readers(self) -> list[int]:
         """Readers of each operator but pendants, as bits."""
         return [sum(1 << w for w in set(out)) & ~self.pendants for out in self.graph.out]
@@ -112,7 +107,7 @@ class Hosts:
         pendants, output, tile, hop = self.pendants, self.data.output, self.data.tile_s, least_hop_s(self.data)
         off = queued = filled = 0.0
         done: dict[int, float] = {}
-        for v in sorted(core, key=self.rank.__getitem__):
+        for v in self.graph.in_order(core):
             before = 0.0
             for u, size in self.graph.into[v]:
                 if u in done:
@@ -167,14 +162,14 @@ def adding_s(data: "Instance", v: int, most: float) -> float:
     """Seconds to add the parts of v, at least, where the steady state is `most` s at most; infinite: there is none."""
 
     def able(stage: "Stage") -> bool:
-        return stage.most is None or math.ceil(stage.work_s * data.sms / most * (1 - EQUAL)) <= stage.most
+        return stage.most is None or fewest(stage.work_s * data.sms, most) <= stage.most
 
     rows = (sum(s.adding_s for s in row) for row in data.alternatives[v] if all(able(s) for s in row))
     return min(rows, default=math.inf)
 
 
 def _rounded(work_s: float, sms: int, least: float, most: float) -> float:
-    return least * max(1, math.ceil(work_s * sms / most * (1 - EQUAL))) / sms
+    return least * fewest(work_s * sms, most) / sms
 
 
 def flattened(bundles: Sequence[Bundle]) -> list[Group]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
 
 Mode = Literal["alone", "vertical", "pipeline"]
 
+
 @dataclass(frozen=True)
 class Group:
     """Operators (positions, ascending) that run as one, and their time; the rest is of pipelines only."""
@@ -52,7 +53,7 @@ def ring_entries(data: "Instance", graph: Graph, members: Sequence[int]) -> list
     """Entries of the ring of one CTA of each member; 0 where no other member reads it."""
     level: dict[int, int] = {}
     inside = set(members)
-    for v in sorted(members, key=lambda v: graph.before[v].bit_count()):
+    for v in graph.in_order(members):
         level[v] = 1 + max((level[u] for u, _ in graph.into[v] if u in inside), default=0)
     ends = [max((level[w] for w in graph.out[v] if w in inside), default=0) for v in members]
     return [data.ring_entries + end - level[v] - 1 if end else 0 for v, end in zip(members, ends, strict=True)]
@@ -74,7 +75,7 @@ def filled_s(
     """Seconds until the first tile is through each member, with a hop of each stage and its `adding` (s)."""
     done: dict[int, float] = {}
     own = dict(zip(members, adding, strict=True))
-    for v in sorted(members, key=lambda v: graph.before[v].bit_count()):
+    for v in graph.in_order(members):
         done[v] = data.tile_s[v] + hop_s + own[v] + max((done[u] for u, _ in graph.into[v] if u in own), default=0.0)
     return [done[v] for v in members]
 

@@ -9,7 +9,6 @@ import pytest
 
 from formulations import cpsat, dataflow_schedule, dataflow_schedule_chain, dataflow_schedule_cpsat, highs
 from formulations.dataflow_schedule import Instance, Payload, Solution, Stage
-from formulations.dataflow_schedule_balance import balance
 from formulations.dataflow_schedule_choice import FEW, bundled
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import Pool, additive_bound, alone
@@ -113,9 +112,9 @@ def test_two_solvers_agree(seed):
 
 
 @pytest.mark.slow
-def test_two_solvers_agree_on_40_graphs():
-    statuses = [twin_agrees(generated(seed), 10.0) for seed in range(40)]
-    assert statuses.count(Status.OPTIMAL) >= 38
+def test_two_solvers_agree_on_100_graphs():
+    statuses = [twin_agrees(generated(seed), 10.0) for seed in range(100)]
+    assert statuses.count(Status.OPTIMAL) >= 95
 
 
 def test_groups_that_wait_for_each_other_are_not_chosen():
@@ -260,13 +259,6 @@ def test_a_split_is_chosen_where_it_pays():
     assert dataflow_schedule.solve(two(second=split | {"alternatives": (whole,)}))[0].value > group.time_s * 1.5
 
 
-def test_balance_stops_at_the_first_stage_that_can_have_no_more():
-    stages = [(6.0, True, 9, False), (2.0, True, 9, False)]
-    assert balance(stages, 4, 9, 0.0) == (2.0, [3, 1])
-    assert balance(stages, 1, 9, 0.0) is None
-    assert balance([(6.0, True, 9, True)], 4, 2, 0.0) == (3.0, [2])
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_chain_is_columns_and_enumeration(seed, monkeypatch):
     data = replace(chain(9, seed), sms=5, verticals=((frozenset({2, 3, 4}), 5e-5),))
@@ -306,9 +298,9 @@ def test_a_layered_graph_is_proven():
 
 
 @pytest.mark.slow
-def test_a_layered_graph_of_250_is_within_a_percent_of_its_bound():
-    """Without a limit of operators in a pipeline; the benchmarks have 500."""
-    data = layered(250)
+def test_a_layered_graph_of_500_is_within_a_percent_of_its_bound():
+    """Without a limit of operators in a pipeline."""
+    data = layered(500)
     outcome, proof = dataflow_schedule.solve(data)
     assert proof.complete
     assert outcome.bound >= 0.99 * outcome.value

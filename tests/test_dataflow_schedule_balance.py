@@ -54,6 +54,13 @@ def test_ctas_and_splits_are_the_best_of_all_steps(seed):
     assert least_time(stages, splits, sms, rings, limit=best * (1 + 1e-9), **again) is not None
 
 
+def test_balance_stops_at_the_first_stage_that_can_have_no_more():
+    stages = [(6.0, True, 9, False), (2.0, True, 9, False)]
+    assert balance(stages, 4, 9, 0.0) == (2.0, [3, 1])
+    assert balance(stages, 1, 9, 0.0) is None
+    assert balance([(6.0, True, 9, True)], 4, 2, 0.0) == (3.0, [2])
+
+
 def sums(work_s: float, adding_s: float) -> dataflow_schedule.Instance:
     """A stage, and a sum with 2 CTAs whole, 4 in two parts, 8 in four."""
     alternatives = tuple((Stage("simt", work_s, 0, 2 << k, adding_s=k * adding_s),) for k in range(3))

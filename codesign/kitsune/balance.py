@@ -1,6 +1,5 @@
 """The study's balance of one group: its integer program with our times, and the CTAs that it gives."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +10,7 @@ from codesign.kitsune.sums import most_ctas
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
 from formulations import spatial_pipeline
+from formulations.dataflow_schedule_balance import fewest
 from formulations.outcome import Status
 from formulations.spatial_pipeline_bounds import ceiling, too_many
 
@@ -36,7 +36,7 @@ def balance(times: Times, group: Group) -> tuple[dict[int, int], float, Status] 
 
 def least_ctas(times: Times, group: Group, steady: float) -> dict[int, int]:
     """CTAs that each stage needs to take `steady` seconds."""
-    return {i: max(1, math.ceil(e / steady * (1 - 1e-12))) for i, e in efforts(times, group).items()}
+    return {i: fewest(effort, steady) for i, effort in efforts(times, group).items()}
 
 
 def instance(times: Times, group: Group, ctas: Mapping[int, int] | None = None) -> spatial_pipeline.Instance:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from codesign.errors import DataError
 from codesign.kitsune.gpu import Gpu
-from codesign.kitsune.graph import Graph, Operator, mask_of, members
+from codesign.kitsune.graph import Graph, Operator
 from codesign.kitsune.traffic import group_bytes, operator_bytes
 
 TILES = tuple((rows, columns) for rows in (128, 64, 32, 16) for columns in (128, 64))
@@ -189,13 +189,6 @@ class Times:
         inside = [self.graph.operators[i] for i in group]
         widest = max(op.width * op.output.bytes_per_element for op in inside)
         return max(op.weights for op in inside) + 2 * 64 * widest
-
-    def depth(self, group: Sequence[int]) -> int:
-        """Stages on the longest path through a group."""
-        inside, longest = mask_of(group), dict[int, int]()
-        for i in sorted(group):
-            longest[i] = 1 + max((longest[j] for j in members(self.graph.producers[i] & inside)), default=0)
-        return max(longest.values())
 
 
 def _tiled(op: Operator, sms: int, sm_rate: float, tile_s: float) -> float:
