@@ -8,7 +8,8 @@ audit or the program.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from unittest import mock
 
@@ -162,15 +163,23 @@ class _Stages:
         return self.known[pipeline, context]
 
 
+@lru_cache(maxsize=1)
+def known(catalog: str, model: Model, context: int) -> dict[Any, Place | None]:
+    """Places by chip and layout: many queries in a row differ in their limits alone."""
+    return {}
+
+
 def places(catalog: Catalog, query: Query) -> list[Place]:
     """Every layout that can run on every offer."""
     model = model_of(catalog, query)
+    before, found = known(catalog.digest(), model, query.context), []
     with remembering():
-        found = [
-            place(model, offer, layout, query.context)
-            for offer in supply.supply(catalog, query).offers
-            for layout in layouts(model, offer.chip, query)
-        ]
+        for offer in supply.supply(catalog, query).offers:
+            for layout in layouts(model, offer.chip, query):
+                key = offer.chip.name, layout
+                if key not in before:
+                    before[key] = place(model, offer, layout, query.context)
+                found.append(before[key] and replace(before[key], offer=offer))
     return [one for one in found if one is not None]
 
 

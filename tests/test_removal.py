@@ -90,8 +90,7 @@ def test_same_optimum_at_1600_columns_with_experts(maximize: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("maximize", MAXIMIZE)
-def test_columns_removed_from_generated_queries_cannot_win(maximize: str) -> None:
-    """That the optimum is that of enumeration, with removal and without: `test_best_system_query`."""
+def test_same_optimum_on_generated_queries(maximize: str) -> None:
     removed = []
 
     def check(asked: Query) -> None:
@@ -99,7 +98,7 @@ def test_columns_removed_from_generated_queries_cannot_win(maximize: str) -> Non
             p = prepare(built_in(), asked)
         except UnboundedError:
             return
-        on, known = solve(p), p.columns.incumbent()
+        on, known = same_with_removal_off(p), p.columns.incumbent()
         removed_columns_cannot_win(p, on, math.nan if known is None else known[1])
         removed.append(len(on.columns.layout) - on.proof.solved)
 
@@ -111,7 +110,7 @@ def test_columns_removed_from_generated_queries_cannot_win(maximize: str) -> Non
 @pytest.mark.parametrize("maximize", MAXIMIZE)
 @pytest.mark.parametrize("models", [DENSE, EXPERTS])
 def test_highs_and_cpsat_agree(maximize: str, models: tuple[str, ...]) -> None:
-    """On the columns of real queries, at most 100 of them, within the error that the twin's grid states."""
+    """On the columns of real queries, at most 200 of them, within the error that the twin's grid states."""
     proven = []
 
     def check(asked: Query) -> None:
@@ -119,8 +118,8 @@ def test_highs_and_cpsat_agree(maximize: str, models: tuple[str, ...]) -> None:
             data = prepare(built_in(), asked).columns.instance
         except UnboundedError:
             return
-        data = data.only(np.arange(len(data.columns)) % math.ceil((len(data.columns) + 1) / 100) == 0)
-        assert len(data.columns) <= 100
+        data = data.only(np.arange(len(data.columns)) % math.ceil((len(data.columns) + 1) / 200) == 0)
+        assert len(data.columns) <= 200
         outcome, _ = best_system.solve(data, removal=False)
         twin, error = best_system_cpsat.solve(data)
         if math.isinf(error):  # some column is within 1e-8 of a limit: the twin says so and proves nothing
