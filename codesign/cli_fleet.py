@@ -82,10 +82,6 @@ def fleet(
     given = {"objective": objective and objective.value, "survive": survive and survive.value,
              "survive_share": survive_share, "time_limit": time_limit}  # fmt: skip
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    if plan is None and survive is None and survive_share is not None:
-        from codesign.errors import DataError
-
-        raise DataError("--survive-share: of which loss? add --survive one-rack or --survive one-kind")
     options |= {key: _value(key, text) for key, text in (pairs("--set", settings) or {}).items()}
     options |= {"assume": pairs("--assume", assume)} if assume else {}
     _check_profile(profile, {"--period": period, "--demand": demand, "--slices": slices,

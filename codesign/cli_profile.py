@@ -102,8 +102,8 @@ def answer_profile(
         text = plan.as_toml().encode()
         query |= {"plan": ", ".join(plan.workloads), "plan_sha256": hashlib.sha256(text).hexdigest(), "period": period,
                   "plan_toml": text.decode()}  # fmt: skip
-    if plan is not None and (left := unasked(plan)):
-        notes = (*notes, f"of the plan not asked here, a measured table has no place for it: {', '.join(left)}")
+        if left := unasked(plan):
+            notes = (*notes, f"of the plan not asked here, a measured table has no place for it: {', '.join(left)}")
     _answer(asked, query, notes, options.time_limit, options.as_json, options.export)
 
 

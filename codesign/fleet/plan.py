@@ -172,6 +172,13 @@ class Plan(Table):
             raise ValueError(f"the probabilities sum to {total:g}, must sum to 1")
         return scenarios
 
+    @field_validator("survive_share")
+    @classmethod
+    def _of_a_loss(cls, share: float, info: ValidationInfo) -> float:
+        if share < 1 and info.data.get("survive") is None:
+            raise ValueError("of which loss? add --survive one-rack or --survive one-kind, or the key survive")
+        return share
+
     def requests(self, workload: str, period: int) -> float:
         """Requests/s of a workload in a period."""
         one, periods = self.workloads[workload], list(self.periods.values())

@@ -76,21 +76,29 @@ def _served(mix: Mix, outcome: Outcome[Fleet], fleet: Fleet, proof: Proof) -> di
     optimal = outcome.status is Status.OPTIMAL
     audit.check(mix, found, value=outcome.value, bound=outcome.bound, optimal=optimal)
     cost = float(found.cost)
-    rate = float(sum(bucket.rate for bucket in mix.buckets))
     gap = None if outcome.bound is None else (cost - outcome.bound) / cost if cost else 0.0
-    return {
-        "kinds": tuple(
-            KindPart(name=k.name, chip=k.chip, layout=k.layout, model=k.model, count=fleet.counts[g],
-                     available=k.available, price_usd_per_h=k.price, cost_usd_per_h=fleet.counts[g] * k.price,
-                     load=float(found.loads[g]), spare=max(0.0, float(fleet.counts[g] - found.loads[g])))
-            for g, k in enumerate(mix.kinds)
-        ),
-        "shares": tuple(_share(mix, b, g, share) for (b, g), share in sorted(fleet.assign.items())),
-        "cost_usd_per_h": cost,
-        "usd_per_million_requests": cost / (rate * 3600) * 1e6 if rate else None,
+    return served(mix, fleet.counts, fleet.assign, found) | {
         "proof": MixProofPart(value=cost, bound=outcome.bound, gap=gap, rounded=proof.rounded, floor=proof.floor,
                               pairs=proof.pairs, removed=proof.removed, fleets=proof.fleets, solves=proof.solves,
                               nodes=proof.nodes),
+    }  # fmt: skip
+
+
+def served(
+    mix: Mix, counts: Mapping[int, int], assign: Mapping[tuple[int, int], float], found: audit.Audited
+) -> dict[str, Any]:
+    """What a fleet is and does, by fields of the answer."""
+    cost, rate = float(found.cost), float(sum(bucket.rate for bucket in mix.buckets))
+    return {
+        "kinds": tuple(
+            KindPart(name=k.name, chip=k.chip, layout=k.layout, model=k.model, count=counts[g],
+                     available=k.available, price_usd_per_h=k.price, cost_usd_per_h=counts[g] * k.price,
+                     load=float(found.loads[g]), spare=max(0.0, float(counts[g] - found.loads[g])))
+            for g, k in enumerate(mix.kinds)
+        ),
+        "shares": tuple(_share(mix, b, g, share) for (b, g), share in sorted(assign.items())),
+        "cost_usd_per_h": cost,
+        "usd_per_million_requests": cost / (rate * 3600) * 1e6 if rate else None,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from codesign.audit import AGREE, Enumerated, System
 from codesign.catalog import Catalog, faults_of, load
 from codesign.errors import AuditError, DataError
 from codesign.fleet.answer import FleetAnswer
+from codesign.mix.answer import MixAnswer
 from codesign.prepared import Prepared
 from codesign.queries import verify_fleet, verify_mix, verify_pools
 from codesign.queries.best_system import prepare
@@ -51,9 +53,6 @@ class Report(BaseModel):
         seen = f"of all {self.points:,} {self.looked_at} {best}" if self.looked_at else "too many systems to see each"
         said.append(f"{seen}; {self.checked_bounds:,} bounds checked")
         return said
-
-
-NO_FLEET = "the answer has no fleet: that there is none is the solver's proof, and it is not proven again"
 
 
 def verify_answer(path: Path, own: Path | None) -> Report:
@@ -107,23 +106,30 @@ def _beaten(query: Query, answer: Answer, audited: float | None, best: float | N
 def _fleet(document: dict[str, Any], path: Path, own: Path | None) -> Report:
     """A fleet: every replica, server and dollar of the record again; its bound is the solver's and is not repeated."""
     answer, plan, catalog = verify_fleet.read(document, path, own)
-    faults, audited = verify_fleet.faults(answer, plan, catalog)
-    recorded = None if answer.proof is None else answer.proof.value
-    return Report(holds=not faults, recorded=recorded, audited=audited, best=None, points=0, looked_at="",
-                  checked_bounds=0, changed=tuple(_changes(answer, catalog)), faults=tuple(faults),
-                  note=NO_FLEET if answer.proof is None else "every replica, its place, servers, money and limits "
-                       "recomputed; the bound is the solver's and is not proven again")  # fmt: skip
+    return _recounted(answer, verify_fleet.faults(answer, plan, catalog), _changes(answer, catalog),
+                      "every replica, its place, servers, money and limits recomputed")  # fmt: skip
 
 
 def _mix(document: dict[str, Any], path: Path, own: Path | None) -> Report:
     """A mix of replicas by a measured table: every slice, load and dollar of the record again."""
     answer, mix, changed = verify_mix.read(document, path, own)
-    faults, audited = verify_mix.faults(answer, mix)
-    recorded = None if answer.proof is None else answer.proof.value
-    return Report(holds=not faults, recorded=recorded, audited=audited, best=None, points=0, looked_at="",
-                  checked_bounds=0, changed=changed, faults=tuple(faults), behind="the files",
-                  note=NO_FLEET if answer.proof is None else "every slice, load and dollar recomputed from its files; "
-                       "the bound is the solver's and is not proven again")  # fmt: skip
+    return _recounted(answer, verify_mix.faults(answer, mix), changed,
+                      "every slice, load and dollar recomputed from its files", behind="the files")  # fmt: skip
+
+
+def _recounted(
+    answer: FleetAnswer | MixAnswer, found: tuple[list[str], float | None], changed: Iterable[str], done: str, *,
+    behind: str = "the catalogue",
+) -> Report:  # fmt: skip
+    """What was recounted without a solver: faults and the value now."""
+    faults, audited = found
+    if answer.proof is None:
+        note = "the answer has no fleet: that there is none is the solver's proof, and it is not proven again"
+    else:
+        note = f"{done}; the bound is the solver's and is not proven again"
+    return Report(holds=not faults, recorded=answer.proof and answer.proof.value, audited=audited, best=None, points=0,
+                  looked_at="", checked_bounds=0, changed=tuple(changed), faults=tuple(faults), note=note,
+                  behind=behind)  # fmt: skip
 
 
 def _document(path: Path) -> dict[str, Any]:

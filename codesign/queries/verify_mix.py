@@ -2,12 +2,13 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from codesign.answer import Part
 from codesign.catalog import faults_of, load
 from codesign.errors import AuditError, DataError
 from codesign.fleet.reading import checked
@@ -20,10 +21,13 @@ from codesign.mix.profile import read_profile
 from codesign.mix.published import mix_of as published_mix
 from codesign.mix.published import read_published
 from codesign.mix.question import Mix
-from codesign.queries.mix import singles_of
+from codesign.queries.mix import served, singles_of
 from codesign.queries.recorded import differing
 
-NONE = 1e-9  # replicas: a difference of two counts this small is rounding
+Pairs = Iterator[tuple[str, float | None, float | None]]
+KIND = ("price_usd_per_h", "available", "cost_usd_per_h", "load", "spare")
+SHARE = ("of", "requests_per_s", "load")
+SINGLE = ("count", "cost_usd_per_h")
 FILES = {"instance": "sha256", "profile": "profile_sha256", "demand": "demand_sha256"}
 
 
@@ -75,7 +79,7 @@ def _demand(asked: dict[str, Any], files: dict[str, Path], where: str, own: Path
 
 def faults(answer: MixAnswer, mix: Mix) -> tuple[list[str], float | None]:
     """What disagrees with the record, and $/h now."""
-    found = differing(_singles(answer, mix))
+    found = differing(_asked(answer, mix))
     if answer.proof is None:
         return found + _without(answer, mix), None
     kinds = {kind.name: g for g, kind in enumerate(mix.kinds)}
@@ -94,41 +98,36 @@ def faults(answer: MixAnswer, mix: Mix) -> tuple[list[str], float | None]:
         audit.check(mix, met, value=float(met.cost), bound=answer.proof.bound, optimal=answer.status == "optimal")
     except AuditError as error:
         return [*found, str(error)], None
-    return found + differing(_pairs(answer, mix, met)), float(met.cost)
+    return found + differing(_pairs(answer, served(mix, counts, assign, met))), float(met.cost)
 
 
-def _pairs(answer: MixAnswer, mix: Mix, met: audit.Audited) -> Iterator[tuple[str, float | None, float | None]]:
+def _pairs(answer: MixAnswer, now: Mapping[str, Any]) -> Pairs:
     """Every number of the answer beside what it is now."""
-    cost, rate = float(met.cost), float(sum(bucket.rate for bucket in mix.buckets))
-    proof = answer.proof
-    yield "requests_per_s", answer.requests_per_s, rate
+    cost = now["cost_usd_per_h"]
     yield "cost_usd_per_h", answer.cost_usd_per_h, cost
-    yield "usd_per_million_requests", answer.usd_per_million_requests, cost / (rate * 3600) * 1e6 if rate else None
-    if proof is not None:
-        yield "proof.value", proof.value, cost
-        yield "proof.gap", proof.gap, None if proof.bound is None else (cost - proof.bound) / cost if cost else 0.0
-    loads = {kind.name: float(load) for kind, load in zip(mix.kinds, met.loads, strict=True)}
-    prices = {kind.name: kind for kind in mix.kinds}
+    yield "usd_per_million_requests", answer.usd_per_million_requests, now["usd_per_million_requests"]
+    if answer.proof is not None:
+        bound = answer.proof.bound
+        yield "proof.value", answer.proof.value, cost
+        yield "proof.gap", answer.proof.gap, None if bound is None else (cost - bound) / cost if cost else 0.0
+    kinds = {part.name: part for part in now["kinds"]}
+    shares = {(part.bucket, part.model, part.kind): part for part in now["shares"]}
     for k in answer.kinds:
-        now = prices[k.name]
-        yield f"kinds.{k.name}.price_usd_per_h", k.price_usd_per_h, now.price
-        yield f"kinds.{k.name}.available", k.available, now.available
-        yield f"kinds.{k.name}.cost_usd_per_h", k.cost_usd_per_h, k.count * now.price
-        yield f"kinds.{k.name}.load", k.load, loads[k.name]
-        spare = max(0.0, k.count - loads[k.name])
-        yield f"kinds.{k.name}.spare", k.spare, k.spare if abs(k.spare - spare) <= NONE else spare
+        yield from _same(f"kinds.{k.name}", KIND, k, kinds[k.name])
     for s in answer.shares:
-        b = next(b for b in mix.buckets if (b.name, b.model) == (s.bucket, s.model))
-        yield f"shares.{s.bucket}.{s.kind}.of", s.of, b.slices
-        yield f"shares.{s.bucket}.{s.kind}.requests_per_s", s.requests_per_s, float(b.rate) * s.slices / b.slices
+        yield from _same(f"shares.{s.bucket}.{s.kind}", SHARE, s, shares[s.bucket, s.model, s.kind])
 
 
-def _singles(answer: MixAnswer, mix: Mix) -> Iterator[tuple[str, float | None, float | None]]:
+def _same(name: str, fields: Sequence[str], was: Part, now: Part) -> Pairs:
+    yield from ((f"{name}.{field}", getattr(was, field), getattr(now, field)) for field in fields)
+
+
+def _asked(answer: MixAnswer, mix: Mix) -> Pairs:
+    yield "requests_per_s", answer.requests_per_s, float(sum(bucket.rate for bucket in mix.buckets))
     now = {part.kind: part for part in singles_of(mix)}
     for part in answer.singles:
         if part.kind in now:
-            yield f"singles.{part.kind}.count", part.count, now[part.kind].count
-            yield f"singles.{part.kind}.cost_usd_per_h", part.cost_usd_per_h, now[part.kind].cost_usd_per_h
+            yield from _same(f"singles.{part.kind}", SINGLE, part, now[part.kind])
 
 
 def _without(answer: MixAnswer, mix: Mix) -> list[str]:

@@ -12,6 +12,7 @@ from codesign.mix.answer import MixAnswer, MixProofPart
 from codesign.report.layout import count, pairs
 
 INDENT = (0, 0, 0, 2)
+UNSAID = ("sha256", "options", "plan_toml")  # of the query: for verifying it
 MOST_BUCKETS = 60  # more are in the JSON and the export
 
 
@@ -33,9 +34,6 @@ def render(answer: MixAnswer) -> Iterator[RenderableType]:
     yield Padding(_singles(answer), INDENT)
     yield Text("Assumptions", style="bold")
     yield from (Padding(line, INDENT) for line in answer.assumptions)
-
-
-UNSAID = ("sha256", "options", "plan_toml")  # of the query: for verifying it
 
 
 def money(usd: float) -> str:
