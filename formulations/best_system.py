@@ -219,8 +219,8 @@ def _solve_plain(data: Instance, limits: highs.Limits, gap: float) -> tuple[Outc
     solution = read(data, result.values)
     j = int(np.flatnonzero(data.columns == solution.column)[0])
     value = solution.step if data.objective == "speed" else float(data.price[j]) * (solution.servers + data.spares)
-    bound = value if result.bound is None else min(result.bound, value)
-    proven = result.status is Status.OPTIMAL and value - bound <= gap * abs(value)
+    bound = None if result.bound is None else min(result.bound, value)
+    proven = result.status is Status.OPTIMAL and bound is not None and value - bound <= gap * abs(value)
     return Outcome(Status.OPTIMAL if proven else Status.FEASIBLE, solution, value, bound), result.nodes
 
 

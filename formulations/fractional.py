@@ -48,7 +48,9 @@ def maximise_ratio(
     """Greatest N / D, from a trial ratio `start` (any lower bound; the better, the fewer solves).
 
     Stops at (bound - value) <= gap * value. Returns FEASIBLE with the best bound proven so far when
-    a solve ends by its limits or `most_solves` are spent.
+    a solve ends by its limits or `most_solves` are spent. The set is the same at every trial, so that a solve
+    which calls it empty or unbounded after a solution was found is in error (of its tolerances, as a rule): it
+    proves nothing, and what was found and proven before it stands.
     """
     if not least_denominator > 0:
         raise ValueError(f"least_denominator = {least_denominator!r} must be positive")
@@ -56,7 +58,7 @@ def maximise_ratio(
     proven: float | None = None
     for solves in range(1, most_solves + 1):
         step = solve_at(lam)
-        if step.status in (Status.INFEASIBLE, Status.UNBOUNDED):
+        if best is None and step.status in (Status.INFEASIBLE, Status.UNBOUNDED):
             return Outcome(step.status, None, None, None), Trace(lam, None, solves)
         if step.bound is not None:
             bound = lam + max(step.bound, 0.0) / least_denominator
@@ -71,4 +73,4 @@ def maximise_ratio(
         lam = best_value
     if best is None:
         return Outcome(Status.UNKNOWN, None, None, proven), trace
-    return Outcome(Status.FEASIBLE, best, best_value, proven), trace
+    return Outcome(Status.FEASIBLE, best, best_value, None if proven is None else max(proven, best_value)), trace

@@ -240,7 +240,9 @@ def _read(program: Program) -> Result:
     if status is Status.OPTIMAL and not found:
         raise SolverFailure("HiGHS says optimal without a feasible solution")
     values = dict(zip(program.names, highs.getSolution().col_value, strict=True)) if found else {}
-    bound = info.mip_dual_bound if any(program.highs.getLp().integrality_) else None
+    # kinds are compared, not tested: an enum is true whatever it says, and a linear program has no bound of branches
+    integer = any(kind != highspy.HighsVarType.kContinuous for kind in highs.getLp().integrality_)
+    bound = info.mip_dual_bound if integer else None
     if bound is None and status is Status.OPTIMAL:
         bound = info.objective_function_value
     if bound is not None and not np.isfinite(bound):

@@ -144,6 +144,37 @@ def test_a_later_limit_keeps_the_best_bound_so_far():
     assert trace.solves == 2
 
 
+@pytest.mark.parametrize("status", [Status.INFEASIBLE, Status.UNBOUNDED])
+@pytest.mark.parametrize("bound", [3.0, None])
+def test_a_later_solve_that_denies_the_solution_held_proves_nothing(status, bound):
+    """What was found before it and its proven bound stand: the set is the same at every trial ratio."""
+    steps = iter([Step(Status.OPTIMAL, "a", 4.0, 2.0, bound), Step(status, None, 0.0, 1.0, None)])
+    outcome, trace = maximise_ratio(lambda lam: next(steps), start=0.0, least_denominator=1.0)
+    assert (outcome.status, outcome.solution, outcome.value, outcome.bound) == (Status.FEASIBLE, "a", 2.0, bound)
+    assert trace.solves == 2
+
+
+@REPEATED
+@given(PAIRS, st.lists(st.sampled_from(list(Status)), min_size=1, max_size=4), st.floats(0.0, 1.0))
+def test_whatever_the_solves_say_nothing_false_is_proven(pairs, said, share):
+    """Statuses in any order: a solution that was held is never lost, and the bound never below the best."""
+    fake, turn = Fake(pairs), itertools.cycle(said)
+
+    def solve_at(lam):
+        step, status = fake(lam), next(turn)
+        found = status in (Status.OPTIMAL, Status.FEASIBLE)
+        return step if found else Step(status, None, 0.0, 1.0, step.bound if status is Status.UNKNOWN else None)
+
+    outcome, _ = maximise_ratio(solve_at, start=share * fake.best, least_denominator=fake.least)
+    held = said[0] in (Status.OPTIMAL, Status.FEASIBLE)
+    assert held == (outcome.solution is not None)
+    assert held or outcome.status is said[0]
+    if outcome.bound is not None:
+        assert outcome.bound >= fake.best * (1 - 1e-12)
+    if outcome.status is Status.OPTIMAL:
+        assert outcome.value == pytest.approx(fake.best, rel=1e-6)
+
+
 def test_a_limit_ends_the_search():
     fake = Fake([(4.0, 2.0), (9.0, 3.0)], status=Status.FEASIBLE, slack=1.0)
     assert maximise_ratio(fake, start=0.0, least_denominator=1.0)[0].status is Status.FEASIBLE

@@ -1,12 +1,15 @@
 """The solvers as pinned: both in one process, statuses read, programs written and read back, repeatable."""
 
 import itertools
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 import pyomo.environ as pyo
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ortools.sat.python import cp_model
 
 from formulations import best_system, cpsat, highs
@@ -58,6 +61,80 @@ def test_small_program_is_nine():
     assert result.status is Status.OPTIMAL
     assert result.value == pytest.approx(9.0) == result.bound
     assert result.values == pytest.approx({"x": 4.5, "z": 0.0})
+
+
+def plain(*, least: float = 4.5, most: float | None = 10.0, sign: int = 1, whole: bool = False) -> pyo.ConcreteModel:
+    """`small` without integers (or of integers alone), minimised, or its negative maximised."""
+    m = small(least=least, most=most)
+    for var in (m.x, m.z):
+        var.domain = pyo.Integers if whole else pyo.Reals
+    m.cost.set_value(sign * m.cost.expr)
+    m.cost.set_sense(pyo.minimize if sign == 1 else pyo.maximize)
+    return m
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_bound_of_a_linear_program_is_its_optimum(sign):
+    """A bound of branches is zero where nothing branches: below any cost, and above what -9 is the most of."""
+    result = highs.solve(highs.load(plain(sign=sign)), highs.Limits())
+    assert (result.status, result.nodes <= 1) == (Status.OPTIMAL, True)
+    assert (result.value, result.bound) == pytest.approx((9.0 * sign, 9.0 * sign))
+
+
+def test_a_linear_program_cut_short_has_no_bound():
+    result = highs.solve(highs.load(plain()), highs.Limits(limit_s=0.0))
+    assert result.status in (Status.UNKNOWN, Status.OPTIMAL)
+    assert result.status is Status.OPTIMAL or result.bound is None
+
+
+SIZES = st.sampled_from([0.0, 1e-9, 1e-3, 1.0, 7.0, 1e3, 1e9])
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.lists(st.tuples(SIZES, SIZES), min_size=1, max_size=4), st.sampled_from([0.0, 1.0, 2.5, 7.0]),
+       st.sampled_from([0, 1, 2]), st.booleans())  # fmt: skip
+def test_least_cost_of_a_demand(columns, demand, seed, whole):
+    """min c y, y <= supply, sum y >= demand: prices and supplies 0, equal, 1e9 beside 1e-9; whole or divided.
+
+    Callers rely on: INFEASIBLE only where there is nothing (rows to 1e-7 of the demand), OPTIMAL with a finite bound
+    on the right side of the value, and no status that depends on the seed.
+    """
+    m = pyo.ConcreteModel("demand")
+    at = range(len(columns))
+    m.y = pyo.Var(at, domain=pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals)
+    m.cost = pyo.Objective(expr=pyo.quicksum(c * m.y[i] for i, (c, _) in enumerate(columns)))
+    m.enough = pyo.Constraint(expr=pyo.quicksum(m.y[i] for i in at) >= demand)
+    m.supply = pyo.Constraint(at, rule=lambda m, i: m.y[i] <= columns[i][1])
+    result = highs.solve(highs.load(m), highs.Limits(seed=seed))
+    need, best = math.ceil(demand) if whole else demand, 0.0
+    for cost, supply in sorted(columns):
+        taken = min(math.floor(supply) if whole else supply, need)
+        need, best = need - taken, best + cost * taken
+    if 0 < need <= 1e-7:
+        return  # nearer than the tolerance of rows: either answer is right
+    assert (result.status is Status.INFEASIBLE) == (need > 0)
+    if need == 0:
+        near = 1e-6 * max(best, max(c for c, _ in columns) * 1e-3) + 1e-7
+        assert result.status is Status.OPTIMAL
+        assert result.value == pytest.approx(best, abs=near)
+        assert result.bound == pytest.approx(best, abs=near) and result.bound <= result.value + near
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_limit_met_exactly_holds_and_one_that_is_missed_does_not(seed, size, whole):
+    """A limit at a value, and a hair of 1e-5 beyond it: outside of the tolerance of 1e-7 for numbers of 1 and more."""
+    def status(room: float) -> Status:
+        m = pyo.ConcreteModel("room")
+        m.take = pyo.Var(domain=pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals)
+        m.most = pyo.Objective(expr=m.take, sense=pyo.maximize)
+        m.enough = pyo.Constraint(expr=m.take >= 3)
+        m.limit = pyo.Constraint(expr=size * m.take <= room)
+        return highs.solve(highs.load(m), highs.Limits(seed=seed)).status
+
+    assert [status(3 * size * (1 + share)) for share in (0.0, 1e-7, 1e-4)] == [Status.OPTIMAL] * 3
+    assert status(3 * size - max(size, 1.0) * 1e-5) is Status.INFEASIBLE
 
 
 def market_split(size: int = 30) -> pyo.ConcreteModel:

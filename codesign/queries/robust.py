@@ -21,8 +21,8 @@ from codesign.jobs.work import Failure
 from codesign.layouts import Floats
 from codesign.prepared import Prepared
 from codesign.query import Query
-from formulations import highs, robust_choice
-from formulations.outcome import Outcome, Status
+from formulations import robust_choice
+from formulations.outcome import Outcome
 
 CATALOGUE = "catalogue"
 
@@ -53,7 +53,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Choice:
-    """A program's outcome, its design a position in `Compared`; the designs it held; whether none is left out."""
+    """A choice, its design a position in `Compared`; the designs that none dominates; whether none is left out."""
 
     outcome: Outcome[robust_choice.Solution]
     held: int
@@ -162,17 +162,9 @@ def _valued(r: Robust, runs: Runs, best: Designs) -> tuple[Values, bool]:
 
 
 def chosen(loss: Floats, fits: Floats, must_fit: float, complete: bool) -> Choice:
-    """The program's choice; the same worst loss by plain enumeration, or AuditError."""
-    try:
-        outcome, held = robust_choice.choose(np.arange(len(loss)), loss, fits, must_fit=must_fit)
-    except highs.SolverFailure as error:
-        raise SolverError(str(error)) from error
-    often = fits >= must_fit - robust_choice.TIE
-    least = float(loss[often].max(axis=1).min()) if often.any() else None
-    same = outcome.value is None if least is None else outcome.value is not None and abs(outcome.value - least) < 1e-8
-    if not same or outcome.status not in (Status.OPTIMAL, Status.INFEASIBLE):
-        raise AuditError(f"least worst loss: {least!r} by enumeration, {outcome.value!r} by the program")
-    return Choice(outcome, held, complete)
+    """The design of least worst loss, and how many designs none dominates."""
+    outcome = robust_choice.choose(np.arange(len(loss)), loss, fits, must_fit=must_fit)
+    return Choice(outcome, len(robust_choice.undominated(loss, fits)), complete)
 
 
 def _told(

@@ -14,8 +14,8 @@ from codesign.layouts import Floats, Ints
 from codesign.queries.answer_parts import version_of
 from codesign.queries.best_system_answer import objective_unit
 from codesign.queries.robust import Choice, Compared, Robust
-from formulations.robust_choice import TIE
 
+TIE = 1e-9  # regret, absolute: a design this near to the best is told as equal to it
 NOMINAL, REGRET, WORST = "nominal optimum", "min-max regret", "best worst case"
 QUANTILE = 0.95
 
@@ -71,7 +71,7 @@ class DesignPart(Part):
 
 
 class ChoicePart(Part):
-    """One program and its proof."""
+    """One choice and its proof."""
 
     question: str
     status: Literal["optimal", "infeasible"]
@@ -80,7 +80,7 @@ class ChoicePart(Part):
     bound: float | None = Field(description="proven: no design compared has less")
     mean: float | None = Field(description="mean loss, least among the designs with this worst loss")
     considered: int = Field(description="designs valued in every scenario")
-    held: int = Field(description="of these in the program; the others are dominated in every scenario")
+    held: int = Field(description="of these not dominated by another in every scenario")
     complete: bool = Field(description="no layout and no replica count of the catalogue could be better")
 
 

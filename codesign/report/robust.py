@@ -115,7 +115,7 @@ def _proof(c: ChoicePart) -> str:
         return f"proven: none of {c.considered} designs fits often enough"
     reach = "over every layout and replica count of the catalogue" if c.complete else "among the designs compared only"
     return (f"proven {reach}: worst loss {c.value:.6g}, bound {c.bound:.6g}; {count(c.considered, 'design')} compared, "
-            f"{c.held} in the program, the others dominated in every scenario")  # fmt: skip
+            f"{c.held} of them not dominated in every scenario")  # fmt: skip
 
 
 def _footnotes(a: RobustAnswer) -> Iterator[RenderableType]:
