@@ -169,7 +169,7 @@ def solve(
     if data.objective == "ratio":
         outcome, trace, nodes = _solve_ratio(reduced, known if known is not None else sweep.value, limits, gap)
     else:
-        outcome, nodes = _solve_plain(reduced, limits, gap)
+        outcome, nodes = _solve_plain(reduced, sweep.value, limits, gap)
         trace = None
     if removal:
         outcome = _cover(outcome, data.objective, sweep)
@@ -212,8 +212,12 @@ def _solve_ratio(
     return outcome, trace, nodes
 
 
-def _solve_plain(data: Instance, limits: highs.Limits, gap: float) -> tuple[Outcome[Solution], int]:
-    result = highs.solve(highs.load(build(data)), limits)
+def _solve_plain(
+    data: Instance, start: float | None, limits: highs.Limits, gap: float
+) -> tuple[Outcome[Solution], int]:
+    """The program in units of the sweep's best value: HiGHS's gap is absolute, and a price may be a billionth."""
+    size = start or 1.0
+    result = highs.solve(highs.load(build(data, scale=1.0 / size)), limits).scaled(size)
     if not result.values:
         return Outcome(result.status, None, None, result.bound), result.nodes
     solution = read(data, result.values)
@@ -235,7 +239,7 @@ def _warm(data: Instance, j: int, batch: float) -> Mapping[str, float]:
 
 
 def build(data: Instance, *, lam: float = 0.0, scale: float = 1.0) -> pyo.ConcreteModel:
-    """The program; `lam` is the trial ratio, `scale` multiplies the ratio objective only."""
+    """The program; `lam` is the trial ratio, `scale` multiplies the objective."""
     m = pyo.ConcreteModel("best_system")
     at = {int(label): i for i, label in enumerate(data.columns)}
     m.columns = pyo.Set(initialize=list(at), ordered=True)
@@ -253,8 +257,8 @@ def build(data: Instance, *, lam: float = 0.0, scale: float = 1.0) -> pyo.Concre
                 scale * p["gain"][i] * m.batch[j] - scale * lam * p["rate"][i] * m.step[j] for j, i in at.items()
             )
         if data.objective == "speed":
-            return pyo.quicksum(m.step[j] for j in m.columns)
-        return pyo.quicksum(p["price"][i] * (m.servers[j] + data.spares * m.choose[j]) for j, i in at.items())
+            return pyo.quicksum(scale * m.step[j] for j in m.columns)
+        return pyo.quicksum(scale * p["price"][i] * (m.servers[j] + data.spares * m.choose[j]) for j, i in at.items())
 
     @m.Constraint()
     def pick_one(m: Any) -> Any:

@@ -130,19 +130,29 @@ def _ratio(data: "Instance", most: Array, real: Array) -> tuple[Array, Array, Ar
 
 def _speed(data: "Instance", most: Array) -> tuple[Array, Array, Array]:
     """Step at the smallest batch that serves the users; bound: that batch unrounded."""
-    need = data.least_batch if data.users is None else data.users / data.served
-    batch = np.maximum(np.ceil(need * (1 - 1e-15)), data.least_batch)
-    values = np.where(batch <= most, step(data, batch), np.nan)
+    need = _needed(data)
+    batch = np.maximum(np.ceil(need * (1 - ROUNDING)), data.least_batch)
+    fits = batch <= most
+    batch, need = np.where(fits, batch, 0.0), np.where(fits, need, 0.0)
+    values = np.where(fits, step(data, batch), np.nan)
     return values, batch, np.minimum(step(data, np.maximum(need, data.least_batch)), values)
+
+
+def _needed(data: "Instance") -> Array:
+    """Batches (cost: replicas) that serve the users, unrounded; a column that serves nobody is enough for nobody."""
+    if not data.users:
+        return np.zeros(len(data.columns))
+    with np.errstate(divide="ignore"):
+        return np.asarray(data.users / data.served)
 
 
 def _cost(data: "Instance", most: Array) -> tuple[Array, Array, Array]:
     """Fewest whole servers that hold enough replicas; bound: the servers' fill unrounded."""
-    users = data.users if data.users is not None else 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        need = np.maximum(np.ceil(users / data.served), np.maximum(data.least_replicas, 1.0))
-        servers = np.ceil(data.parcels * need / data.per_server)
-    fits = (most >= data.least_batch) & (need <= data.most_replicas) & _within_limits(data, servers)
+    need = np.maximum(np.ceil(_needed(data) * (1 - ROUNDING)), np.maximum(data.least_replicas, 1.0))
+    able = (most >= data.least_batch) & (need <= data.most_replicas)
+    need = np.where(able, need, 0.0)
+    servers = np.ceil(data.parcels * need / data.per_server)
+    fits = able & _within_limits(data, servers)
     values = np.where(fits, data.price * (servers + data.spares), np.nan)
     lower = data.price * (data.parcels * need / data.per_server + data.spares)
     return values, np.where(fits, data.least_batch, np.nan), np.where(fits, lower, np.nan)
