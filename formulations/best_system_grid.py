@@ -132,7 +132,7 @@ def _ticks(data: Instance, lam: float) -> tuple[list[int], list[int]]:
     top = longest(data)
     if data.objective == "ratio":
         worth = data.gain / (lam * data.rate)  # ms
-        digits = [cpsat.most_digits(float(t), room) for t in np.maximum(top, worth * data.most_batch)]
+        digits = [cpsat.most_digits(float(t), room) for t in np.maximum(top, worth * np.maximum(data.most_batch, 1.0))]
         return digits, [cpsat.up(float(w), e) for w, e in zip(worth, digits, strict=True)]
     return [cpsat.most_digits(float(top.max()), room)] * len(top), [0] * len(top)
 

@@ -56,7 +56,7 @@ def choose(designs: Labels, loss: Array, fits: Array, *, must_fit: float = 0.0) 
 
 
 def undominated(loss: Array, fits: Array) -> Labels:
-    """Positions of designs that no other one dominates: no greater loss anywhere, no smaller share; of equals the first."""
+    """Positions of designs that none dominates: no greater loss anywhere, no smaller share; of equals the first."""
     kept: list[int] = []
     for i in range(len(loss)):
         if any(_dominates(loss, fits, k, i) for k in kept):
