@@ -25,9 +25,13 @@ from codesign.serving_space import cycle_s, room
 from codesign.spaces import AnySpace
 from codesign.supply import Offer, Supply
 from codesign.workload import Model
+from formulations.deadline import Deadline
 
 AGREE = 1e-6  # relative
 CHUNK = 50_000  # points of the enumeration held at once
+EACH = 1000     # layouts between two looks at the clock
+# Layouts and batches that are still enumerated: about a minute at the 2 to 10 million a second of one core.
+MOST_POINTS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -224,19 +228,23 @@ class Enumerated:
     points: int
 
 
-def enumerate_all(query: Query, space: AnySpace, servers: Servers) -> Enumerated:
-    """Complete enumeration: every layout that fits, every batch up to its room, every affordable count."""
+def enumerate_all(
+    query: Query, space: AnySpace, servers: Servers, deadline: Deadline = Deadline()
+) -> Enumerated | None:
+    """Complete enumeration: every layout that fits, every batch up to its room, every affordable count.
+
+    None where that is more than MOST_POINTS layouts and batches. Raises OutOfTime.
+    """
     up = query.maximize not in ("user-speed", "cost")
     most = _affordable(query, space, servers)
     alive = np.flatnonzero((space.reason == 0) & (most >= 1))
-    fills = [_fills(query, space, servers, int(i), int(most[i])) for i in alive]
-    sizes = np.array([len(f) for f in fills], dtype=np.int64)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1]
-    flat = np.concatenate(fills) if fills else np.array([])
-    best, points = None, 0
+    if (points := int(space.room[alive].sum())) > MOST_POINTS:
+        return None
+    fills = _fills(query, space, servers, alive, most, deadline)
+    best = None
     for index, turn in portions(space.room[alive], CHUNK):
-        values = _values(query, space, alive[index], turn + 1, offsets[index], sizes[index], flat)
-        points += len(index)
+        deadline.check()
+        values = _values(query, space, servers, alive[index], turn + 1, fills, index)
         if not np.isnan(values).all():
             top = float(np.nanmax(values) if up else np.nanmin(values))
             best = top if best is None else max(best, top) if up else min(best, top)
@@ -257,38 +265,59 @@ def _affordable(query: Query, space: AnySpace, servers: Servers) -> Any:
     return np.where(np.isinf(most), np.ceil(users / space.pipeline) + servers.per_server, most)
 
 
-def _fills(query: Query, space: AnySpace, servers: Servers, position: int, most: int) -> Any:
-    """For r = 1 .. the most that any batch needs: the best that r or more replicas (cost: exactly r) do for it.
+@dataclass(frozen=True)
+class _Fills:
+    """The most replicas of each layout looked at, and how much r replicas or more do for one unit of batch.
 
-    Beyond that need only counts within two periods of the most are looked at: a smaller count with the same
-    fill of its servers is no better, since spares weigh less in a larger system.
+    `flat[offset + i]` is of r = least + i, up to `size` of them: beyond the replicas that any batch needs nothing is
+    asked. Empty for a cost, which follows from the replicas themselves, and for a speed, which does not.
     """
+
+    most: Any
+    least: Any
+    offset: Any
+    size: Any
+    flat: Any
+
+
+def _fills(query: Query, space: AnySpace, servers: Servers, alive: Any, most: Any, deadline: Deadline) -> _Fills:
+    """Counts within two periods of the most, or all where that is fewer: a smaller count with the same fill of its
+    servers is no better, since spares weigh less in a larger system."""
+    counts = most[alive]
+    least = np.maximum(counts - 2 * servers.per_server[alive], 1.0)
+    nothing = np.zeros(len(alive), dtype=np.int64)
+    if query.maximize in ("cost", "user-speed"):
+        return _Fills(counts, least, nothing, nothing, np.zeros(0))
     users = 1 if query.limits.users is None else query.limits.users
-    needed = min(most, math.ceil(users / int(space.pipeline[position])))
-    tail = np.arange(max(needed, most - 2 * int(servers.per_server[position])) + 1, most + 1)
-    replicas = np.concatenate([np.arange(1, needed + 1), tail])
-    bought = servers.count(replicas, position) + query.spare_servers
-    each = money_of(query, servers)[int(space.chip[position])]
-    if query.maximize == "cost":
-        return (bought * each)[:needed]
-    if query.maximize == "user-speed":
-        return np.ones(needed)
-    gain = replicas.astype(float) if query.maximize == "throughput" else replicas / (bought * each)
-    return np.maximum.accumulate(gain[::-1])[::-1][:needed]
+    needed = np.minimum(counts, np.ceil(users / space.pipeline[alive]))
+    size = np.maximum(needed - least, 0.0).astype(np.int64) + 1
+    money, found = money_of(query, servers)[space.chip[alive]], []
+    for i, at in enumerate(alive.tolist()):
+        if i % EACH == 0:
+            deadline.check()
+        replicas = np.arange(least[i], counts[i] + 1)
+        gain = replicas
+        if query.maximize != "throughput":
+            gain = replicas / ((servers.count(replicas, at) + query.spare_servers) * money[i])
+        found.append(np.maximum.accumulate(gain[::-1])[::-1][: size[i]])
+    flat = np.concatenate(found) if found else np.zeros(0)
+    return _Fills(counts, least, np.cumsum(size) - size, size, flat)
 
 
-def _values(query: Query, space: AnySpace, at: Any, batch: Any, offsets: Any, sizes: Any, flat: Any) -> Any:
-    """Objective of each point (NaN: infeasible); for user-speed the step."""
+def _values(query: Query, space: AnySpace, servers: Servers, at: Any, batch: Any, fills: _Fills, of: Any) -> Any:
+    """Objective of each point (NaN: infeasible), of the layouts `at` whose fills are at `of`; for user-speed the step.
+
+    A batch needs some replicas to serve the users: a cost is that of as many, a ratio the best of as many or more.
+    """
     users = space.pipeline[at] * batch
     need = np.ones(len(at)) if query.limits.users is None else np.ceil(query.limits.users / users)
-    fits = need <= sizes
     step, cycle, first = space.times(batch, at)
-    fits &= meets(query.limits, step, first)
-    fill = flat[offsets + np.where(fits, need, 1).astype(np.int64) - 1]
-    if query.maximize == "cost":
-        value = fill
-    elif query.maximize == "user-speed":
+    fits = (need <= fills.most[of]) & meets(query.limits, step, first)
+    if query.maximize == "user-speed":
         value = step
+    elif query.maximize == "cost":
+        value = (servers.count(need, at) + query.spare_servers) * money_of(query, servers)[space.chip[at]]
     else:
-        value = fill * users / cycle
+        more = np.clip(need - fills.least[of], 0, fills.size[of] - 1).astype(np.int64)
+        value = fills.flat[fills.offset[of] + more] * users / cycle
     return np.where(fits, value, np.nan)

@@ -154,18 +154,17 @@ class Space:
 
 
 def portions(counts: Ints, points: int) -> Iterator[tuple[Ints, Ints]]:
-    """(position, turn) for turn 0 .. counts - 1 of each position, in portions of whole positions.
+    """(position, turn) for turn 0 .. counts - 1 of each position, in their order, `points` at a time.
 
-    A portion holds about `points`, or one position with more.
+    A position with more of them is in several portions: millions of users fit where a context is short.
     """
-    ends, start = np.cumsum(counts), 0
-    while start < len(counts):
-        stop = max(int(np.searchsorted(ends, (ends[start - 1] if start else 0) + points)), start + 1)
-        some = counts[start:stop]
-        here = np.repeat(np.arange(start, stop), some)
-        if len(here):
-            yield here, np.arange(len(here)) - np.repeat(np.cumsum(some) - some, some)
-        start = stop
+    ends = np.cumsum(counts)
+    for start in range(0, int(ends[-1]) if len(ends) else 0, points):
+        stop = min(start + points, int(ends[-1]))
+        first, last = np.searchsorted(ends, (start, stop - 1), side="right")
+        begins = ends[first : last + 1] - counts[first : last + 1]
+        some = np.minimum(ends[first : last + 1], stop) - np.maximum(begins, start)
+        yield np.repeat(np.arange(first, last + 1), some), np.arange(start, stop) - np.repeat(begins, some)
 
 
 def meets(limits: Limits, step_s: Floats, ttft_s: Floats | None) -> Any:
