@@ -126,6 +126,11 @@ class ProofPart(Part):
     solves: int
     nodes: int
     enumerated: int | None = Field(description="points of the complete enumeration that agrees, if it ran")
+    method: Literal["program", "enumeration", "both", "none"] = Field(
+        description="what proves that nothing is better, to 1e-6: the bound of the program (of its solve, or of all "
+        "its columns), the complete enumeration, or both; none: best found, and `bound` is as far as the proof came"
+    )
+    not_enumerated: str = Field(default="", description="why there is no complete enumeration")
     seconds: dict[str, float]
 
 
@@ -184,6 +189,7 @@ class Answer(Part):
     conflicts: tuple[tuple[str, ...], ...] = Field(
         default=(), description="where no limit cures alone: the smallest sets that nothing satisfies"
     )
+    not_looked_for: tuple[str, ...] = Field(default=(), description="cures that were not tried in the time given")
     together: tuple[CurePart, ...] = Field(default=(), description="and the cheapest cure of several, `relax` has more")
     inputs: tuple[InputPart, ...] = ()
     unverified: tuple[str, ...] = ()

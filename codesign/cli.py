@@ -65,9 +65,13 @@ def best(
 
     Options go before what the query file says; the value none lifts a limit of the file.
     """
+    from formulations.deadline import Deadline
+
+    deadline = Deadline.after(asked.time_limit)
     from codesign.queries.best_system import prepare_and_solve
 
-    result = prepare_and_solve(_load(own, asked.assumptions()), asked, removal=not no_removal)
+    catalog = _load(own, asked.assumptions())
+    result = prepare_and_solve(catalog, asked, removal=not no_removal, deadline=deadline)
     if export is not None:
         from codesign.exports.folder import write_answer
 

@@ -4,8 +4,9 @@ By closed form over the whole space, one limit lifted at a time and all others h
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from codesign.layouts import Floats
 from codesign.query import Query, option_name
 from codesign.spaces import AnySpace
 from codesign.units import show, si
+from formulations.deadline import NEVER, Deadline, OutOfTime
 
 UNITS = {"budget": "USD", "hourly": "USD/h", "power": "W", "chips": "1", "racks": "1", "replicas": "1",
          "users": "1", "user_speed": "tokens/s", "ttft": "s", "tensor": "1", "context": "tokens"}  # fmt: skip
@@ -50,33 +52,70 @@ def _fits(query: Query, space: AnySpace, servers: Servers, n: Need, *, without: 
     return fits
 
 
-def cures(query: Query, space: AnySpace, servers: Servers, respace: Callable[[Query], AnySpace]) -> list[CurePart]:
+@dataclass(frozen=True)
+class Cures:
+    """Limits whose change alone makes a query feasible, and the names of those not tried in the time given."""
+
+    parts: tuple[CurePart, ...] = ()
+    late: tuple[str, ...] = ()
+
+
+def tried(looks: Iterable[tuple[str, Callable[[], list[CurePart]]]], deadline: Deadline) -> Cures:
+    """Each look by the name of its limit; OutOfTime in one leaves it, and all after the deadline, for late."""
+    parts: list[CurePart] = []
+    late: list[str] = []
+    for name, look in looks:
+        try:
+            deadline.check()
+            parts += look()
+        except OutOfTime:
+            late.append(name)
+    return Cures(tuple(parts), tuple(late))
+
+
+def cures(
+    query: Query, space: AnySpace, servers: Servers, respace: Callable[[Query], AnySpace],
+    deadline: Deadline = NEVER,
+) -> Cures:  # fmt: skip
     """Every single limit whose change alone makes the query feasible, with the value from which it does."""
-    limits = query.limits
-    n = need(query, space, servers)
-    found = []
-    for limit, array in SHARED.items():
-        asked = getattr(limits, limit)
-        if asked is None:
-            continue
-        # a replica of more chips than the limit is no layout of `space`
-        wide = respace(lifted(query, "chips")) if limit == "chips" else space
-        filled = filled_by(servers, wide) if limit == "chips" else servers
-        needed = need(query, wide, filled) if limit == "chips" else n
-        fits = _fits(query, wide, filled, needed, without=limit)
-        if fits.any():
-            least = float(np.min((needed.servers * getattr(servers, array)[wide.chip])[fits]))
-            found.append(part(f"limits.{limit}", asked, math.ceil(least - 1e-9) if limit == "racks" else least))
-    if limits.replicas is not None and (fits := _fits(query, space, servers, n, without="replicas")).any():
-        found.append(part("limits.replicas", limits.replicas, float(np.min(n.replicas[fits]))))
+    limits, n = query.limits, need(query, space, servers)
+    looks: list[tuple[str, Callable[[], list[CurePart]]]] = [
+        (limit, partial(_more, query, space, servers, n, respace, limit))
+        for limit in SHARED if getattr(limits, limit) is not None
+    ]  # fmt: skip
+    if limits.replicas is not None:
+        looks.append(("replicas", partial(_more_replicas, query, space, servers, n)))
     if limits.users is not None:
-        found += _fewer_users(query, space, servers, n)
-    for name in ("user_speed", "ttft"):
-        if getattr(limits, name) is not None:
-            found += _slower_users(query, space, servers, name)
+        looks.append(("users", partial(_fewer_users, query, space, servers, n)))
+    looks += [(name, partial(_slower_users, query, space, servers, name))
+              for name in ("user_speed", "ttft") if getattr(limits, name) is not None]  # fmt: skip
     if limits.tensor is not None:
-        found += _larger_groups(query, respace, servers)
-    return found + _shorter_context(query, respace, servers)
+        looks.append(("tensor", partial(_larger_groups, query, respace, servers)))
+    looks.append(("context", partial(_shorter_context, query, respace, servers, deadline)))
+    return tried(looks, deadline)
+
+
+def _more(
+    query: Query, space: AnySpace, servers: Servers, n: Need, respace: Callable[[Query], AnySpace], limit: str
+) -> list[CurePart]:
+    """The least of a shared limit with which something fits."""
+    # a replica of more chips than the limit is no layout of `space`
+    wide = respace(lifted(query, "chips")) if limit == "chips" else space
+    filled = filled_by(servers, wide) if limit == "chips" else servers
+    needed = need(query, wide, filled) if limit == "chips" else n
+    fits = _fits(query, wide, filled, needed, without=limit)
+    if not fits.any():
+        return []
+    least = float(np.min((needed.servers * getattr(servers, SHARED[limit])[wide.chip])[fits]))
+    works = math.ceil(least - 1e-9) if limit == "racks" else least
+    return [part(f"limits.{limit}", getattr(query.limits, limit), works)]
+
+
+def _more_replicas(query: Query, space: AnySpace, servers: Servers, n: Need) -> list[CurePart]:
+    fits = _fits(query, space, servers, n, without="replicas")
+    if not fits.any():
+        return []
+    return [part("limits.replicas", query.limits.replicas, float(np.min(n.replicas[fits])))]
 
 
 def lifted(query: Query, limit: str) -> Query:
@@ -117,11 +156,12 @@ def _larger_groups(
 
 
 def _shorter_context(
-    query: Query, respace: Callable[[Query], AnySpace], servers: Servers
+    query: Query, respace: Callable[[Query], AnySpace], servers: Servers, deadline: Deadline
 ) -> list[CurePart]:
     """The longest context that works, by bisection: time and memory never fall as it grows."""
 
     def works(context: int) -> bool:
+        deadline.check()
         shorter = query.at_context(context)
         space = respace(shorter)
         filled = filled_by(servers, space)

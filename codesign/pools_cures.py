@@ -7,16 +7,18 @@ the fewest replicas of either pool that their rate needs; without users, with on
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from codesign.answer import CurePart
 from codesign.columns import limits_of
-from codesign.cures import SHARED, lifted, part
+from codesign.cures import SHARED, Cures, lifted, part, tried
 from codesign.layouts import Floats, Ints
 from codesign.pools import Pools, prompts_of, undominated
 from codesign.query import Query
+from formulations.deadline import NEVER, Deadline
 
 IDLE = 0.01    # share of time that a prefill replica must be free to work for the first token to count as in time
 EXACT = 1e-12  # relative
@@ -30,28 +32,43 @@ class Pairs:
     j: Ints
 
 
-def cures(query: Query, repool: Callable[[Query], Pools]) -> list[CurePart]:
+def cures(query: Query, repool: Callable[[Query], Pools], deadline: Deadline = NEVER) -> Cures:
     """Every single limit whose change alone makes the query feasible, with the value from which it does."""
     limits, pools = query.limits, repool(query)
     pairs = _pairs(undominated(pools), pools)
-    found = []
-    for limit, array in SHARED.items():
-        if (asked := getattr(limits, limit)) is None:
-            continue
-        # a replica of more chips than the limit is no layout of the pools
-        wide = repool(lifted(query, "chips")) if limit == "chips" else pools
-        some = _pairs(undominated(wide), wide) if limit == "chips" else pairs
-        fits, taken, _ = _fits(query, wide, some, _need(query, wide, some), without=limit)
-        if fits.any():
-            least = float(np.min(taken[array][fits]))
-            found.append(part(f"limits.{limit}", asked, math.ceil(least - 1e-9) if limit == "racks" else least))
+    looks: list[tuple[str, Callable[[], list[CurePart]]]] = [
+        (limit, partial(_more, query, pools, pairs, repool, limit))
+        for limit in SHARED if getattr(limits, limit) is not None
+    ]  # fmt: skip
     if limits.replicas is not None:
-        fits, _, replicas = _fits(query, pools, pairs, _need(query, pools, pairs), without="replicas")
-        found += [part("limits.replicas", limits.replicas, float(np.min(replicas[fits])))] if fits.any() else []
-    found += [] if limits.users is None else _fewer_users(query, pools, pairs)
-    found += [] if limits.user_speed is None else _slower_users(query, repool)
-    found += [] if limits.ttft is None else _later_token(query, repool)
-    return found + ([] if limits.tensor is None else _larger_groups(query, repool))
+        looks.append(("replicas", partial(_more_replicas, query, pools, pairs)))
+    if limits.users is not None:
+        looks.append(("users", partial(_fewer_users, query, pools, pairs, deadline)))
+    if limits.user_speed is not None:
+        looks.append(("user_speed", partial(_slower_users, query, repool, deadline)))
+    if limits.ttft is not None:
+        looks.append(("ttft", partial(_later_token, query, repool)))
+    if limits.tensor is not None:
+        looks.append(("tensor", partial(_larger_groups, query, repool, deadline)))
+    return tried(looks, deadline)
+
+
+def _more(query: Query, pools: Pools, pairs: Pairs, repool: Callable[[Query], Pools], limit: str) -> list[CurePart]:
+    """The least of a shared limit with which something fits."""
+    # a replica of more chips than the limit is no layout of the pools
+    wide = repool(lifted(query, "chips")) if limit == "chips" else pools
+    some = _pairs(undominated(wide), wide) if limit == "chips" else pairs
+    fits, taken, _ = _fits(query, wide, some, _need(query, wide, some), without=limit)
+    if not fits.any():
+        return []
+    least = float(np.min(taken[SHARED[limit]][fits]))
+    works = math.ceil(least - 1e-9) if limit == "racks" else least
+    return [part(f"limits.{limit}", getattr(query.limits, limit), works)]
+
+
+def _more_replicas(query: Query, pools: Pools, pairs: Pairs) -> list[CurePart]:
+    fits, _, replicas = _fits(query, pools, pairs, _need(query, pools, pairs), without="replicas")
+    return [part("limits.replicas", query.limits.replicas, float(np.min(replicas[fits])))] if fits.any() else []
 
 
 def _pairs(columns: Ints, pools: Pools) -> Pairs:
@@ -90,11 +107,12 @@ def _within(
     return fits, taken, larger
 
 
-def _fewer_users(query: Query, pools: Pools, pairs: Pairs) -> list[CurePart]:
+def _fewer_users(query: Query, pools: Pools, pairs: Pairs, deadline: Deadline) -> list[CurePart]:
     """The most users of any pair, by bisection: fewer users never need more."""
     pace = pools.pace[pairs.j]
     low, high = np.zeros(len(pairs.j)), np.full(len(pairs.j), float(query.limits.users or 0))
     while len(high) and (low < high).any():
+        deadline.check()
         middle = np.ceil((low + high) / 2)
         fits, _, _ = _fits(query, pools, pairs, middle * pace)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
@@ -102,7 +120,7 @@ def _fewer_users(query: Query, pools: Pools, pairs: Pairs) -> list[CurePart]:
     return [part("limits.users", query.limits.users, most)] if most >= 1 else []
 
 
-def _slower_users(query: Query, repool: Callable[[Query], Pools]) -> list[CurePart]:
+def _slower_users(query: Query, repool: Callable[[Query], Pools], deadline: Deadline) -> list[CurePart]:
     """The best user speed of any pair, at the smallest batch that serves the users: a larger one never needs more."""
     pools = repool(lifted(query, "user_speed"))
     first = undominated(pools)
@@ -125,6 +143,7 @@ def _slower_users(query: Query, repool: Callable[[Query], Pools]) -> list[CurePa
     able_at_all = fits(high)[0] if len(at) else np.zeros(0, dtype=bool)
     i, at, low, high = i[able_at_all], at[able_at_all], low[able_at_all], high[able_at_all]
     while (low < high).any():
+        deadline.check()
         middle = (low + high) // 2
         good, _ = fits(middle)
         low, high = np.where(good, low, middle + 1), np.where(good, middle, high)
@@ -155,11 +174,12 @@ def _later_token(query: Query, repool: Callable[[Query], Pools]) -> list[CurePar
     return [part("limits.ttft", query.limits.ttft, float(np.min(prompts.ttft_s(rho))))]
 
 
-def _larger_groups(query: Query, repool: Callable[[Query], Pools]) -> list[CurePart]:
+def _larger_groups(query: Query, repool: Callable[[Query], Pools], deadline: Deadline) -> list[CurePart]:
     """The smallest degree that works: columns up to each degree in turn, since a larger one may dominate them."""
     pools = repool(lifted(query, "tensor"))
     degree = pools.decode.tensor[pools.layout]
     for tensor in np.unique(degree).tolist():
+        deadline.check()
         pairs = _pairs(undominated(pools, np.flatnonzero(degree <= tensor)), pools)
         if _fits(query, pools, pairs, _need(query, pools, pairs))[0].any():
             return [part("limits.tensor", query.limits.tensor, float(tensor))]

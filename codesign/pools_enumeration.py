@@ -10,17 +10,20 @@ from codesign.columns import limits_of, money_of
 from codesign.layouts import Floats, Ints, portions
 from codesign.pools import Pools
 from codesign.query import Query
+from formulations.deadline import NEVER, Deadline
 
 MOST_POINTS = 4_000_000  # a few seconds
 CHUNK = 400_000          # points held at once
 EXACT = 1e-12            # relative: replicas that a rate needs, limits that are met
 
 
-def enumerate_pairs(query: Query, pools: Pools, columns: Ints) -> Enumerated | None:
+def enumerate_pairs(
+    query: Query, pools: Pools, columns: Ints, deadline: Deadline = NEVER
+) -> Enumerated | None:
     """Every pair of `columns`, each count of one pool with the fewest of the other that match it.
 
     More replicas than match the other pool's add nothing, so no other counts are useful. None where that would be
-    more than MOST_POINTS.
+    more than MOST_POINTS. Raises OutOfTime.
     """
     most = _most(query, pools)
     first, last = columns[columns < pools.split], columns[columns >= pools.split]
@@ -35,6 +38,7 @@ def enumerate_pairs(query: Query, pools: Pools, columns: Ints) -> Enumerated | N
     up, best = query.maximize != "cost", None
     for (own, other), several in zip(((i, j), (j, i)), counts, strict=True):
         for here, turn in portions(several.astype(np.int64), CHUNK):
+            deadline.check()
             values = _values(query, pools, most, own[here], other[here], (turn + 1).astype(np.float64))
             if not np.isnan(values).all():
                 top = float(np.nanmax(values) if up else np.nanmin(values))

@@ -1,9 +1,13 @@
 """What passes between the steps of the best-system query, of one pool or of two."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from codesign.audit import Enumerated
 from codesign.catalog import Catalog
 from codesign.columns import Columns, Servers
 from codesign.layouts import Floats, Ints
@@ -75,3 +79,26 @@ def _bound(solver: float | None, columns: Floats, *, up: bool) -> float | None:
     if solver is not None or len(known) == 0:
         return solver
     return float(known.max() if up else known.min())
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a complete enumeration found, or None and why there is none; `over` says what it was over, if not all."""
+
+    found: Enumerated | None
+    why_not: str
+    over: str = ""
+
+
+@dataclass
+class Watch:
+    """Seconds of the parts of a question, by name; parts of the same name add up."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time what is done inside."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start

@@ -197,6 +197,8 @@ def _solve_ratio(
 
     def solve_at(lam: float) -> Step[Solution]:
         nonlocal nodes
+        if limits.deadline.passed:  # a large program is seconds in the making
+            return Step(Status.UNKNOWN, None, 0.0, 1.0, None)
         result = highs.solve(highs.load(build(data, lam=lam, scale=1.0 / size)), limits, warm)
         nodes += result.nodes
         bound = None if result.bound is None else result.bound * size
@@ -216,6 +218,8 @@ def _solve_plain(
     data: Instance, start: float | None, limits: highs.Limits, gap: float
 ) -> tuple[Outcome[Solution], int]:
     """The program in units of the sweep's best value: HiGHS's gap is absolute, and a price may be a billionth."""
+    if limits.deadline.passed:
+        return Outcome(Status.UNKNOWN, None, None, None), 0
     size = start or 1.0
     result = highs.solve(highs.load(build(data, scale=1.0 / size)), limits).scaled(size)
     if not result.values:

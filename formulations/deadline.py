@@ -27,6 +27,10 @@ class Deadline:
         """Seconds that are left, at least 0."""
         return math.inf if math.isinf(self.at) else max(self.at - self.clock(), 0.0)
 
+    def sooner(self, share: float) -> "Deadline":
+        """The end of a share of the time that is left."""
+        return self if math.isinf(self.at) else Deadline(self.clock() + share * self.left_s, self.clock)
+
     @property
     def passed(self) -> bool:
         """Whether no time is left."""
@@ -36,3 +40,6 @@ class Deadline:
         """Raises OutOfTime where no time is left."""
         if self.passed:
             raise OutOfTime
+
+
+NEVER = Deadline()

@@ -214,6 +214,8 @@ def _solve_ratio(
 
     def solve_at(lam: float) -> Step[Solution]:
         nonlocal nodes
+        if limits.deadline.passed:  # a large program is seconds in the making
+            return Step(Status.UNKNOWN, None, 0.0, 1.0, None)
         result = highs.solve(highs.load(build(data, lam=lam, scale=1.0 / size)), limits, _warm(sweep))
         nodes += result.nodes
         bound = None if result.bound is None else result.bound * size
@@ -231,6 +233,8 @@ def _solve_ratio(
 def _solve_plain(
     data: Instance, sweep: bounds.Sweep, limits: highs.Limits, gap: float
 ) -> tuple[Outcome[Solution], int]:
+    if limits.deadline.passed:
+        return Outcome(Status.UNKNOWN, None, None, None), 0
     size = sweep.value or 1.0
     result = highs.solve(highs.load(build(data, scale=1.0 / size)), limits, _warm(sweep))
     bound = None if result.bound is None else result.bound * size

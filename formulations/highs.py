@@ -15,6 +15,7 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.repn import generate_standard_repn
 
+from formulations.deadline import NEVER, Deadline
 from formulations.outcome import Status
 
 INFINITY = highspy.kHighsInf
@@ -33,13 +34,19 @@ class SolverFailure(RuntimeError):
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop: `absolute_gap` in the objective's own unit, seconds, nodes."""
+    """When to stop: `absolute_gap` in the objective's own unit, seconds of one solve, nodes, and the end of all."""
 
     absolute_gap: float = 1e-9
     relative_gap: float = 0.0
     limit_s: float = INFINITY
     node_limit: int = 2**31 - 1
     seed: int = 0
+    deadline: Deadline = NEVER
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that a solve may take if it starts now."""
+        return min(self.limit_s, self.deadline.left_s)
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = 
     highs = program.highs
     options = {
         "mip_abs_gap": min(limits.absolute_gap, EXACT), "mip_rel_gap": 0.0,
-        "time_limit": limits.limit_s, "mip_max_nodes": limits.node_limit, "random_seed": limits.seed,
+        "time_limit": limits.left_s, "mip_max_nodes": limits.node_limit, "random_seed": limits.seed,
         "mip_feasibility_tolerance": MARGIN, "primal_feasibility_tolerance": FEASIBILITY,
         "dual_feasibility_tolerance": FEASIBILITY,
     }  # fmt: skip

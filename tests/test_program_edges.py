@@ -93,8 +93,8 @@ def pools(draw):
     for _ in range(2):
         columns = [
             {"speed": draw(st.sampled_from([1e-3, 0.3, 2.0, 1e3])), "price": draw(PRICES),
-             "dollars": draw(st.sampled_from([1.0, 431.0, 1e5])), "pace": draw(st.sampled_from([0.0, 0.1])), "most_replicas": draw(st.integers(1, 4)),
-             "per_server": draw(st.sampled_from([1, 2]))}
+             "dollars": draw(st.sampled_from([1.0, 431.0, 1e5])), "pace": draw(st.sampled_from([0.0, 0.1])),
+             "most_replicas": draw(st.integers(1, 4)), "per_server": draw(st.sampled_from([1, 2]))}
             for _ in range(draw(st.integers(1, 2)))
         ]  # fmt: skip
         both.append(columns + columns[:1] * draw(st.integers(0, 1)))

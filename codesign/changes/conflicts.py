@@ -16,6 +16,7 @@ from codesign.cures import SHARED, Need, filled_by, need
 from codesign.layouts import Floats
 from codesign.query import Query
 from codesign.spaces import AnySpace
+from formulations.deadline import NEVER, Deadline
 
 LIMITS = ("budget", "hourly", "power", "chips", "racks", "replicas", "tensor", "users", "user_speed", "ttft")
 AT_LEAST = ("users", "user_speed")
@@ -67,10 +68,13 @@ class Conflicts:
     complete: bool
 
 
-def conflicts(w: Ways, most: int = MOST_SETS) -> Conflicts:
-    """All minimal conflict sets up to so many, the smallest first; the empty set: it fits nowhere, limits or not."""
+def conflicts(w: Ways, most: int = MOST_SETS, deadline: Deadline = NEVER) -> Conflicts:
+    """All minimal conflict sets up to so many, the smallest first; the empty set: it fits nowhere, limits or not.
+
+    Raises OutOfTime.
+    """
     found: list[tuple[str, ...]] = []
-    for candidate in _minimal(limits_set(w.query), _Oracle(w)):
+    for candidate in _minimal(limits_set(w.query), _Oracle(w, deadline)):
         if len(found) == most:
             return Conflicts(tuple(found), False)
         found.append(candidate)
@@ -89,11 +93,12 @@ def _minimal(names: tuple[str, ...], feasible: Callable[[tuple[str, ...]], bool]
 class _Oracle:
     """Whether anything satisfies some of the limits; what each layout needs is kept by the limits that it rests on."""
 
-    def __init__(self, w: Ways) -> None:
-        self.ways = w
+    def __init__(self, w: Ways, deadline: Deadline) -> None:
+        self.ways, self.deadline = w, deadline
         self.needs: dict[tuple[str, ...], Need] = {}
 
     def __call__(self, kept: tuple[str, ...]) -> bool:
+        self.deadline.check()
         n, query = self._need(tuple(x for x in kept if x in ("users", "user_speed", "ttft"))), self.ways.query
         fits = ~np.isnan(n.servers)
         for name in kept:

@@ -20,6 +20,7 @@ from codesign.errors import DataError
 from codesign.layouts import Floats, Ints, portions
 from codesign.query import Query, option_name
 from codesign.units import show
+from formulations.deadline import NEVER, Deadline
 
 CHUNK = 200_000
 MOST_POINTS = 200_000_000
@@ -38,9 +39,16 @@ class Joint:
     points: int  # looked at
 
 
-def cheapest(w: Ways, weights: Mapping[str, float]) -> Joint | None:
-    """The cheapest change with these weights (absent: 1; infinite: the limit stays); None where nothing cures."""
-    search = _Search(w, {name: weights.get(name, 1.0) for name in limits_set(w.query)})
+class TooManySystems(DataError):
+    """More systems than MOST_POINTS could be the cheapest change."""
+
+
+def cheapest(w: Ways, weights: Mapping[str, float], deadline: Deadline = NEVER) -> Joint | None:
+    """The cheapest change with these weights (absent: 1; infinite: the limit stays); None where nothing cures.
+
+    Raises TooManySystems, OutOfTime.
+    """
+    search = _Search(w, {name: weights.get(name, 1.0) for name in limits_set(w.query)}, deadline)
     return search.best()
 
 
@@ -55,7 +63,8 @@ def cure_part(query: Query, name: str, value: float) -> CurePart:
 
 
 class _Search:
-    def __init__(self, w: Ways, weights: Mapping[str, float]) -> None:
+    def __init__(self, w: Ways, weights: Mapping[str, float], deadline: Deadline) -> None:
+        self.deadline = deadline
         self.w, self.query, self.space, self.weights = w, w.query, w.space, weights
         self.users = float(self.query.limits.users or 1)
         self.found: Joint | None = None
@@ -118,10 +127,11 @@ class _Search:
 
     def _look(self, at: Ints, batch: Floats, replicas: Floats) -> None:
         """Keep the cheapest of these systems where it is cheaper than what is known."""
+        self.deadline.check()
         self.points += len(at)
         if self.points > MOST_POINTS:
-            raise DataError(f"more than {MOST_POINTS:,} systems for the cheapest joint cure; hold a limit with "
-                            "--weight NAME=fixed")  # fmt: skip
+            raise TooManySystems(f"more than {MOST_POINTS:,} systems for the cheapest joint cure; hold a limit with "
+                                 "`codesign relax --weight NAME=fixed`")  # fmt: skip
         if len(at) == 0:
             return
         taken = self._taken(at, batch, replicas)

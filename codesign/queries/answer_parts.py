@@ -5,12 +5,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from codesign import __version__
-from codesign.answer import Answer, CurePart, InputPart, MoneyPart, SystemPart
+from codesign.answer import Answer, InputPart, MoneyPart, SystemPart
 from codesign.audit import System
 from codesign.catalog import Catalog, split_path
 from codesign.cost import ServerBill
+from codesign.cures import Cures
 from codesign.performance import Layout
-from codesign.prepared import Question
+from codesign.prepared import Looked, Question
+from codesign.query import Query
 from codesign.records import ModelRecord, numbers
 from codesign.serving import Deployment
 
@@ -131,16 +133,47 @@ def inputs_of(catalog: Catalog, paths: Iterable[str], models: Iterable[str]) -> 
                         date=model.date, confidence=model.confidence)  # fmt: skip
 
 
-def infeasible(p: Question, cures: list[CurePart], assumptions: tuple[str, ...]) -> Answer:
+def infeasible(p: Question, cures: Cures, assumptions: tuple[str, ...]) -> Answer:
     """The document of a query that nothing satisfies."""
     if not p.supply.offers:
         way = "no chip is allowed that has every number this query needs; see left_out"
-    elif cures:
-        way = "; ".join(f"{c.asked} ({c.limit}): alone, {c.works} would work" for c in cures)
+    elif cures.parts:
+        way = "; ".join(f"{c.asked} ({c.limit}): alone, {c.works} would work" for c in cures.parts)
+    elif cures.late:
+        way = "not known in the time given"
     else:
         way = "no single limit: at least two of them must give"
-    return Answer(status="infeasible", in_the_way=way, cures=tuple(cures), assumptions=assumptions, **asked(p),
-                  **behind(p, []))  # fmt: skip
+    return Answer(status="infeasible", in_the_way=way, cures=cures.parts, not_looked_for=cures.late,
+                  assumptions=assumptions, **asked(p), **behind(p, []))  # fmt: skip
+
+
+PROVEN = 1e-6  # relative: nearer than this, value and bound are one
+
+
+def proof_of(query: Query, value: float, program: float | None, every: Looked) -> dict[str, Any]:
+    """Bound, gap, method and points: the program's bound (SI) and the best of a complete enumeration, whichever is
+    nearer to the value.
+
+    The enumeration bounds everything whatever time the program had, and the program whatever the enumeration did.
+    """
+    best = None if every.found is None else every.found.value
+    gaps = {name: _gap(query, value, bound) for name, bound in (("program", program), ("enumeration", best))}
+    by = [name for name, gap in gaps.items() if gap is not None and gap <= PROVEN]
+    known = [(gap, bound) for gap, bound in zip(gaps.values(), (program, best), strict=True) if gap is not None]
+    # the program's own number where it is a proof
+    gap, bound = known[0] if by[:1] == ["program"] else min(known, key=lambda x: x[0], default=(None, None))
+    return {
+        "bound": bound, "gap": gap, "method": "both" if len(by) == 2 else by[0] if by else "none",
+        "enumerated": None if every.found is None else every.found.points, "not_enumerated": every.why_not,
+    }  # fmt: skip
+
+
+def _gap(query: Query, value: float, bound: float | None) -> float | None:
+    """Share of the value by which a bound is better; None: no bound, or a free system and a bound below it."""
+    if bound is None:
+        return None
+    apart = max(0.0, (-1 if query.maximize == "cost" else 1) * (bound - value))
+    return 0.0 if apart == 0 else apart / abs(value) if value else None
 
 
 def money_said(p: Question) -> list[str]:

@@ -1,19 +1,19 @@
 """Which system of one layout, replicated, is best under these limits?"""
 
-import time
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 from codesign import audit, columns, cures, supply, workload
-from codesign.answer import Answer
+from codesign.answer import Answer, CurePart
 from codesign.audit import Enumerated, System
 from codesign.catalog import Catalog, unknown
 from codesign.changes.conflicts import conflicts, ways
-from codesign.changes.joint_cure import asked_words, cheapest, cure_part
+from codesign.changes.joint_cure import TooManySystems, asked_words, cheapest, cure_part
+from codesign.cures import Cures
 from codesign.errors import AuditError, DataError, SolverError
 from codesign.layouts import MOST_TENSOR, enumerate_space
 from codesign.mode import settled
-from codesign.prepared import Prepared, Solved
+from codesign.prepared import Looked, Prepared, Solved, Watch
 from codesign.queries import best_system_answer as words
 from codesign.queries import disaggregated
 from codesign.queries.disaggregated import PoolsResult
@@ -23,8 +23,10 @@ from codesign.serving_space import enumerate_serving
 from codesign.spaces import AnySpace
 from codesign.supply import Supply
 from formulations import best_system, highs
+from formulations.deadline import Deadline, OutOfTime
 from formulations.outcome import Outcome, Status
 
+SHARE = 0.5        # of the time left that the enumeration may take; the program has the rest
 MOST_ROUNDS = 500  # of refining lines; each round makes one batch of one column exact
 
 
@@ -54,15 +56,17 @@ def space_of(catalog: Catalog, query: Query, offered: Supply) -> AnySpace:
     )  # fmt: skip
 
 
-def solve(p: Prepared, *, removal: bool = True, clock: Callable[[], float] = time.perf_counter) -> Solved:
-    """Numbers -> proof; lines below curves are refined until the bound meets the true value."""
-    cols, deadline = p.columns, None if p.query.time_limit is None else clock() + p.query.time_limit
+def solve(p: Prepared, *, removal: bool = True, deadline: Deadline | None = None) -> Solved:
+    """Numbers -> proof; lines below curves are refined until the bound meets the true value.
+
+    Ends at the `deadline`; without one, when the query's own time has passed since now. Raises SolverError.
+    """
+    cols, deadline = p.columns, Deadline.after(p.query.time_limit) if deadline is None else deadline
     for rounds in range(1, MOST_ROUNDS + 1):
-        left = float("inf") if deadline is None else max(deadline - clock(), 1e-3)
         known = cols.incumbent()
         try:
             outcome, proof = best_system.solve(
-                cols.instance, removal=removal, limits=highs.Limits(limit_s=left), known=known and known[1]
+                cols.instance, removal=removal, limits=highs.Limits(deadline=deadline), known=known and known[1]
             )
         except highs.SolverFailure as error:
             raise SolverError(str(error)) from error
@@ -70,7 +74,7 @@ def solve(p: Prepared, *, removal: bool = True, clock: Callable[[], float] = tim
         if outcome.solution is None or known is None or not p.space.curved or _met(outcome, known[1]):
             return finished
         cols = columns.split(cols, p.space, outcome.solution.column, outcome.solution.batch)
-        if deadline is not None and clock() > deadline:
+        if deadline.passed:
             break
     return finished
 
@@ -94,31 +98,45 @@ def best_system_under(catalog: Catalog, query: Query, *, removal: bool = True, e
 
 
 def prepare_and_solve(
-    catalog: Catalog, query: Query, *, removal: bool = True, enumerate_all: bool = True
-) -> Result | PoolsResult:
+    catalog: Catalog, query: Query, *, removal: bool = True, enumerate_all: bool = True,
+    deadline: Deadline | None = None,
+) -> Result | PoolsResult:  # fmt: skip
     """As `best_system_under`, with the program kept; two pools where the query's phases say so.
 
+    The query's time counts from the start of the command where that gives a `deadline`, else from now.
     Raises DataError, SolverError, AuditError.
     """
     asked_for = disaggregated.prepare_and_solve if query.phases == "disaggregated" else _one_pool
-    return asked_for(catalog, query, removal=removal, enumerate_all=enumerate_all)
+    deadline = Deadline.after(query.time_limit) if deadline is None else deadline
+    return asked_for(catalog, query, removal=removal, enumerate_all=enumerate_all, deadline=deadline)
 
 
-def _one_pool(catalog: Catalog, query: Query, *, removal: bool, enumerate_all: bool) -> Result:
-    start = time.perf_counter()
-    p = prepare(catalog, query)
-    prepared = time.perf_counter()
-    solved = solve(p, removal=removal)
-    ended = time.perf_counter()
-    seconds = {"prepare": prepared - start, "solve": ended - prepared}
+def _one_pool(
+    catalog: Catalog, query: Query, *, removal: bool, enumerate_all: bool, deadline: Deadline
+) -> Result:
+    watch = Watch()
+    with watch("prepare"):
+        p = prepare(catalog, query)
     best = p.columns.incumbent()
-    if solved.outcome.status is Status.INFEASIBLE or best is None:
-        return Result(_without(p, solved, seconds), p, solved)
-    system, audited = audited_system(p, best[0])
-    every = audit.enumerate_all(p.query, p.space, p.servers) if enumerate_all else None
-    _agreed(p, solved, audited.value, every)
-    seconds["audit"] = time.perf_counter() - ended
-    return Result(words.answer(p, solved, system, audited, every, seconds), p, solved)
+    with watch("audit"):
+        every = enumerated(p, deadline.sooner(SHARE)) if enumerate_all and best is not None else Looked(None, "")
+    with watch("solve"):
+        solved = solve(p, removal=removal, deadline=deadline)
+    if best is None:
+        return Result(_without(p, solved, deadline), p, solved)
+    with watch("audit"):
+        system, audited = audited_system(p, best[0])
+        _agreed(p, solved, audited.value, every.found)
+    return Result(words.answer(p, solved, system, audited, every, watch.seconds), p, solved)
+
+
+def enumerated(p: Prepared, deadline: Deadline) -> Looked:
+    """The best of all layouts, batches and replica counts, or why it was not looked for."""
+    try:
+        found = audit.enumerate_all(p.query, p.space, p.servers, deadline)
+    except OutOfTime:
+        return Looked(None, "not in the time given")
+    return Looked(found, "" if found else f"more than {audit.MOST_POINTS:,} layouts and batches")
 
 
 def audited_system(p: Prepared, position: int) -> tuple[System, audit.Audited]:
@@ -134,30 +152,39 @@ def audited_system(p: Prepared, position: int) -> tuple[System, audit.Audited]:
 
 def _agreed(p: Prepared, solved: Solved, value: float, every: Enumerated | None) -> None:
     """The audit's value is the program's optimum and the enumeration's; AuditError otherwise."""
+    if solved.outcome.status is Status.INFEASIBLE:
+        raise AuditError(f"program: infeasible, closed form: a system of {value!r}")
     bound = words.objective_si(p.query, solved.bound())
     if bound is not None and words.better(p.query, value, bound * (1 + 1e-6 * words.direction(p.query))):
         raise AuditError(f"value {value!r} is better than the proven bound {bound!r}")
     if solved.outcome.status is Status.OPTIMAL and bound is not None:
         audit.agree("objective", value, bound)
-    if every is not None and every.value is not None:
-        audit.agree("enumeration", every.value, value)
+    if every is not None:
+        audit.agree("enumeration", math.nan if every.value is None else every.value, value)
 
 
-def _without(p: Prepared, solved: Solved, seconds: dict[str, float]) -> Answer:
-    """No system: both the program and the closed form must say so; then what is in the way."""
-    if solved.outcome.status is not Status.INFEASIBLE or p.columns.incumbent() is not None:
-        raise AuditError(f"program: {solved.outcome.status.value}, closed form: {p.columns.incumbent()}")
+def _without(p: Prepared, solved: Solved, deadline: Deadline) -> Answer:
+    """No system, by the closed form of all columns; the program may not find one. Then what is in the way."""
+    if solved.outcome.status not in (Status.INFEASIBLE, Status.UNKNOWN):
+        raise AuditError(f"program: {solved.outcome.status.value}, closed form: no system")
     if not p.supply.offers:
-        return words.infeasible(p, [], seconds)
-    found = cures.cures(p.query, p.space, p.servers, lambda q: space_of(p.catalog, q, p.supply))
-    answer = words.infeasible(p, found, seconds)
-    return answer if found else _together(p, answer)
+        return words.infeasible(p, Cures())
+    found = cures.cures(p.query, p.space, p.servers, lambda q: space_of(p.catalog, q, p.supply), deadline)
+    answer = words.infeasible(p, found)
+    return answer if found.parts else _together(p, answer, deadline)
 
 
-def _together(p: Prepared, answer: Answer) -> Answer:
+def _together(p: Prepared, answer: Answer, deadline: Deadline) -> Answer:
     """No limit cures alone: which contradict each other, and the cheapest change of several."""
-    every = ways(p.query, p.servers, lambda q: space_of(p.catalog, q, p.supply))
-    joint = cheapest(every, {})
-    sets = tuple(tuple(asked_words(p.query, name) for name in one) for one in conflicts(every).sets)
-    changes = () if joint is None else tuple(cure_part(p.query, *item) for item in joint.values.items())
-    return answer.model_copy(update={"conflicts": sets, "together": changes})
+    late = list(answer.not_looked_for)
+    sets: tuple[tuple[str, ...], ...] = ()
+    changes: tuple[CurePart, ...] = ()
+    try:
+        every = ways(p.query, p.servers, lambda q: space_of(p.catalog, q, p.supply))
+        found = conflicts(every, deadline=deadline).sets
+        sets = tuple(tuple(asked_words(p.query, name) for name in one) for one in found)
+        joint = cheapest(every, {}, deadline)
+        changes = () if joint is None else tuple(cure_part(p.query, *item) for item in joint.values.items())
+    except (OutOfTime, TooManySystems) as error:
+        late.append("a change of several limits" + (f": {error}" if str(error) else ""))
+    return answer.model_copy(update={"conflicts": sets, "together": changes, "not_looked_for": tuple(late)})

@@ -2,21 +2,21 @@
 
 import math
 from collections import Counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from codesign.answer import Answer, CurePart, LimitPart, OtherPart, PerformancePart, ProofPart
-from codesign.audit import Audited, Enumerated, System, servers_for
+from codesign.answer import Answer, LimitPart, OtherPart, PerformancePart, ProofPart
+from codesign.audit import Audited, System, servers_for
 from codesign.columns import most_replicas
+from codesign.cures import Cures
 from codesign.performance import Layout
-from codesign.prepared import Prepared, Question, Solved
+from codesign.prepared import Looked, Prepared, Question, Solved
 from codesign.queries import answer_parts as parts
 from codesign.query import Query
 from codesign.records import AchievedRecord
 from codesign.serving import BLOCK, Deployment
 from codesign.serving_space import MOST_RUNNING
-from formulations.outcome import Status
 
 LIMIT_UNITS = {
     "budget": "USD", "hourly": "USD/h", "power": "W", "chips": "chips", "racks": "racks", "replicas": "replicas",
@@ -64,21 +64,19 @@ def layout_name(layout: Layout | Deployment) -> str:
 
 
 def answer(
-    p: Prepared, solved: Solved, system: System, a: Audited, every: Enumerated | None, seconds: dict[str, float]
+    p: Prepared, solved: Solved, system: System, a: Audited, every: Looked, seconds: dict[str, float]
 ) -> Answer:
-    """The document of a system found."""
+    """The document of a system found; optimal where the program or the enumeration proves it."""
     proof = _proof(p, solved, a, every, seconds)
-    status: Literal["optimal", "feasible"] = "optimal" if solved.outcome.status is Status.OPTIMAL else "feasible"
-    if status == "optimal" and (proof.gap is None or proof.gap > 1e-6):
-        status = "feasible"
     return Answer(
-        status=status, system=parts.system(system, a), performance=_performance(p.query, system, a),
+        status="feasible" if proof.method == "none" else "optimal",
+        system=parts.system(system, a), performance=_performance(p.query, system, a),
         money=parts.money(p, [(system.offer.bill, a.servers_bought)], a), limits=_limits(system, a), proof=proof,
         others=_others(p, a.value), assumptions=assumptions_of(p), **parts.asked(p), **parts.behind(p, [system]),
     )  # fmt: skip
 
 
-def infeasible(p: Prepared, cures: list[CurePart], seconds: dict[str, float]) -> Answer:
+def infeasible(p: Prepared, cures: Cures) -> Answer:
     """The document of a query that nothing satisfies."""
     return parts.infeasible(p, cures, assumptions_of(p))
 
@@ -127,18 +125,17 @@ def _limits(s: System, a: Audited) -> tuple[LimitPart, ...]:
     return tuple(found)
 
 
-def _proof(p: Prepared, solved: Solved, a: Audited, every: Enumerated | None, seconds: dict[str, float]) -> ProofPart:
-    bound = objective_si(p.query, solved.bound())
-    gap = None if bound is None else max(0.0, direction(p.query) * (bound - a.value) / abs(a.value))
+def _proof(p: Prepared, solved: Solved, a: Audited, every: Looked, seconds: dict[str, float]) -> ProofPart:
     feasible = ~np.isnan(p.columns.true_value)
     layouts = len(set(p.columns.layout[feasible].tolist()))
     return ProofPart(
         objective=f"maximise {p.query.maximize}" if p.query.maximize != "cost" else "minimise cost",
-        unit=objective_unit(p.query), value=a.value, bound=bound, gap=gap, considered=len(p.space),
+        unit=objective_unit(p.query), value=a.value, considered=len(p.space),
         impossible=_impossible(p, layouts), feasible=layouts, columns=len(solved.columns.layout),
         removed=int(len(solved.columns.layout) - solved.proof.solved), solved=solved.proof.solved,
         solves=solved.rounds if solved.proof.trace is None else solved.proof.trace.solves + solved.rounds - 1,
-        nodes=solved.proof.nodes, enumerated=None if every is None else every.points, seconds=seconds,
+        nodes=solved.proof.nodes, seconds=seconds,
+        **parts.proof_of(p.query, a.value, objective_si(p.query, solved.bound()), every),
     )  # fmt: skip
 
 

@@ -1,27 +1,29 @@
 """Which prefill pool and which decode pool, in which balance, are best under these limits?"""
 
-import time
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 from codesign import audit, columns, pools, pools_audit, pools_cures, pools_enumeration, supply, workload
 from codesign.answer import Answer
 from codesign.audit import Enumerated, System
 from codesign.catalog import Catalog, unknown
+from codesign.cures import Cures
 from codesign.errors import AuditError, DataError, SolverError
 from codesign.mode import settled
 from codesign.pools import Pools, at_prompt
 from codesign.pools_audit import AuditedPools, Both
 from codesign.pools_program import instance_of, objective_si
-from codesign.prepared import PreparedPools, SolvedPools
+from codesign.prepared import Looked, PreparedPools, SolvedPools, Watch
 from codesign.queries import disaggregated_answer as words
 from codesign.query import Query
 from codesign.records import ModelRecord
 from codesign.serving_space import enumerate_serving
 from codesign.supply import Supply
 from formulations import disaggregated, highs
+from formulations.deadline import NEVER, Deadline, OutOfTime
 from formulations.outcome import Status
 
+SHARE = 0.5  # of the time left that the enumeration may take; the program has the rest
 MOST_PAIRS = 50_000_000  # of columns whose bounds are computed at once: about 5 GB
 
 
@@ -56,19 +58,20 @@ def _pools(catalog: Catalog, query: Query, offered: Supply) -> Pools:
     return pools.pools_of(query, prefill, decode, columns.servers_of(decode, offered.offers))
 
 
-def solve(p: PreparedPools, *, removal: bool = True) -> SolvedPools:
+def solve(p: PreparedPools, *, removal: bool = True, deadline: Deadline | None = None) -> SolvedPools:
     """Numbers -> proof, over the columns that none dominates; over all of them without removal.
 
-    Raises DataError where the bounds of all pairs would not fit a computer's memory.
+    Ends at the `deadline`; without one, when the query's own time has passed since now.
+    Raises DataError where the bounds of all pairs would not fit a computer's memory, SolverError.
     """
     split, count = p.pools.split, len(p.pools)
     if not removal and split * (count - split) > MOST_PAIRS:
         raise DataError(f"--no-removal: {split:,} prefill and {count - split:,} decode columns make more than "
                         f"{MOST_PAIRS:,} pairs; allow fewer chips (--chip) or smaller layouts (--tensor)")  # fmt: skip
     data = p.instance.only(p.kept) if removal else p.instance
-    left = float("inf") if p.query.time_limit is None else p.query.time_limit
+    limits = highs.Limits(deadline=Deadline.after(p.query.time_limit) if deadline is None else deadline)
     try:
-        outcome, proof = disaggregated.solve(data, removal=removal, limits=highs.Limits(limit_s=left))
+        outcome, proof = disaggregated.solve(data, removal=removal, limits=limits)
     except highs.SolverFailure as error:
         raise SolverError(str(error)) from error
     return SolvedPools(data, outcome, proof)
@@ -76,23 +79,23 @@ def solve(p: PreparedPools, *, removal: bool = True) -> SolvedPools:
 
 def prepare_and_solve(
     catalog: Catalog, query: Query, *, removal: bool = True, enumerate_all: bool = True,
-    clock: Callable[[], float] = time.perf_counter,
+    deadline: Deadline | None = None,
 ) -> PoolsResult:  # fmt: skip
     """The proven best pair of pools, audited, and enumerated unless told not to or too many."""
-    start = clock()
-    p = prepare(catalog, query)
-    prepared = clock()
-    solved = solve(p, removal=removal)
-    ended = clock()
-    seconds = {"prepare": prepared - start, "solve": ended - prepared}
+    deadline, watch = Deadline.after(query.time_limit) if deadline is None else deadline, Watch()
+    with watch("prepare"):
+        p = prepare(catalog, query)
+    with watch("audit"):
+        every = enumerated(p, deadline.sooner(SHARE)) if enumerate_all else Looked(None, "")
+    with watch("solve"):
+        solved = solve(p, removal=removal, deadline=deadline)
     both = chosen(p, solved)
     if both is None:
-        return PoolsResult(_without(p, solved), p, solved)
-    audited = pools_audit.recompute(p.query, p.pools.decode.model, p.supply, both)
-    every, over = enumerated(p) if enumerate_all else (None, "")
-    _agreed(p, solved, audited, every)
-    seconds["audit"] = clock() - ended
-    return PoolsResult(words.answer(p, solved, both, audited, every, over, seconds), p, solved)
+        return PoolsResult(_without(p, solved, every, deadline), p, solved)
+    with watch("audit"):
+        audited = pools_audit.recompute(p.query, p.pools.decode.model, p.supply, both)
+        _agreed(p, solved, audited, every.found)
+    return PoolsResult(words.answer(p, solved, both, audited, every, watch, deadline), p, solved)
 
 
 def chosen(p: PreparedPools, solved: SolvedPools) -> Both | None:
@@ -112,12 +115,15 @@ def chosen(p: PreparedPools, solved: SolvedPools) -> Both | None:
     return Both(*systems)
 
 
-def enumerated(p: PreparedPools) -> tuple[Enumerated | None, str]:
-    """The best of all pairs, over all columns or else over those kept, and in words over which."""
-    for which, said in ((pools.every(p.pools), "all columns"), (p.kept, "columns that none dominates")):
-        if (found := pools_enumeration.enumerate_pairs(p.query, p.pools, which)) is not None:
-            return found, said
-    return None, f"not done: more than {pools_enumeration.MOST_POINTS:,} points"
+def enumerated(p: PreparedPools, deadline: Deadline = NEVER) -> Looked:
+    """The best of all pairs, over all columns or else over those kept, and in words over which, or why not."""
+    try:
+        for which, said in ((pools.every(p.pools), "all columns"), (p.kept, "columns that none dominates")):
+            if (found := pools_enumeration.enumerate_pairs(p.query, p.pools, which, deadline)) is not None:
+                return Looked(found, "", said)
+    except OutOfTime:
+        return Looked(None, "not in the time given")
+    return Looked(None, f"more than {pools_enumeration.MOST_POINTS:,} points")
 
 
 def _agreed(p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enumerated | None) -> None:
@@ -127,14 +133,22 @@ def _agreed(p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enume
         raise AuditError(f"value {a.value!r} is better than the proven bound {bound!r}")
     if (value := objective_si(p.query, solved.outcome.value)) is not None:
         audit.agree("objective", a.value, value)
-    if every is not None and solved.outcome.status is Status.OPTIMAL:
-        audit.agree("enumeration", every.value or 0.0, a.value)
+    if solved.outcome.status is Status.INFEASIBLE:
+        raise AuditError(f"program: infeasible, closed form: pools of {a.value!r}")
+    if every is None:
+        return
+    best = math.nan if every.value is None else every.value
+    if solved.outcome.status is Status.OPTIMAL:
+        audit.agree("enumeration", best, a.value)
+    elif not words.better(p.query, best * (1 + audit.AGREE * words.direction(p.query)), a.value):
+        raise AuditError(f"value {a.value!r} is better than the best of an enumeration, {best!r}")
 
 
-def _without(p: PreparedPools, solved: SolvedPools) -> Answer:
-    """No system: the program, the closed form and the enumeration must all say so; then what is in the way."""
-    every, _ = enumerated(p)
-    if solved.outcome.status is not Status.INFEASIBLE or (every is not None and every.value is not None):
-        raise AuditError(f"program: {solved.outcome.status.value}, enumeration: {every}")
-    found = pools_cures.cures(p.query, lambda q: _pools(p.catalog, q, p.supply)) if p.supply.offers else []
-    return words.infeasible(p, found)
+def _without(p: PreparedPools, solved: SolvedPools, every: Looked, deadline: Deadline) -> Answer:
+    """No system, by the closed form of all pairs; program and enumeration may not find one. Then what is in the way."""
+    found = every.found
+    if solved.outcome.status not in (Status.INFEASIBLE, Status.UNKNOWN) or (found and found.value is not None):
+        raise AuditError(f"program: {solved.outcome.status.value}, enumeration: {found}")
+    if not p.supply.offers:
+        return words.infeasible(p, Cures())
+    return words.infeasible(p, pools_cures.cures(p.query, lambda q: _pools(p.catalog, q, p.supply), deadline))

@@ -1,12 +1,9 @@
 """The words and numbers of an answer of two pools, from what was prepared, solved and audited."""
 
-from typing import Literal
-
 import numpy as np
 
 from codesign.answer import (
     Answer,
-    CurePart,
     LimitPart,
     OtherPart,
     PerformancePart,
@@ -14,15 +11,15 @@ from codesign.answer import (
     ProofPart,
     TransferPart,
 )
-from codesign.audit import Enumerated
+from codesign.cures import Cures
 from codesign.pools import CAP
 from codesign.pools_audit import AuditedPools, Both, Share, grown
 from codesign.pools_enumeration import enumerate_pairs
 from codesign.pools_program import objective_si
-from codesign.prepared import PreparedPools, SolvedPools
+from codesign.prepared import Looked, PreparedPools, SolvedPools, Watch
 from codesign.queries import answer_parts as parts
 from codesign.queries.best_system_answer import LIMIT_UNITS, achieved_said, better, direction, objective_unit
-from formulations.outcome import Status
+from formulations.deadline import Deadline, OutOfTime
 
 __all__ = ["answer", "better", "direction", "infeasible"]
 STATISTIC = "mean over requests; random (Poisson) arrivals split at random over the replicas, M/D/1"
@@ -30,23 +27,22 @@ UNITS = LIMIT_UNITS | {"prefill_memory": "B", "prefill_time": "", "decode_time":
 
 
 def answer(
-    p: PreparedPools, solved: SolvedPools, both: Both, a: AuditedPools, every: Enumerated | None, over: str,
-    seconds: dict[str, float],
+    p: PreparedPools, solved: SolvedPools, both: Both, a: AuditedPools, every: Looked, watch: Watch,
+    deadline: Deadline,
 ) -> Answer:  # fmt: skip
-    """The document of two pools found."""
-    proof = _proof(p, solved, a, every, over, seconds)
-    proven = solved.outcome.status is Status.OPTIMAL and proof.gap is not None and proof.gap <= 1e-6
-    status: Literal["optimal", "feasible"] = "optimal" if proven else "feasible"
+    """The document of two pools found; optimal where the program or the enumeration proves it."""
+    proof = _proof(p, solved, a, every, watch.seconds)
     bills = [(s.offer.bill, x.servers_bought) for s, x in zip((both.prefill, both.decode), a.shares, strict=True)]
     return Answer(
-        status=status, system=parts.system(both.decode, a.decode), performance=_performance(p, both, a),
+        status="feasible" if proof.method == "none" else "optimal",
+        system=parts.system(both.decode, a.decode), performance=_performance(p, both, a),
         prefill=_prefill(p, both, a), transfer=_transfer(both, a), money=parts.money(p, bills, a),
-        limits=_limits(p, both, a), proof=proof, others=_others(p, a.value), assumptions=_assumptions(p),
+        limits=_limits(p, both, a), proof=proof, others=_others(p, a.value, deadline), assumptions=_assumptions(p),
         **parts.asked(p), **parts.behind(p, [both.prefill, both.decode]),
     )  # fmt: skip
 
 
-def infeasible(p: PreparedPools, cures: list[CurePart]) -> Answer:
+def infeasible(p: PreparedPools, cures: Cures) -> Answer:
     """The document of a query that no two pools satisfy."""
     return parts.infeasible(p, cures, _assumptions(p))
 
@@ -118,33 +114,38 @@ def _binds(name: str, used: float, allowed: float, both: Both, a: AuditedPools) 
 
 
 def _proof(
-    p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enumerated | None, over: str,
-    seconds: dict[str, float],
-) -> ProofPart:  # fmt: skip
-    bound = objective_si(p.query, solved.bound())
-    gap = None if bound is None else max(0.0, direction(p.query) * (bound - a.value) / abs(a.value))
+    p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Looked, seconds: dict[str, float]
+) -> ProofPart:
     space = "a prefill pool and a decode pool, each of one layout replicated"
-    if over:
-        space += f"; enumeration {over}" if every is None else f"; enumeration over {over}"
+    if every.over:
+        space += f"; enumeration over {every.over}"
+    elif every.why_not:
+        space += f"; enumeration not done: {every.why_not}"
     return ProofPart(
         objective=f"maximise {p.query.maximize}" if p.query.maximize != "cost" else "minimise cost",
-        unit=objective_unit(p.query), value=a.value, bound=bound, gap=gap, space=space,
+        unit=objective_unit(p.query), value=a.value, space=space,
         considered=len(p.pools.prefill) + len(p.pools.decode), impossible=dict(p.pools.impossible),
         feasible=p.pools.split + len(set(p.pools.layout[p.pools.split :].tolist())), columns=len(p.pools),
         removed=len(p.pools) - solved.proof.solved, solved=solved.proof.solved,
         solves=1 if solved.proof.trace is None else solved.proof.trace.solves, nodes=solved.proof.nodes,
-        enumerated=None if every is None else every.points, seconds=seconds,
+        seconds=seconds, **parts.proof_of(p.query, a.value, objective_si(p.query, solved.bound()), every),
     )  # fmt: skip
 
 
-def _others(p: PreparedPools, best: float) -> tuple[OtherPart, ...]:
+def _others(p: PreparedPools, best: float, deadline: Deadline) -> tuple[OtherPart, ...]:
     """The best of every memory family on offer, both pools of it, by enumeration over the columns kept."""
     family = np.array([offer.chip.family for offer in p.supply.offers], dtype=object)[p.pools.chip]
     found = []
     for label in sorted(set(family.tolist())):
-        every = enumerate_pairs(p.query, p.pools, p.kept[family[p.kept] == label])
+        late = False
+        try:
+            every = enumerate_pairs(p.query, p.pools, p.kept[family[p.kept] == label], deadline)
+        except OutOfTime:
+            every, late = None, True
         value = None if every is None else every.value
-        why = "too many to look at" if every is None else "" if value is not None else "no layouts within the limits"
+        why = "no layouts within the limits" if value is None else ""
+        if every is None:
+            why = "not in the time given" if late else "too many to look at"
         behind = None if value is None else max(0.0, (best - value) / best * direction(p.query))
         found.append(OtherPart(label=f"both pools {label}", chip=None, layout=None, replicas=None, value=value,
                                behind=behind, why=why))  # fmt: skip

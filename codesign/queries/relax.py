@@ -42,7 +42,7 @@ def relax(
     joint = cheapest(w, weights or {})
     searched = time.perf_counter()
     single = tuple(CuredPart(cure=cure, bought=_bought(p, _cured(p.query, {cure.limit: cure.value or 0.0})))
-                   for cure in found)  # fmt: skip
+                   for cure in found.parts)  # fmt: skip
     together = None if joint is None else _joint(p, joint, weights or {})
     return RelaxAnswer(
         status="cured" if single or together else "incurable", conflicts=conflict_parts(p.query, sets),

@@ -94,7 +94,7 @@ def _two_pools(answer: Answer, query: Query, catalog: Catalog, table: Path, reco
     p = verify_pools.prepare(catalog, query)
     faults, audited = verify_pools.system_faults(answer, p)
     wrong, checked = verify_pools.bound_faults(table, p, recorded)
-    return verify_pools.enumerated(p)[0], audited, faults + wrong, checked
+    return verify_pools.enumerated(p).found, audited, faults + wrong, checked
 
 
 def _beaten(query: Query, answer: Answer, audited: float | None, best: float | None) -> bool:

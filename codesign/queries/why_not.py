@@ -51,7 +51,7 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     if asked is None:
         found = cures.cures(p.query, other.space, p.servers, lambda q: _only(
             best_system.space_of(catalog, q, p.supply), wanted))  # fmt: skip
-        return WhyNotAnswer(status="infeasible", best=best and best.bought, cures=tuple(found), **said)
+        return WhyNotAnswer(status="infeasible", best=best and best.bought, cures=found.parts, **said)
     if best is None:
         raise AuditError("a system with what is wanted fits, and none without the wish")
     behind = words.direction(p.query) * (best.value - asked.value) / best.value

@@ -153,11 +153,25 @@ def _proof(p: ProofPart, points: str) -> Table:
         ("not possible", impossible or "none"),
         ("program", f"{p.columns:,} columns, {p.removed:,} removed by their bounds, {p.solved:,} solved, "
                     f"{p.solves} solves, {p.nodes} nodes"),
-        ("audit", "recomputed without a solver" + ("" if p.enumerated is None else
-                  f"; the best of all {p.enumerated:,} {points} is the same")),
+        ("proven by", _method(p, points)),
+        ("audit", "recomputed without a solver"),
         ("seconds", ", ".join(f"{name} {s:.2f}" for name, s in p.seconds.items())),
     ]  # fmt: skip
     return pairs(rows)
+
+
+def _method(p: ProofPart, points: str) -> str:
+    """What proves the value, and what became of the complete enumeration."""
+    bounded = "the bound of the program" if p.method in ("program", "both") else ""
+    if p.enumerated is not None:
+        same = f"the enumeration of all {p.enumerated:,} {points}"
+        looked = f"{same}, whose best is the same" if p.method in ("enumeration", "both") else f"not by {same}"
+    else:
+        looked = f"not enumerated ({p.not_enumerated})" if p.not_enumerated else ""
+    found = [part for part in (bounded, looked) if part]
+    if p.method == "none":
+        found.insert(0, "nothing in the time given")
+    return (" and " if p.method == "both" else "; ").join(found)
 
 
 def _others(answer: Answer) -> Table:
@@ -205,11 +219,13 @@ def _infeasible(answer: Answer) -> Iterator[RenderableType]:
         for cure in answer.cures:
             yield Padding(f"{cure.asked}: {cure.works} would work", (0, 0, 0, 2))
     else:
-        yield Text(answer.in_the_way)
+        yield Text(f"In the way: {answer.in_the_way}" if answer.not_looked_for else answer.in_the_way)
         for one in answer.conflicts:
             said = " with ".join(one) or "no limit at all"
             yield Padding(f"{said}: nothing satisfies {'that' if len(one) < 2 else 'these together'}", (0, 0, 0, 2))
         if answer.together:
             both = "; ".join(f"{cure.asked}: {cure.works}" for cure in answer.together)
             yield Padding(f"together would work: {both} (`codesign relax` says what it buys)", (0, 0, 0, 2))
+    if answer.not_looked_for:
+        yield Text(f"Not looked for in the time given: {', '.join(answer.not_looked_for)}")
     yield from _left_out(answer)
