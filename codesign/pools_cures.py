@@ -32,10 +32,14 @@ class Pairs:
     j: Ints
 
 
-def cures(query: Query, repool: Callable[[Query], Pools], deadline: Deadline = NEVER) -> Cures:
-    """Every single limit whose change alone makes the query feasible, with the value from which it does."""
-    limits, pools = query.limits, repool(query)
-    pairs = _pairs(undominated(pools), pools)
+def cures(
+    query: Query, pools: Pools, kept: Ints, repool: Callable[[Query], Pools], deadline: Deadline = NEVER
+) -> Cures:
+    """Every single limit whose change alone makes the query feasible, with the value from which it does.
+
+    `pools` are those of the query, of which no other column dominates those at `kept`.
+    """
+    limits, pairs = query.limits, _pairs(kept, pools)
     looks: list[tuple[str, Callable[[], list[CurePart]]]] = [
         (limit, partial(_more, query, pools, pairs, repool, limit))
         for limit in SHARED if getattr(limits, limit) is not None

@@ -151,4 +151,8 @@ def _without(p: PreparedPools, solved: SolvedPools, every: Looked, deadline: Dea
         raise AuditError(f"program: {solved.outcome.status.value}, enumeration: {found}")
     if not p.supply.offers:
         return words.infeasible(p, Cures())
-    return words.infeasible(p, pools_cures.cures(p.query, lambda q: _pools(p.catalog, q, p.supply), deadline))
+    return words.infeasible(p, _cures(p, deadline))
+
+
+def _cures(p: PreparedPools, deadline: Deadline) -> Cures:
+    return pools_cures.cures(p.query, p.pools, p.kept, lambda q: _pools(p.catalog, q, p.supply), deadline)
