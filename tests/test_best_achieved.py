@@ -254,3 +254,17 @@ def test_own_collectives_replace_the_fitted(tmp_path: Path) -> None:
     bad = put(tmp_path / "bad", {"collectives.csv": f"{heads}\nnvlink4,all_reduce,8,1,-3\n"})
     done = run(*asked, "--catalog", bad)
     assert done.code == 2 and "line 2" in done.err and "latency_us" in done.err
+
+
+@pytest.mark.parametrize("phases", ["aggregated", "disaggregated"])
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_band_of_a_step_lies_around_it_the_lower_end_first(phases: str, engine: str) -> None:
+    """The 10th and 90th percentile of measured over predicted time, of this engine, in this order."""
+    q = query(**SMALL, maximize="throughput", limits={"chips": 16},
+              serving={"input": 512, "output": 128, "engine": engine, "phases": phases})  # fmt: skip
+    found = prepare_and_solve(built_in(), q).answer.performance
+    _, record = prediction.constants(built_in())
+    low, high = record.band.get(engine, record.band["all"])
+    assert found is not None and found.step_band_s is not None and 0 < low < 1 < high
+    assert found.step_band_s[0] < found.step_s < found.step_band_s[1]
+    assert found.step_band_s == pytest.approx((found.step_s * low, found.step_s * high))

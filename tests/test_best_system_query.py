@@ -14,6 +14,8 @@ from codesign.answer import Answer
 from codesign.errors import UnboundedError
 from codesign.layouts import Space, enumerate_space
 from codesign.performance import Layout
+from codesign.prepared import PreparedPools
+from codesign.queries import disaggregated as two_pools
 from codesign.queries.best_system import prepare, prepare_and_solve, solve
 from codesign.queries.best_system_answer import objective_si
 from codesign.query import MAXIMIZE, Query
@@ -187,3 +189,47 @@ def test_space_keeps_to_the_tensor_and_chip_limits() -> None:
     space = enumerate_space(model, chips, [("fp8", "fp8")], 8192, most_tensor=4, most_chips=16)
     assert space.tensor.max() == 4
     assert ((space.reason == 3) == (space.tensor * space.pipeline > 16)).all() and (space.reason == 3).any()
+
+
+@pytest.mark.parametrize("fields", [
+    {"price_basis": "sold"}, {"price_basis": "cost"}, {"basis": "rent"}, {"basis": "hyperscaler"},
+])  # fmt: skip
+def test_money_is_counted_on_the_basis_asked_for(fields: dict[str, str]) -> None:
+    """Each basis reads a number of its own from the chip; no two of them are equal."""
+    limits = {"chips": 16} | ({"hourly": 1e4} if "basis" in fields else {"budget": 1e7})
+    asked = query(model="llama-3.1-70b", context=8192, hardware="catalogue", maximize="throughput", limits=limits,
+                  allow={"chips": ["h100-sxm"]}, **fields)  # fmt: skip
+    answer = prepare_and_solve(built_in(), asked).answer
+    key = {"sold": "price", "cost": "manufacturing_cost"}.get(fields.get("price_basis", ""), fields.get("basis"))
+    every = {name: built_in().fact(f"chips.h100-sxm.{name}").si
+             for name in ("price", "manufacturing_cost", "rent", "hyperscaler")}  # fmt: skip
+    assert answer.system is not None and answer.money is not None and len(set(every.values())) == 4
+    chips, paid = answer.system.chips_bought, every[str(key)]
+    if "basis" in fields:
+        assert answer.money.hourly_usd == pytest.approx(chips * paid) and answer.money.capital_usd is None
+    else:
+        assert answer.money.capital["chips"] == pytest.approx(chips * paid)
+    assert answer.query.get(next(iter(fields))) == next(iter(fields.values()))
+
+
+SHARED = {"budget": ("dollars", "budget"), "hourly": ("hourly", "hourly_budget"), "power": ("watts", "power"),
+          "chips": ("chips", "chip_limit"), "racks": ("racks", "rack_limit")}  # fmt: skip
+
+
+@pytest.mark.parametrize("phases", ["aggregated", "disaggregated"])
+@pytest.mark.parametrize("limit", SHARED)
+def test_a_limit_and_what_servers_take_of_it_are_in_one_unit(limit: str, phases: str) -> None:
+    """Share of the limit that one server takes, in the program and by the catalogue's own numbers."""
+    allowed = {"budget": 3e6, "hourly": 400.0, "power": 9e4, "chips": 64, "racks": 2}[limit]
+    pools = {"mode": "achieved", "serving": {"input": 512, "output": 64, "phases": phases}}
+    asked = query(model="llama-3.1-70b", context=8192, hardware="catalogue", maximize="throughput",
+                  limits={limit: allowed}, allow={"chips": ["h100-sxm"]}, **pools)  # fmt: skip
+    p = two_pools.prepare(built_in(), asked) if phases == "disaggregated" else prepare(built_in(), asked)
+    (offer,) = p.supply.offers
+    bill, server = offer.bill, offer.chip.server
+    taken = {"budget": bill.capital_usd, "hourly": bill.hourly_usd, "power": bill.power_w, "chips": bill.chips,
+             "racks": 1 / server.per_rack if server else None}[limit]  # fmt: skip
+    each, name = SHARED[limit]
+    data = p.instance if isinstance(p, PreparedPools) else p.columns.instance
+    assert len(data.columns) and taken is not None
+    assert getattr(data, each) / getattr(data, name) == pytest.approx(np.full(len(data.columns), taken / allowed))

@@ -411,3 +411,30 @@ def test_files_that_are_no_table(tmp_path: Path) -> None:
 def test_a_long_list_of_faults_ends(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"and 30 more$"):
         own(tmp_path, *["nvlink4,all_reduce,8,1024,nan"] * 50)
+
+
+@st.composite
+def measured(draw: st.DrawFn) -> list[tuple[int, Curve]]:
+    """Curves of two to four groups, each longer than the one before."""
+    groups = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4, unique=True).map(sorted))
+    one, found = draw(curves()), []
+    for group in groups:
+        one = one.times(draw(st.floats(1.0, 3.0)))
+        found.append((2**group, one))
+    return found
+
+
+@given(measured(), st.integers(1, 3), st.sampled_from(OPS))
+def test_beyond_the_largest_group_grows_from_it_with_each_doubling(
+    found: list[tuple[int, Curve]], doublings: int, op: str
+) -> None:
+    """A tenth of the largest measured group's own time for each doubling of that group, and of no smaller one."""
+    largest, last = found[-1]
+    own = tuple(Collective(op, group, one.nbytes, one.value_s, None, "made up") for group, one in found)
+    h100 = chip("h100-sxm")
+    assert h100.scale_up is not None
+    wide = replace(h100, scale_up=replace(h100.scale_up, collectives=own), domain=largest * 8)
+    at_last = curve(wide, op, largest).seconds(SIZES)
+    assert at_last == pytest.approx(last.seconds(SIZES))
+    beyond = curve(wide, op, largest * 2**doublings).seconds(SIZES)
+    assert beyond == pytest.approx(at_last * (1 + 0.10 * doublings), rel=1e-9)
