@@ -3,8 +3,7 @@
 First-party imports are inside the commands, against the house rule: `codesign --help` must not pay
 for solvers, numpy or pydantic.
 
-Exit codes: 0 answered, 1 infeasible (or an answer that no longer holds), 2 bad input, 3 undecided in
-the time given, 4 a fault of ours or of a solver, 130 interrupted.
+Exit codes are those of `codesign.exits`, with one meaning in every command.
 """
 
 import sys
@@ -15,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codesign import cli_fleet, cli_frontier, cli_kitsune, cli_profile, cli_robust, cli_switch
+from codesign.cli_end import ended
 from codesign.cli_parts import Assume, Json, Own, pairs, print_table
 from codesign.cli_query import asks_query
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +42,6 @@ cli_profile.register(app)
 cli_switch.register(app)
 cli_robust.register(app)
 cli_frontier.register(app)
-
-INTERRUPTED = 130
 
 
 class Modes(StrEnum):
@@ -73,7 +72,7 @@ def best(
 
         write_answer(export, result, removal=not no_removal, own=own)
     _show(result.answer, as_json, export)
-    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+    raise typer.Exit(Exit.of(result.answer.status))
 
 
 def _show(answer: "Answer", as_json: bool, export: Path | None) -> None:
@@ -179,7 +178,7 @@ def verify(
     else:
         for line in report.lines():
             print(line)
-    raise typer.Exit(0 if report.holds else 1)
+    raise typer.Exit(Exit.ANSWERED if report.holds else Exit.INFEASIBLE)
 
 
 @app.command()
@@ -248,18 +247,13 @@ def _load(own: Path | None, assume: "Mapping[str, str | float] | None" = None) -
     return load(own, assume)
 
 
-def main() -> None:
-    """Entry point: run the command, turn our errors into one message and an exit code."""
-    try:
-        app()
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # typer turns Ctrl-C into this
-            print("interrupted; nothing was left half-written", file=sys.stderr)
-        raise
-    except Exception as error:
-        from codesign.errors import CodesignError, DataError
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="show where an error arose; also after the command")] = False,
+) -> None:
+    """Options of every command; `cli_end` takes --debug out of the arguments wherever it stands."""
 
-        if not isinstance(error, CodesignError):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, DataError) else 4) from None
+
+def main() -> None:
+    """Entry point: run the command, turn every error into one message and an exit code (see `exits`)."""
+    raise SystemExit(ended(app, sys.argv[1:]))

@@ -1,7 +1,6 @@
 """The command on many workloads, kinds of chip and years: `fleet`.
 
-As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 infeasible, 2 bad input,
-3 not proven in the time given.
+As in `codesign.cli`, first-party imports are inside the commands.
 """
 
 import sys
@@ -15,6 +14,7 @@ import typer
 
 from codesign.cli_parts import Assume, Json, Own, pairs, written
 from codesign.cli_profile import Asked, answer_profile
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.fleet.answer import FleetAnswer
@@ -100,7 +100,7 @@ def fleet(
 
         write_fleet(export, result, own=catalog)
     _show(result.answer, as_json, export)
-    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+    raise typer.Exit(Exit.of(result.answer.status))
 
 
 def _check_profile(

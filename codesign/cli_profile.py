@@ -1,7 +1,6 @@
 """The command `mix`: a measured throughput table, or a published instance, decides which replicas to rent.
 
-As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 infeasible,
-2 bad input, 3 undecided in the time given.
+As in `codesign.cli`, first-party imports are inside the commands.
 """
 
 import hashlib
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codesign.cli_parts import Json, pairs, print_table, written
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
@@ -166,4 +166,4 @@ def _answer(
         print_table(Group(*render(result.answer)))
         if export is not None:
             typer.echo(f"Exported to {export}")
-    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+    raise typer.Exit(Exit.of(result.answer.status))

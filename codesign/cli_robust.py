@@ -1,7 +1,6 @@
 """The command `robust`. As in `codesign.cli`, first-party imports are inside the command.
 
-Exit codes: 0 answered, 1 infeasible (today, in every scenario, or no design fits as often as it must), 2 bad input,
-3 of a fleet plan: not every point is proven.
+Infeasible is what fits nothing today, in every scenario, or as often as it must.
 """
 
 import sys
@@ -14,6 +13,7 @@ from codesign.cli_fleet_change import progress, show_parts
 from codesign.cli_jobs import solves_many
 from codesign.cli_parts import Json, written
 from codesign.cli_query import asks_query_or
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
@@ -56,7 +56,7 @@ def robust_of_plan(
 
         write_fleet_robust(export, found)
     show_parts(found.document() if as_json else None, render(found), export)
-    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+    raise typer.Exit(Exit.of(found.status))
 
 
 @asks_query_or(robust_of_plan)
@@ -104,4 +104,5 @@ def robust(
             console.print(part)
         if export is not None:
             typer.echo(f"Exported to {export}")
-    raise typer.Exit(0 if told.status == "optimal" else 1)
+    undecided = told.status == "infeasible" and bool(told.failed)  # nobody knows whether something fits in those
+    raise typer.Exit(Exit.UNDECIDED if undecided else Exit.of(told.status))

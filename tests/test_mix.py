@@ -344,7 +344,7 @@ def test_command_on_instances(tmp_path):
 def test_command_infeasible(files):
     limits = ["--available", "large tp2=0", "--speed", "50 tokens/s"]
     done = run("mix", "--profile", files[0], "--demand", files[1], *limits)
-    assert done.code == 1
+    assert done.code == 5
     assert "Infeasible: too few replicas are to be had" in done.out
     assert "available.large tp2 = 2 instead of 0 would do" in done.out
 

@@ -252,13 +252,13 @@ def test_command() -> None:
 
 def test_command_where_no_chip_is_complete() -> None:
     done = known("relax", "--chip", "groq-lpu-v1", "--mode", "limit")
-    assert done.code == 1 and "no limit cures that" in done.out
+    assert done.code == 5 and "no limit cures that" in done.out
 
 
 def test_short_form_in_best() -> None:
     """Where no limit cures alone `best` names the conflicts and the cheapest change of several."""
     done = known("best", *TIGHT)
-    assert done.code == 1 and "--power 1 kW: nothing satisfies that" in done.out
+    assert done.code == 5 and "--power 1 kW: nothing satisfies that" in done.out
     document = known("best", *TIGHT, "--json").json
     assert document["conflicts"] == [["--budget $100,000"], ["--power 1 kW"]]
     joint = known("relax", *TIGHT, "--json").json["joint"]

@@ -44,8 +44,10 @@ def relax(
     single = tuple(CuredPart(cure=cure, bought=_bought(p, _cured(p.query, {cure.limit: cure.value or 0.0})))
                    for cure in found)  # fmt: skip
     together = None if joint is None else _joint(p, joint, weights or {})
+    bought = [one.bought for one in (*single, *((together,) if together else ()))]
+    proven = all(one.proven for one in bought)
     return RelaxAnswer(
-        status="cured" if single or together else "incurable", conflicts=conflict_parts(p.query, sets),
+        status="incurable" if not bought else "cured" if proven else "undecided", conflicts=conflict_parts(p.query, sets),
         complete=sets.complete, single=single, joint=together, looked_at=0 if joint is None else joint.points,
         held=tuple(name for name in limits_set(p.query) if math.isinf((weights or {}).get(name, 1.0))),
         seconds={"search": searched - start, "systems": time.perf_counter() - searched}, **said,
@@ -97,4 +99,5 @@ def _bought(p: Prepared, cured: Query) -> BoughtPart:
     return BoughtPart(
         system=named, replicas=s.replicas, batch=s.batch, users=performance.users, servers_bought=s.servers_bought,
         chips_bought=s.chips_bought, value=proof.value, unit=proof.unit,
+        proven=answer.status == "optimal",
     )  # fmt: skip
