@@ -15,7 +15,7 @@ import typer
 
 from codesign import cli_fleet, cli_frontier, cli_kitsune, cli_profile, cli_robust, cli_switch
 from codesign.cli_end import ended
-from codesign.cli_parts import Assume, Json, Own, pairs, print_table
+from codesign.cli_parts import Assume, Json, Own, pairs, print_table, quantity
 from codesign.cli_query import asks_query
 from codesign.exits import Exit
 
@@ -42,6 +42,9 @@ cli_profile.register(app)
 cli_switch.register(app)
 cli_robust.register(app)
 cli_frontier.register(app)
+
+
+MOST_DEGREE, MOST_USERS = 65536, 1e9
 
 
 class Modes(StrEnum):
@@ -94,20 +97,20 @@ def _show(answer: "Answer", as_json: bool, export: Path | None) -> None:
 def predict(
     model: Annotated[str, typer.Option(help="a model of the catalogue")],
     chip: Annotated[str, typer.Option(help="a chip of the catalogue")],
-    users: Annotated[float, typer.Option(min=1, help="concurrent users of the replica")] = 64,
-    prompt: Annotated[float, typer.Option("--input", min=1, help="tokens in")] = 1024,
-    output: Annotated[float, typer.Option(min=1, help="tokens out")] = 1024,
-    tensor: Annotated[int, typer.Option(min=1, help="tensor degree of the attention")] = 8,
-    data: Annotated[int, typer.Option(min=1, help="attention data parallel degree")] = 1,
-    pipeline: Annotated[int, typer.Option(min=1, help="pipeline stages")] = 1,
-    expert: Annotated[int, typer.Option(min=1, help="groups that the routed experts lie on")] = 1,
+    users: Annotated[str, typer.Option(metavar="N", help="concurrent users of the replica")] = "64",
+    prompt: Annotated[str, typer.Option("--input", metavar="TOKENS", help="tokens in, '8k'")] = "1024",
+    output: Annotated[str, typer.Option(metavar="TOKENS", help="tokens out")] = "1024",
+    tensor: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="tensor degree of the attention")] = 8,
+    data: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="attention data parallel degree")] = 1,
+    pipeline: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="pipeline stages")] = 1,
+    expert: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="groups that the routed experts lie on")] = 1,
     precision: Annotated[str, typer.Option(help="of the weights: bf16, fp8, int8 or fp4")] = "fp8",
     kv_precision: Annotated[str | None, typer.Option(help="of the KV cache; as `best`")] = None,
     engine: Annotated[str, typer.Option(help="vllm, sglang or trtllm")] = "vllm",
     release: Annotated[str, typer.Option(help="the engine's release as measured, 'vllm 0.12.0'")] = "",
-    draft: Annotated[int, typer.Option(min=0, help="tokens drafted in a step (speculative, multi-token)")] = 0,
-    acceptance: Annotated[float, typer.Option(min=1, help="mean tokens that a step then yields")] = 1.0,
-    chunk: Annotated[float | None, typer.Option(min=1, help="prompt tokens in one step; as fitted")] = None,
+    draft: Annotated[int, typer.Option(min=0, max=1000, help="tokens drafted in a step (speculative decoding)")] = 0,
+    acceptance: Annotated[str, typer.Option(metavar="X", help="mean tokens that a step then yields")] = "1",
+    chunk: Annotated[str | None, typer.Option(metavar="TOKENS", help="prompt tokens in one step; as fitted")] = None,
     mode: Annotated[Modes, typer.Option(help="achieved: what you will see; limit: what no system can beat")] =
     Modes.achieved,
     catalog: Own = None,
@@ -118,8 +121,12 @@ def predict(
     from codesign.queries.predict import predict as ask
     from codesign.report.accuracy import prediction
 
-    replica = deployment(tensor, data, pipeline, expert, precision, kv_precision, draft, acceptance, chunk)
-    traffic = {"users": users, "prompt": prompt, "output": output}
+    of_prompt = None if chunk is None else quantity("--chunk", chunk, "tokens", least=1)
+    replica = deployment(tensor, data, pipeline, expert, precision, kv_precision, draft,
+                         quantity("--acceptance", acceptance, "1", least=1), of_prompt)  # fmt: skip
+    traffic = {"users": quantity("--users", users, "1", least=1, most=MOST_USERS),
+               "prompt": quantity("--input", prompt, "tokens", least=1),
+               "output": quantity("--output", output, "tokens", least=1)}  # fmt: skip
     if mode is Modes.limit:
         found = predict_limit(_load(catalog), model, chip, replica, **traffic)
     else:

@@ -4,7 +4,6 @@ As in `codesign.cli`, first-party imports are inside the commands.
 """
 
 import sys
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -121,14 +120,11 @@ def _check_profile(
 
 def _value(key: str, text: str) -> Any:
     """A written value: a list, a table or a truth value as TOML has them, else a text."""
-    from codesign.errors import DataError
+    from codesign.reading import toml_of
 
     if text[0] not in "[{\"" and text not in ("true", "false"):
         return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"--set {key}={text}: not readable as TOML: {error}") from error
+    return toml_of(f"value = {text}", f"--set {key}={text}")["value"]
 
 
 def _show(answer: "FleetAnswer", as_json: bool, export: Path | None) -> None:
