@@ -106,8 +106,8 @@ def predict(
     expert: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="groups that the routed experts lie on")] = 1,
     precision: Annotated[str, typer.Option(help="of the weights: bf16, fp8, int8 or fp4")] = "fp8",
     kv_precision: Annotated[str | None, typer.Option(help="of the KV cache; as `best`")] = None,
-    engine: Annotated[str, typer.Option(help="vllm, sglang or trtllm")] = "vllm",
-    release: Annotated[str, typer.Option(help="the engine's release as measured, 'vllm 0.12.0'")] = "",
+    engine: Annotated[str | None, typer.Option(help="vllm, sglang or trtllm; vllm", show_default=False)] = None,
+    release: Annotated[str | None, typer.Option(help="the engine's release as measured, 'vllm 0.12.0'")] = None,
     draft: Annotated[int, typer.Option(min=0, max=1000, help="tokens drafted in a step (speculative decoding)")] = 0,
     acceptance: Annotated[str, typer.Option(metavar="X", help="mean tokens that a step then yields")] = "1",
     chunk: Annotated[str | None, typer.Option(metavar="TOKENS", help="prompt tokens in one step; as fitted")] = None,
@@ -128,13 +128,23 @@ def predict(
                "prompt": quantity("--input", prompt, "tokens", least=1),
                "output": quantity("--output", output, "tokens", least=1)}  # fmt: skip
     if mode is Modes.limit:
+        _achieved_only({"--engine": engine, "--release": release, "--chunk": chunk, "--draft": draft or None,
+                        "--acceptance": acceptance if acceptance != "1" else None})  # fmt: skip
         found = predict_limit(_load(catalog), model, chip, replica, **traffic)
     else:
-        found = ask(_load(catalog), model, chip, replica, **traffic, engine=engine, release=release)
+        found = ask(_load(catalog), model, chip, replica, **traffic, engine=engine or "vllm", release=release or "")
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
         print_table(prediction(found))
+
+
+def _achieved_only(options: "Mapping[str, object]") -> None:
+    """Raise DataError for options given that mode limit has no place for."""
+    from codesign.errors import DataError
+
+    if wrong := [name for name, value in options.items() if value is not None]:
+        raise DataError(f"{', '.join(wrong)}: known in mode achieved only (--mode limit)")
 
 
 @app.command()

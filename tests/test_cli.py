@@ -62,7 +62,7 @@ CURES = [
     ((*H100, "--chips", "7"), "--chips", "limits.chips", ""),
     ((*LARGE, "--replicas", "1", "--users", "5000"), "--replicas", "limits.replicas", ""),
     ((*H100, "--tensor", "1", "--user-speed", "40"), "--tensor", "limits.tensor", ""),
-    ((*H100, "--context", "100M"), "--context", "context", ""),
+    ((*H100, "--users", "200", "--context", "128k"), "--context", "context", ""),
 ]
 
 
@@ -231,7 +231,7 @@ OPTIONS = [
     (("--output", "100", "--chip", "b200-sxm"), "serving.output", 100),
     (("--ttft", "5 s"), "limits.ttft", "5.0 s"),
     (("--engine", "trtllm"), "serving.engine", "trtllm"),
-    (("--release", "trtllm 1.0.0rc3", "--chip", "b200-sxm"), "serving.release", "trtllm 1.0.0rc3"),
+    (("--release", "trtllm 1.0.0rc3", "--engine", "trtllm", "--chip", "b200-sxm"), "serving.release", "trtllm 1.0.0rc3"),
     (("--phases", "decode"), "serving.phases", "decode"),
     (("--prior", "family"), "serving.prior", "family"),
     (("--draft", "3", "--acceptance", "2.5"), "serving.acceptance", 2.5),

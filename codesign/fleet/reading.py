@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from codesign.catalog import Catalog, faults_of
 from codesign.errors import DataError
 from codesign.fleet.plan import Plan
+from codesign.mode import check_release
 from codesign.query import NONE, asked_table
 from codesign.reading import Document, shown
 from codesign.supply import all_chips
@@ -36,9 +37,11 @@ def checked(catalog: Catalog, table: dict[str, Any], where: str) -> Plan:
         "chips": {chip.name for chip in all_chips(catalog, "catalogue")},
     }
     try:
-        return Plan.model_validate(table, context=context)
+        plan = Plan.model_validate(table, context=context)
     except ValidationError as error:
         raise DataError("\n".join(faults_of(error, where, Plan))) from error
+    check_release(catalog, plan.engine, plan.release or "", f"{where}: release")
+    return plan
 
 
 def _put(table: dict[str, Any], key: str, value: Any, where: str) -> None:

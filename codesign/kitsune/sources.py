@@ -40,6 +40,6 @@ def _whole(sizes: Mapping[str, str]) -> dict[str, int]:
         except DataError as error:
             raise DataError(f"--set {key}: {error}") from error
         if not 0 < number <= MOST_SIZE or number != round(number):
-            raise DataError(f"--set {key}={text}: must be a whole number of 1 to {MOST_SIZE:,}")
+            raise DataError(f"--set {key}={text}: must be a positive whole number, {MOST_SIZE:,} at most")
         found[key] = round(number)
     return found
