@@ -231,7 +231,7 @@ OPTIONS = [
     (("--output", "100", "--chip", "b200-sxm"), "serving.output", 100),
     (("--ttft", "5 s"), "limits.ttft", "5.0 s"),
     (("--engine", "trtllm"), "serving.engine", "trtllm"),
-    (("--release", "trtllm 1.0.0rc3", "--engine", "trtllm", "--chip", "b200-sxm"), "serving.release", "trtllm 1.0.0rc3"),
+    (("--release", "vllm 0.12.0", "--chip", "b200-sxm"), "serving.release", "vllm 0.12.0"),
     (("--phases", "decode"), "serving.phases", "decode"),
     (("--prior", "family"), "serving.prior", "family"),
     (("--draft", "3", "--acceptance", "2.5"), "serving.acceptance", 2.5),

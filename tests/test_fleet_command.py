@@ -52,7 +52,7 @@ def test_answered(exported: tuple[Done, Path]) -> None:
 
 def test_infeasible_names_the_limit_and_its_cure(written: Path) -> None:
     done = run("fleet", written, "--json", *TIGHT)
-    assert (done.code, done.err) == (1, "")
+    assert (done.code, done.err) == (5, "")
     found = done.json
     assert (found["status"], found["periods"]) == ("infeasible", [])
     cure = next(one for one in found["cures"] if one["limit"] == "limits.capital")

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codesign.catalog import Catalog, load
 from codesign.changes.conflicts import AT_LEAST, LIMITS, WHOLE, Conflicts, conflicts, limits_set, ways, with_limits
 from codesign.changes.joint_cure import Joint, cheapest
 from codesign.errors import DataError
 from codesign.queries.best_system import prepare, space_of
 from codesign.queries.relax import relax
 from codesign.query import Query
+from codesign.records import ModelRecord
 from tests import query_reference as reference
 from tests.command import known
 from tests.query_strategies import CHIPS, built_in, query
@@ -31,8 +33,9 @@ def asked(draw: random.Random) -> Query:
     """A query over one or two chips with two to five limits that are often too tight."""
     limits = {name: draw.choice(AMOUNTS[name]) for name in draw.sample(sorted(AMOUNTS), draw.randint(2, 5))}
     model = draw.choice(["llama-3.1-8b", "llama-3.1-70b", "gemma-3-27b", "mixtral-8x7b", "gpt-oss-20b"])
+    context = min(draw.choice([8192, 32768, 131072]), built_in().get(ModelRecord, model).context)
     return query(
-        model=model, context=draw.choice([8192, 32768, 131072]), precision=[draw.choice(["fp8", "bf16"])],
+        model=model, context=context, precision=[draw.choice(["fp8", "bf16"])],
         hardware="catalogue", maximize="user-speed", spare_servers=draw.choice([0, 0, 1]),
         allow={"chips": draw.sample(CHIPS["buy"], draw.randint(1, 2))}, limits=limits,
     )  # fmt: skip
@@ -48,9 +51,11 @@ def infeasible(wanted: int, start: str) -> Iterator[Query]:
             yield one
 
 
-def found(one: Query, weights: Mapping[str, float] | None = None) -> tuple[Conflicts, Joint | None]:
+def found(
+    one: Query, weights: Mapping[str, float] | None = None, catalog: Catalog | None = None
+) -> tuple[Conflicts, Joint | None]:
     """What the closed form finds for a query."""
-    p = prepare(built_in(), one)
+    p = prepare(catalog or built_in(), one)
     every = ways(p.query, p.servers, lambda q: space_of(p.catalog, q, p.supply))
     return conflicts(every), cheapest(every, weights or {})
 
@@ -182,7 +187,8 @@ def test_known_conflicts(limits: dict[str, float], sets: list[tuple[str, ...]]) 
 def test_a_model_that_fits_nowhere_conflicts_with_nothing() -> None:
     """More context than any number of chips holds: the empty set, and no limit cures it."""
     one = query(**H100 | {"context": 10**9}, limits={"replicas": 3})
-    sets, joint = found(one)
+    longer = load(None, {"models.llama-3.1-70b.context": 10**9})
+    sets, joint = found(one, catalog=longer)
     assert sets.sets == ((),) and joint is None
 
 

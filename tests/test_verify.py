@@ -194,7 +194,7 @@ def test_one_user_too_many_is_too_slow(tmp_path: Path) -> None:
 
 
 def assert_fault(done: Done, said: str) -> None:
-    assert (done.code, done.err) == (1, ""), done
+    assert (done.code, done.err) == (5, ""), done
     assert done.out.startswith("the answer does not hold any more\nfault: ")
     assert said in done.out
 

@@ -27,6 +27,7 @@ from codesign.mix.profile import read_table
 from codesign.query import Count, Speed
 from codesign.reading import toml_file
 
+LEAST = 1e-12  # requests/s; less is a slip, and below what programs tell from nothing
 WHOLE = 1e-6  # shares add up to 1 to within this
 CSV = {"bucket": "name", "requests_per_s": "requests_per_s", "share": "share", "model": "model", "slices": "slices",
        "speed": "speed"}  # fmt: skip
@@ -45,6 +46,8 @@ def _plain(raw: Any) -> Any:
 def _finite(value: float) -> float:
     if value != value or value in (float("inf"), float("-inf")):
         raise ValueError("is not finite")
+    if 0 < value < LEAST:
+        raise ValueError(f"must be 0, or at least {LEAST:g}")
     return value
 
 
