@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
-from codesign.errors import CodesignError, DataError
+from codesign.errors import CodesignError, DataError, UndecidedError
 from codesign.exits import Exit
 
 DEBUG = "--debug"
@@ -100,7 +100,8 @@ def _code(command: Callable[[Sequence[str]], Any], args: Sequence[str]) -> int:
 def said(error: Exception) -> tuple[Exit, str]:
     """Exit code and message: of bad input, of a place that the machine refuses, of a fault."""
     if isinstance(error, CodesignError):
-        return Exit.BAD_INPUT if isinstance(error, DataError) else Exit.FAULT, str(error)
+        ends = ((DataError, Exit.BAD_INPUT), (UndecidedError, Exit.UNDECIDED), (CodesignError, Exit.FAULT))
+        return next(code for kind, code in ends if isinstance(error, kind)), str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return Exit.BAD_INPUT, f"{_short(str(error.filename))}: {error.strerror}"
     told = " ".join(f"{type(error).__name__}: {error}".split())

@@ -66,13 +66,13 @@ class InputTable(Table):
 class OperatorTable(Table):
     """One operator as written."""
 
-    name: str = Field(min_length=1)
-    kind: str
+    name: str = Field(min_length=1, max_length=200)
+    kind: str = Field(max_length=200)
     inputs: tuple[str, ...] = Field(min_length=1)
     width: Size | None = None
     segments: Size | None = None
     bias: bool | None = None
-    function: str | None = None
+    function: Annotated[str, Field(max_length=200)] | None = None
     shape: Shape | None = None
 
 
@@ -80,7 +80,7 @@ class GraphTable(Table):
     """A file as written."""
 
     schema_: Literal[1] = Field(alias="schema")
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=200)
     note: str = ""
     bytes_per_element: Size = 2
     inputs: dict[str, Shape | InputTable] = Field(min_length=1)
@@ -192,7 +192,10 @@ def _operator(g: Builder, op: OperatorTable, operands: list[Tensor]) -> Tensor:
     for key in ("width", "segments", "bias", "function"):
         if getattr(op, key) is not None and key not in keys:
             raise DataError(f"operator {op.name!r}: kind {op.kind!r} takes no {key}")
-    made = rule(g, op, operands)
+    try:
+        made = rule(g, op, operands)
+    except DataError as error:
+        raise DataError(f"operator {op.name!r}, kind {op.kind!r}: {error}") from error
     if op.shape is not None and made.shape != op.shape:
         raise DataError(f"operator {op.name!r}: shape = {list(op.shape)}, but its inputs make {list(made.shape)}")
     return made

@@ -57,8 +57,8 @@ Rate = Annotated[float, BeforeValidator(_plain), AfterValidator(_finite), Field(
 class BucketDemand(Table):
     """One bucket; its rate, or its share of the whole demand."""
 
-    name: str = Field(min_length=1)
-    model: str = ""
+    name: str = Field(min_length=1, max_length=200)
+    model: str = Field(default="", max_length=200)
     requests_per_s: Rate | None = None
     share: Rate | None = None
     slices: Count | None = None
