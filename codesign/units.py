@@ -101,7 +101,7 @@ def si(text: str | float, unit: str) -> float:
         number, written = _dollars(number, written if dollar else written.replace("$", "", 1), text)
     number = _scale(number, written, unit, text)
     if not math.isfinite(number):
-        raise DataError(f"{text!r} is not finite")
+        raise DataError(f"{_cut(text)} is not finite")
     return number
 
 
@@ -146,7 +146,7 @@ def _dollars(number: float, written: str, shown: str) -> tuple[float, str]:
     if suffix in _COUNT_SUFFIX:
         number *= _COUNT_SUFFIX[suffix]
     elif suffix:
-        raise DataError(f"{shown!r}: unknown suffix {suffix!r}, known: k, M, B")
+        raise DataError(f"{_cut(shown)}: unknown suffix {_cut(suffix)}, known: k, M, B")
     return number, f"USD/{per.strip()}" if per else "USD"
 
 
@@ -167,7 +167,7 @@ def _bare(number: float, unit: str, shown: str) -> float:
 
 def _scale(number: float, written: str, unit: str, shown: str) -> float:
     if not written:
-        return _bare(number, unit, repr(shown))
+        return _bare(number, unit, _cut(shown))
     head, _, tail = written.partition(" ")
     if unit == "tokens" and head in ("k", "K"):
         return number * 1024.0
@@ -178,10 +178,10 @@ def _scale(number: float, written: str, unit: str, shown: str) -> float:
     if unit == "USD/h" and written == "/h":
         return number
     if written not in _UNITS:
-        raise DataError(f"{shown!r}: unknown unit {written!r}, expected {_called(unit)}, {known_units(unit)}")
+        raise DataError(f"{_cut(shown)}: unknown unit {_cut(written)}, expected {_called(unit)}, {known_units(unit)}")
     base, factor = _UNITS[written]
     if base != unit:
-        raise DataError(f"{shown!r} is in {_called(base)}, expected {_called(unit)}, {known_units(unit)}")
+        raise DataError(f"{_cut(shown)} is in {_called(base)}, expected {_called(unit)}, {known_units(unit)}")
     return number * factor
 
 
