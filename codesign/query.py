@@ -161,6 +161,10 @@ class Query(Table):
         asked += ["ttft"] if self.limits.ttft is not None else []
         if self.mode == "limit" and asked:
             raise ValueError(f"{', '.join(asked)}: known in mode achieved only (mode = 'limit')")
+        if self.mode == "limit" and (self.serving.input is None) != (self.serving.output is None):
+            key = "input" if self.serving.output is None else "output"
+            raise ValueError(f"serving.{key}: alone it says nothing in mode limit, which knows the context only; "
+                             "give both input and output, or context")  # fmt: skip
         if self.limits.ttft is not None and self.serving.phases == "decode":
             raise ValueError("limits.ttft: phases 'decode' has no first token; use aggregated or disaggregated")
         for key in ("input", "output"):
