@@ -60,9 +60,13 @@ ENDS = [
     ("catalog list", 0), ("catalog list x", 2), ("catalog show chips l4", 0), ("catalog show x", 2),
     ("catalog check", 0), ("catalog check --catalog x", 2), ("best --bogus", 2), ("bogus", 2),
 ]  # fmt: skip
+DEAR = ("switch", "calibrate", f"why-not {H100} --memory hbm3", f"robust {H100} --power", f"relax {H100} --power")
 
 
-@pytest.mark.parametrize(("words", "code"), ENDS, ids=[f"{words} -> {code}" for words, code in ENDS])
+@pytest.mark.parametrize(("words", "code"), [
+    pytest.param(words, code, id=f"{words} -> {code}", marks=[pytest.mark.slow] if words.startswith(DEAR) else [])
+    for words, code in ENDS
+])  # fmt: skip
 def test_command_ends(words: str, code: int, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
     done = run(*shlex.split(words))
@@ -103,7 +107,7 @@ def test_no_command_ends_with_a_number_of_its_own() -> None:
 
 @pytest.mark.parametrize("words", [
     f"best {H100}", f"why-not {H100} --memory hbm3", f"frontier {H100}", f"relax {H100} --power '10 W'",
-    f"sensitivity {H100}", f"robust {H100} --scenarios 1",
+    pytest.param(f"sensitivity {H100}", marks=pytest.mark.slow), f"robust {H100} --scenarios 1",
 ])  # fmt: skip
 def test_what_is_not_proven_is_undecided(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command, where no program is solved to its end."""
@@ -177,21 +181,21 @@ def test_interrupted(words: str, files: Path, monkeypatch: pytest.MonkeyPatch) -
 
 # the output
 
+LONG = "catalog show models"  # more than a pipe holds
+
 def shell(command: str) -> Any:
     """A command line of bash; `codesign` stands for ours."""
     line = command.replace("codesign", f"{sys.executable} -m codesign", 1)
     return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("words", ["schema answer", "catalog show chips", "--help", "best --help"])
+@pytest.mark.parametrize("words", ["--help", LONG, pytest.param("schema answer", marks=pytest.mark.slow)])
 def test_a_reader_that_left_is_no_fault(words: str) -> None:
     done = shell(f"codesign {words} | head -n 1 > /dev/null; exit ${{PIPESTATUS[0]}}")
     assert (done.returncode, done.stderr) == (0, "")
-    done = shell(f"codesign {words} > >(exec true); wait; exit $?")
-    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
 
 
-@pytest.mark.parametrize("words", ["schema answer", "catalog show chips"])
+@pytest.mark.parametrize("words", ["--help", pytest.param("schema answer", marks=pytest.mark.slow)])
 def test_a_full_device_is_one_line(words: str) -> None:
     done = shell(f"codesign {words} > /dev/full")
     assert done.returncode == Exit.BAD_INPUT

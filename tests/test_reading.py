@@ -105,6 +105,7 @@ def test_a_pipe_is_read_once(command: str, tmp_path: Path) -> None:
     assert done.code == 2 and said in done.err and not writer.is_alive()
 
 
+@pytest.mark.slow
 def test_a_pipe_from_a_shell() -> None:
     text = 'model = "llama-3.1-8b"\ncontext = "8k"\nmode = "limit"\n[allow]\nchips = ["l4"]\n[limits]\nchips = 8\n'
     line = f"{sys.executable} -m codesign best <(printf '%s' '{text}')"
