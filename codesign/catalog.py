@@ -6,7 +6,6 @@ has the same shape (`chips/mine.toml`, `sources.toml`); a file of the same name 
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from codesign.collective_table import MeasuredTable, read_table
 from codesign.errors import DataError
 from codesign.facts import Fact
+from codesign.reading import shown, toml_of
 from codesign.records import KINDS, LinkRecord, Record, SourceRecord, numbers
 
 R = TypeVar("R", bound=Record)
@@ -78,7 +78,7 @@ def unknown(what: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     plain = sorted(n for n in known if "+" not in n)  # a die with stacks has too many names to list
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(plain)}"
-    return f"{what} = {name!r} is not in the catalogue; {hint}"
+    return f"{what} = {shown(name)} is not in the catalogue; {hint}"
 
 
 def split_path(path: str, folders: Mapping[str, Mapping[str, Any]]) -> tuple[str, str, str]:
@@ -163,8 +163,10 @@ def _toml_files(folder: Traversable) -> Iterator[Traversable]:
 
 def _parse(entry: Traversable, where: str, faults: list[str]) -> Raw:
     try:
-        return tomllib.loads(entry.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return toml_of(entry.read_text(encoding="utf-8"), where)
+    except DataError as error:
+        faults.append(str(error))
+    except UnicodeDecodeError as error:
         faults.append(f"{where}: not readable as TOML: {error}")
     except OSError as error:
         faults.append(f"{where}: cannot be read: {error.strerror}")
@@ -207,7 +209,7 @@ def _unquoted(value: str | float) -> Any:
     """A model's shape is plain numbers, words and truth values."""
     try:
         return json.loads(value) if isinstance(value, str) else value
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return value
 
 
@@ -254,11 +256,11 @@ def faults_of(error: ValidationError, where: str, kind: type[BaseModel]) -> list
     lines = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
-        shown = "" if isinstance(fault["input"], dict | BaseModel | Fact) else f" = {fault['input']!r}"
+        given = "" if isinstance(fault["input"], dict | BaseModel | Fact) else f" = {shown(fault['input'])}"
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = "unknown key" + _known_keys(kind, fault["loc"][:-1])
-        lines.append(f"{where}: {key}{shown}: {message}" if key else f"{where}: {message}")
+        lines.append(f"{where}: {key}{given}: {message}" if key else f"{where}: {message}")
     return lines
 
 

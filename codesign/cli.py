@@ -3,8 +3,7 @@
 First-party imports are inside the commands, against the house rule: `codesign --help` must not pay
 for solvers, numpy or pydantic.
 
-Exit codes: 0 answered, 1 infeasible (or an answer that no longer holds), 2 bad input, 3 undecided in
-the time given, 4 a fault of ours or of a solver, 130 interrupted.
+Exit codes are those of `codesign.exits`, with one meaning in every command.
 """
 
 import sys
@@ -15,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codesign import cli_fleet, cli_frontier, cli_kitsune, cli_profile, cli_robust, cli_switch
-from codesign.cli_parts import Assume, Json, Own, pairs, print_table
+from codesign.cli_end import ended
+from codesign.cli_parts import Assume, Json, Own, pairs, print_table, quantity
 from codesign.cli_query import asks_query
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,8 @@ cli_switch.register(app)
 cli_robust.register(app)
 cli_frontier.register(app)
 
-INTERRUPTED = 130
+
+MOST_DEGREE, MOST_USERS = 65536, 1e9
 
 
 class Modes(StrEnum):
@@ -77,7 +79,7 @@ def best(
 
         write_answer(export, result, removal=not no_removal, own=own)
     _show(result.answer, as_json, export)
-    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+    raise typer.Exit(Exit.of(result.answer.status))
 
 
 def _show(answer: "Answer", as_json: bool, export: Path | None) -> None:
@@ -99,20 +101,20 @@ def _show(answer: "Answer", as_json: bool, export: Path | None) -> None:
 def predict(
     model: Annotated[str, typer.Option(help="a model of the catalogue")],
     chip: Annotated[str, typer.Option(help="a chip of the catalogue")],
-    users: Annotated[float, typer.Option(min=1, help="concurrent users of the replica")] = 64,
-    prompt: Annotated[float, typer.Option("--input", min=1, help="tokens in")] = 1024,
-    output: Annotated[float, typer.Option(min=1, help="tokens out")] = 1024,
-    tensor: Annotated[int, typer.Option(min=1, help="tensor degree of the attention")] = 8,
-    data: Annotated[int, typer.Option(min=1, help="attention data parallel degree")] = 1,
-    pipeline: Annotated[int, typer.Option(min=1, help="pipeline stages")] = 1,
-    expert: Annotated[int, typer.Option(min=1, help="groups that the routed experts lie on")] = 1,
+    users: Annotated[str, typer.Option(metavar="N", help="concurrent users of the replica")] = "64",
+    prompt: Annotated[str, typer.Option("--input", metavar="TOKENS", help="tokens in, '8k'")] = "1024",
+    output: Annotated[str, typer.Option(metavar="TOKENS", help="tokens out")] = "1024",
+    tensor: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="tensor degree of the attention")] = 8,
+    data: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="attention data parallel degree")] = 1,
+    pipeline: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="pipeline stages")] = 1,
+    expert: Annotated[int, typer.Option(min=1, max=MOST_DEGREE, help="groups that the routed experts lie on")] = 1,
     precision: Annotated[str, typer.Option(help="of the weights: bf16, fp8, int8 or fp4")] = "fp8",
     kv_precision: Annotated[str | None, typer.Option(help="of the KV cache; as `best`")] = None,
-    engine: Annotated[str, typer.Option(help="vllm, sglang or trtllm")] = "vllm",
-    release: Annotated[str, typer.Option(help="the engine's release as measured, 'vllm 0.12.0'")] = "",
-    draft: Annotated[int, typer.Option(min=0, help="tokens drafted in a step (speculative, multi-token)")] = 0,
-    acceptance: Annotated[float, typer.Option(min=1, help="mean tokens that a step then yields")] = 1.0,
-    chunk: Annotated[float | None, typer.Option(min=1, help="prompt tokens in one step; as fitted")] = None,
+    engine: Annotated[str | None, typer.Option(help="vllm, sglang or trtllm; vllm", show_default=False)] = None,
+    release: Annotated[str | None, typer.Option(help="the engine's release as measured, 'vllm 0.12.0'")] = None,
+    draft: Annotated[int, typer.Option(min=0, max=1000, help="tokens drafted in a step (speculative decoding)")] = 0,
+    acceptance: Annotated[str, typer.Option(metavar="X", help="mean tokens that a step then yields")] = "1",
+    chunk: Annotated[str | None, typer.Option(metavar="TOKENS", help="prompt tokens in one step; as fitted")] = None,
     mode: Annotated[Modes, typer.Option(help="achieved: what you will see; limit: what no system can beat")] =
     Modes.achieved,
     catalog: Own = None,
@@ -123,16 +125,30 @@ def predict(
     from codesign.queries.predict import predict as ask
     from codesign.report.accuracy import prediction
 
-    replica = deployment(tensor, data, pipeline, expert, precision, kv_precision, draft, acceptance, chunk)
-    traffic = {"users": users, "prompt": prompt, "output": output}
+    of_prompt = None if chunk is None else quantity("--chunk", chunk, "tokens", least=1)
+    replica = deployment(tensor, data, pipeline, expert, precision, kv_precision, draft,
+                         quantity("--acceptance", acceptance, "1", least=1), of_prompt)  # fmt: skip
+    traffic = {"users": quantity("--users", users, "1", least=1, most=MOST_USERS),
+               "prompt": quantity("--input", prompt, "tokens", least=1),
+               "output": quantity("--output", output, "tokens", least=1)}  # fmt: skip
     if mode is Modes.limit:
+        _achieved_only({"--engine": engine, "--release": release, "--chunk": chunk, "--draft": draft or None,
+                        "--acceptance": acceptance if acceptance != "1" else None})  # fmt: skip
         found = predict_limit(_load(catalog), model, chip, replica, **traffic)
     else:
-        found = ask(_load(catalog), model, chip, replica, **traffic, engine=engine, release=release)
+        found = ask(_load(catalog), model, chip, replica, **traffic, engine=engine or "vllm", release=release or "")
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
         print_table(prediction(found))
+
+
+def _achieved_only(options: "Mapping[str, object]") -> None:
+    """Raise DataError for options given that mode limit has no place for."""
+    from codesign.errors import DataError
+
+    if wrong := [name for name, value in options.items() if value is not None]:
+        raise DataError(f"{', '.join(wrong)}: known in mode achieved only (--mode limit)")
 
 
 @app.command()
@@ -183,7 +199,7 @@ def verify(
     else:
         for line in report.lines():
             print(line)
-    raise typer.Exit(0 if report.holds else 1)
+    raise typer.Exit(Exit.ANSWERED if report.holds else Exit.INFEASIBLE)
 
 
 @app.command()
@@ -252,18 +268,13 @@ def _load(own: Path | None, assume: "Mapping[str, str | float] | None" = None) -
     return load(own, assume)
 
 
-def main() -> None:
-    """Entry point: run the command, turn our errors into one message and an exit code."""
-    try:
-        app()
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # typer turns Ctrl-C into this
-            print("interrupted; nothing was left half-written", file=sys.stderr)
-        raise
-    except Exception as error:
-        from codesign.errors import CodesignError, DataError
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="show where an error arose; also after the command")] = False,
+) -> None:
+    """Options of every command; `cli_end` takes --debug out of the arguments wherever it stands."""
 
-        if not isinstance(error, CodesignError):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, DataError) else 4) from None
+
+def main() -> None:
+    """Entry point: run the command, turn every error into one message and an exit code (see `exits`)."""
+    raise SystemExit(ended(app, sys.argv[1:]))

@@ -1,11 +1,9 @@
 """The command on many workloads, kinds of chip and years: `fleet`.
 
-As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 infeasible, 2 bad input,
-3 not proven in the time given.
+As in `codesign.cli`, first-party imports are inside the commands.
 """
 
 import sys
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +13,7 @@ import typer
 
 from codesign.cli_parts import Assume, Json, Own, pairs, written
 from codesign.cli_profile import Asked, answer_profile
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.fleet.answer import FleetAnswer
@@ -100,7 +99,7 @@ def fleet(
 
         write_fleet(export, result, own=catalog)
     _show(result.answer, as_json, export)
-    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+    raise typer.Exit(Exit.of(result.answer.status))
 
 
 def _check_profile(
@@ -121,14 +120,11 @@ def _check_profile(
 
 def _value(key: str, text: str) -> Any:
     """A written value: a list, a table or a truth value as TOML has them, else a text."""
-    from codesign.errors import DataError
+    from codesign.reading import toml_of
 
     if text[0] not in "[{\"" and text not in ("true", "false"):
         return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"--set {key}={text}: not readable as TOML: {error}") from error
+    return toml_of(f"value = {text}", f"--set {key}={text}")["value"]
 
 
 def _show(answer: "FleetAnswer", as_json: bool, export: Path | None) -> None:

@@ -1,7 +1,6 @@
 """What `switch`, `sensitivity` and `why-not` do with a fleet plan, and what they share with those of a query.
 
-As in `codesign.cli`, first-party imports are inside the functions. Exit codes: 0 answered, 1 infeasible, 2 bad input,
-3 not every point is proven.
+As in `codesign.cli`, first-party imports are inside the functions.
 """
 
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from codesign.cli_parts import print_table
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ def switch_of_plan(
 
         write_fleet_switch(export, found)
     show_parts(found.document() if as_json else None, render_switch(found), export)
-    raise typer.Exit(0 if found.status == "proven" else 3)
+    raise typer.Exit(Exit.of(found.status))
 
 
 def sensitivity_of_plan(asked: "Plan", own: Path | None, *, as_json: bool, export: Path | None) -> None:
@@ -58,7 +58,7 @@ def sensitivity_of_plan(asked: "Plan", own: Path | None, *, as_json: bool, expor
 
         write_fleet_sensitivity(export, found)
     show_parts(found.document() if as_json else None, render_sensitivity(found), export)
-    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+    raise typer.Exit(Exit.of(found.status))
 
 
 def why_not_of_plan(
@@ -80,7 +80,7 @@ def why_not_of_plan(
     with progress() as told:
         found = fleet_why_not(resolver, chip, told=told)
     show_parts(found.document() if as_json else None, render_why_not(found), None)
-    raise typer.Exit({"best": 0, "behind": 0, "undecided": 3}.get(found.status, 1))
+    raise typer.Exit(Exit.of(found.status))
 
 
 def progress(what: str = "parameters") -> Any:

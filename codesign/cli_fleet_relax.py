@@ -1,7 +1,6 @@
 """What `relax` and `frontier` do with a fleet plan.
 
-As in `codesign.cli`, first-party imports are inside the functions. Exit codes: 0 answered, 1 nothing fits or cures, 2
-bad input, 3 not all proven.
+As in `codesign.cli`, first-party imports are inside the functions.
 """
 
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from codesign.cli_fleet_change import progress, show_parts
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
@@ -26,7 +26,7 @@ def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, 
         raise DataError("--weight: of a query; the limits of a fleet plan are moved by one common factor")
     found = fleet_relax(Resolver(own, asked), most=most)
     show_parts(found.document() if as_json else None, render(found), None)
-    raise typer.Exit({"incurable": 1, "undecided": 3}.get(found.status, 0))
+    raise typer.Exit(Exit.ANSWERED if found.status == "feasible" else Exit.of(found.status))
 
 
 def frontier_of_plan(
@@ -45,4 +45,4 @@ def frontier_of_plan(
 
         write_fleet_frontier(export, found)
     show_parts(found.document() if as_json else None, render(found), export)
-    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+    raise typer.Exit(Exit.of(found.status))

@@ -1,7 +1,6 @@
 """Commands on what else could be: `frontier`, `why-not`, `relax`.
 
-As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 nothing fits,
-2 bad input, 3 not all proven in the time given.
+As in `codesign.cli`, first-party imports are inside the commands.
 """
 
 import sys
@@ -15,6 +14,7 @@ from codesign.cli_fleet_change import why_not_of_plan
 from codesign.cli_fleet_relax import frontier_of_plan, relax_of_plan
 from codesign.cli_parts import Json, pairs, written
 from codesign.cli_query import asks_query_or
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.query import Query
@@ -59,7 +59,7 @@ def frontier(
 
         write_frontier(export, found, asked)
     _show(found.document() if as_json else None, render(found), export)
-    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+    raise typer.Exit(Exit.of(found.status))
 
 
 @asks_query_or(why_not_of_plan, called={"memory": "--allow-memory", "chip": "--allow-chip", "tensor": "--most-tensor"})
@@ -87,7 +87,7 @@ def why_not(
     catalog = load(own, asked.assumptions())
     found = ask(catalog, asked, read_wanted(catalog, memory=memory, chip=chip, tensor=tensor, system=system))
     _show(found.document() if as_json else None, render(found), None)
-    raise typer.Exit(0 if found.status in ("best", "behind") else 1)
+    raise typer.Exit(Exit.of(found.status))
 
 
 @asks_query_or(relax_of_plan)
@@ -108,7 +108,7 @@ def relax(
 
     found = ask(load(own, asked.assumptions()), asked, weights=_weights(weight), most=most)
     _show(found.document() if as_json else None, render(found), None)
-    raise typer.Exit(1 if found.status == "incurable" else 0)
+    raise typer.Exit(Exit.ANSWERED if found.status == "feasible" else Exit.of(found.status))
 
 
 def _weights(items: list[str] | None) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """Commands on one GPU's operator graphs: `kitsune`, and `reproduce kitsune`.
 
-As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 a pipeline that
-cannot be resident, 2 bad input, 3 not proven within the search's limit.
+As in `codesign.cli`, first-party imports are inside the commands. Infeasible is a pipeline that cannot be resident.
 """
 
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from codesign.cli_parts import Json, Own, pairs, print_table, written
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.catalog import Catalog
@@ -84,7 +84,7 @@ def kitsune(
 
         swept = sweep(asked, chip, chosen, over[0])
         _show(swept.document() if as_json else None, Group(*render_sweep(swept)))
-        return
+        raise typer.Exit(Exit.of("optimal" if all(one.status == "optimal" for one in swept.points) else "undecided"))
     known = {} if measured is None else read_measured(measured, asked)
     found = ask(asked, chip, chosen, measured=known)
     if export is not None:
@@ -97,7 +97,7 @@ def kitsune(
     if export is not None and not as_json:
         typer.echo(f"Exported to {export}")
     part = found.chosen()
-    raise typer.Exit(1 if part.blocked else 0 if part.status == "optimal" else 3)
+    raise typer.Exit(Exit.INFEASIBLE if part.blocked else Exit.of(part.status))
 
 
 def reproduce_kitsune(

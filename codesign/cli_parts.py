@@ -33,6 +33,21 @@ def pairs(option: str, items: list[str] | None) -> dict[str, str] | None:
     return found
 
 
+def quantity(option: str, text: str, unit: str, *, least: float = 0.0, most: float = float("inf")) -> float:
+    """An option's value in the SI unit; DataError names the option where it cannot be read, or is out of range."""
+    from codesign.errors import DataError
+    from codesign.units import sane, show
+
+    try:
+        number = sane(text, unit)
+    except DataError as error:
+        raise DataError(f"{option}: {error}") from error
+    if not least <= number <= most:
+        side = f"at least {show(least, unit)}" if number < least else f"at most {show(most, unit)}"
+        raise DataError(f"{option} = {text!r} must be {side}")
+    return number
+
+
 def print_table(table: Any) -> None:
     """A Rich table, on 160 columns where nobody watches."""
     from rich.console import Console

@@ -1,7 +1,6 @@
 """The command `mix`: a measured throughput table, or a published instance, decides which replicas to rent.
 
-As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 infeasible,
-2 bad input, 3 undecided in the time given.
+As in `codesign.cli`, first-party imports are inside the commands.
 """
 
 import hashlib
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli_parts import Json, pairs, print_table, written
+from codesign.cli_parts import Json, pairs, print_table, quantity, written
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
@@ -85,12 +85,11 @@ def answer_profile(
     from codesign.mix.from_plan import demand_of, unasked
     from codesign.mix.measured import Options, mix_of
     from codesign.mix.profile import read_profile
-    from codesign.units import si
 
     _alone(options.slices, options.fractional)
     wanted = None if demand is None else read_demand(demand)
     wanted = wanted if plan is None else demand_of(plan, period)
-    speed = None if options.speed is None else si(options.speed, "tokens/s")
+    speed = None if options.speed is None else quantity("--speed", options.speed, "tokens/s")
     how = Options(options.slices, options.fractional, speed, _rate(options.rate), _counts(options.available))
     asked, notes = mix_of(read_profile(profile), wanted, how)
     query: dict[str, Any] = {"profile": str(profile), "profile_sha256": _sha256(profile), "rate": options.rate,
@@ -148,9 +147,8 @@ def _answer(
     export: Path | None,
 ) -> None:  # fmt: skip
     from codesign.queries.mix import cheapest_mix
-    from codesign.units import si
 
-    seconds = None if time_limit is None else si(time_limit, "s")
+    seconds = None if time_limit is None else quantity("--time-limit", time_limit, "s")
     result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
     if export is not None:
         from codesign.exports.mix import write_mix
@@ -166,4 +164,4 @@ def _answer(
         print_table(Group(*render(result.answer)))
         if export is not None:
             typer.echo(f"Exported to {export}")
-    raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
+    raise typer.Exit(Exit.of(result.answer.status))

@@ -15,6 +15,7 @@ from codesign.cli_parts import Assume, Own, pairs, written
 
 if TYPE_CHECKING:
     from codesign.query import Query
+    from codesign.reading import Document
 
 GIVEN = ("asked", "own")  # what a command takes in place of the options
 Command = Callable[..., None]
@@ -48,10 +49,14 @@ def _asking(command: Command, plan: Command | None, called: Mapping[str, str]) -
     theirs = [parameter for name, parameter in rest.parameters.items() if name not in GIVEN]
 
     def run(**given: Any) -> None:
+        from codesign.reading import Document, toml_file
+
         own, path = given["catalog"], given["query"]
         said = {name: given.pop(shown) for name, shown in names.items()}
-        if path is not None and _is_plan(path):
-            _ask_plan(plan, said, path, own, given)
+        if path is not None:
+            said["query"] = document = Document(path, toml_file(path))
+        if path is not None and "workloads" in document.table:
+            _ask_plan(plan, said, document, own, given)
         else:
             command(query_of(**said), own, **given)
 
@@ -62,21 +67,14 @@ def _asking(command: Command, plan: Command | None, called: Mapping[str, str]) -
     return run
 
 
-def _is_plan(path: Path) -> bool:
-    """Whether a file is a fleet plan; what cannot be read is told by the reader of queries."""
-    import tomllib
-
-    try:
-        return "workloads" in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return False
-
-
-def _ask_plan(plan: Command | None, said: dict[str, Any], path: Path, own: Path | None, given: dict[str, Any]) -> None:
+def _ask_plan(
+    plan: Command | None, said: dict[str, Any], document: "Document", own: Path | None, given: dict[str, Any]
+) -> None:
     from codesign.catalog import builtin_plan, load
     from codesign.errors import DataError
     from codesign.fleet.reading import read_plan
 
+    path = document.path
     if plan is None:
         raise DataError(f"{path} is a fleet plan; `codesign fleet {path}` answers those")
     shared = ("query", "catalog", "assume", "cost", "time_limit")
@@ -86,7 +84,7 @@ def _ask_plan(plan: Command | None, said: dict[str, Any], path: Path, own: Path 
     options_of = {"assume": pairs("--assume", said["assume"]), "cost": pairs("--cost", said["cost"]),
                   "time_limit": said["time_limit"]}  # fmt: skip
     options: dict[str, Any] = {key: value for key, value in options_of.items() if value is not None}
-    plan(read_plan(load(own), path, options, builtin_plan("default")), own, **given)
+    plan(read_plan(load(own), document, options, builtin_plan("default")), own, **given)
 
 
 def _called(parameter: inspect.Parameter, name: str, option: str | None) -> inspect.Parameter:

@@ -1,7 +1,6 @@
 """The command `robust`. As in `codesign.cli`, first-party imports are inside the command.
 
-Exit codes: 0 answered, 1 infeasible (today, in every scenario, or no design fits as often as it must), 2 bad input,
-3 of a fleet plan: not every point is proven.
+Infeasible is what fits nothing today, in every scenario, or as often as it must.
 """
 
 import sys
@@ -12,8 +11,9 @@ import typer
 
 from codesign.cli_fleet_change import progress, show_parts
 from codesign.cli_jobs import solves_many
-from codesign.cli_parts import Json, written
+from codesign.cli_parts import Json, quantity, written
 from codesign.cli_query import asks_query_or
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
@@ -39,7 +39,6 @@ def robust_of_plan(
     from codesign.queries.fleet_robust import fleet_robust
     from codesign.queries.robust import Terms
     from codesign.report.fleet_robust import render
-    from codesign.units import si
 
     given = {"--uncertainty": uncertainty != CATALOGUE, "--model-error": model_error is not None,
              "--jobs": many["jobs"] != 1, "--dask": many["dask"] is not None,
@@ -47,7 +46,7 @@ def robust_of_plan(
     if wrong := [name for name, there in given.items() if there]:
         raise DataError(f"{', '.join(wrong)}: of a query; a fleet plan takes --scenarios, --seed, --must-fit, --json "
                         "and --export, its ranges are the catalogue's")  # fmt: skip
-    terms = Terms(CATALOGUE, OF_PLAN if scenarios is None else scenarios, seed, si(must_fit, "1"))
+    terms = Terms(CATALOGUE, OF_PLAN if scenarios is None else scenarios, seed, quantity("--must-fit", must_fit, "1"))
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_robust(resolver, terms, told=told)
@@ -56,7 +55,7 @@ def robust_of_plan(
 
         write_fleet_robust(export, found)
     show_parts(found.document() if as_json else None, render(found), export)
-    raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
+    raise typer.Exit(Exit.of(found.status))
 
 
 @asks_query_or(robust_of_plan)
@@ -82,10 +81,10 @@ def robust(
     from codesign.queries.robust import robust as ask
     from codesign.queries.robust_answer import answer
     from codesign.report.progress import bar
-    from codesign.units import si
 
     count = SCENARIOS if scenarios is None else scenarios
-    terms = Terms(uncertainty, count, seed, si(must_fit, "1"), si(model_error or ERROR, "1"))
+    terms = Terms(uncertainty, count, seed, quantity("--must-fit", must_fit, "1"),
+                  quantity("--model-error", model_error or ERROR, "1"))  # fmt: skip
     found = ask(load(own, asked.assumptions()), asked, terms, many, bar)
     told = answer(found)
     if export is not None:
@@ -104,4 +103,5 @@ def robust(
             console.print(part)
         if export is not None:
             typer.echo(f"Exported to {export}")
-    raise typer.Exit(0 if told.status == "optimal" else 1)
+    undecided = told.status == "infeasible" and bool(told.failed)  # nobody knows whether something fits in those
+    raise typer.Exit(Exit.UNDECIDED if undecided else Exit.of(told.status))

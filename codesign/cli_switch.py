@@ -1,7 +1,6 @@
 """Commands on what would change the answer: `switch`, `sensitivity`.
 
-As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0 answered, 1 infeasible, 2 bad
-input, 3 not proven on the whole range.
+As in `codesign.cli`, first-party imports are inside the commands.
 """
 
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 from codesign.cli_fleet_change import progress, sensitivity_of_plan, show_parts, switch_of_plan
 from codesign.cli_parts import Json, written
 from codesign.cli_query import asks_query_or
+from codesign.exits import Exit
 
 if TYPE_CHECKING:
     from codesign.query import Query
@@ -60,7 +60,7 @@ def switch(
     from codesign.report.switch import render
 
     show_parts(found.document() if as_json else None, render(found), export)
-    raise typer.Exit(0 if found.status == "proven" else 3)
+    raise typer.Exit(Exit.of(found.status))
 
 
 @asks_query_or(sensitivity_of_plan)
@@ -87,4 +87,4 @@ def sensitivity(
     from codesign.report.sensitivity import render
 
     show_parts(found.document() if as_json else None, render(found), export)
-    raise typer.Exit(0 if found.status == "proven" else 1)
+    raise typer.Exit(Exit.of(found.status))

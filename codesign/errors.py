@@ -2,7 +2,7 @@
 
 
 class CodesignError(Exception):
-    """Base of the four below, so that a caller can catch them together."""
+    """Base of the five below, so that a caller can catch them together."""
 
 
 class DataError(CodesignError):
@@ -18,6 +18,10 @@ class UnboundedError(DataError):
 
 class SolverError(CodesignError):
     """A solver stopped in a way that is neither a solution nor a proof; exit code 4."""
+
+
+class UndecidedError(CodesignError):
+    """Not even what all else is compared with was proven in the time given; exit code 3."""
 
 
 class AuditError(CodesignError):

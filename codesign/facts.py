@@ -8,7 +8,7 @@ from pydantic_core import CoreSchema, core_schema
 from pydantic_core.core_schema import ValidationInfo
 
 from codesign.errors import DataError
-from codesign.units import si
+from codesign.units import sane, si
 
 Confidence = Literal[
     "vendor",      # a vendor's own specification or announcement of a shipping part
@@ -120,7 +120,7 @@ class In:
 
     def _number(self, key: str, written: str | float) -> float:
         try:
-            number = si(written, self.unit)
+            number = sane(written, self.unit)
         except DataError as error:
             raise ValueError(f"{key}: {error}") from error
         if number < 0 or (self.sign == "positive" and number == 0):

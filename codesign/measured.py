@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from codesign.errors import DataError
@@ -93,6 +94,9 @@ class Refused:
     groups: Mapping[str, str]
 
 
+MOST_RUNS = 100_000
+
+
 def read_runs(path: Path, models: Mapping[str, str], chips: Collection[str]) -> tuple[list[Run], list[Refused]]:
     """Runs of a table; `models` holds the precision of the published weights by the catalogue's names.
 
@@ -104,11 +108,13 @@ def read_runs(path: Path, models: Mapping[str, str], chips: Collection[str]) -> 
             absent = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
             if absent:
                 raise DataError(f"{path}: line 1: no column {', '.join(absent)}; needed: {', '.join(REQUIRED)}")
-            rows = [(reader.line_num, dict(row)) for row in reader]
+            rows = [(reader.line_num, dict(row)) for row in islice(reader, MOST_RUNS + 1)]
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
+    if len(rows) > MOST_RUNS:
+        raise DataError(f"{path}: more than {MOST_RUNS:,} rows: predictions take seconds for ten thousand; split it")
     found = [_run(str(path), line, row, models, chips) for line, row in rows]
     return [x for x in found if isinstance(x, Run)], [x for x in found if isinstance(x, Refused)]
 

@@ -1,9 +1,12 @@
 """Which mode answers a query, and its precisions as the model ships: what a query left open, settled once."""
 
 from codesign.catalog import Catalog
+from codesign.errors import DataError
 from codesign.query import Query
+from codesign.reading import shown
 from codesign.records import AchievedRecord, ModelRecord
 
+LATENT = " latent"  # ends the key of a release on models with latent attention, see `prediction.release_key`
 NATIVE = {"bf16": "bf16", "fp8": "fp8", "mxfp4": "fp4"}
 
 
@@ -13,10 +16,30 @@ def settled(catalog: Catalog, query: Query) -> Query:
     Mode achieved needs chips with measured runs: it is taken where only products are allowed and one of them has
     runs, and where the query asks for what it alone knows.
     """
-    shipped = NATIVE[catalog.get(ModelRecord, query.model).native]
+    model = catalog.get(ModelRecord, query.model)
+    check_context(model, query.context, "context")
+    shipped = NATIVE[model.native]
     precision = tuple(dict.fromkeys(shipped if p == "native" else p for p in query.precision))
     changed = {"mode": query.mode or _mode(catalog, query), "precision": precision}
+    if changed["mode"] == "achieved":
+        check_release(catalog, query.engine, query.release, "serving.release")
     return Query.model_validate({**query.model_dump(by_alias=True, exclude_none=True), **changed})
+
+
+def check_context(model: ModelRecord, tokens: float, said: str) -> None:
+    """Raise DataError where a user's tokens are more than the model takes; `said` is the key or options."""
+    if tokens > model.context:
+        raise DataError(f"{said} = {tokens:,.0f} tokens: {model.name} takes at most {model.context:,}; "
+                        f"--assume models.{model.name}.context=TOKENS where it is served with more")  # fmt: skip
+
+
+def check_release(catalog: Catalog, engine: str, release: str, said: str) -> None:
+    """Raise DataError where a release is given and is none that was measured of this engine."""
+    measured = (name.removesuffix(LATENT) for name in catalog.get(AchievedRecord, "default").release)
+    known = sorted({name for name in measured if name.split()[0] == engine})
+    if release and release not in known:
+        raise DataError(f"{said} = {shown(release)}: no release of {engine} that was measured; known: "
+                        f"{', '.join(known)}; left out, it is the mean of the engine's")  # fmt: skip
 
 
 def _mode(catalog: Catalog, query: Query) -> str:

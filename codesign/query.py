@@ -4,7 +4,6 @@ The same fields come from a TOML file, from options, or both; options override t
 names the place that said it. `as_toml` writes a query that gives the same answer again.
 """
 
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, m
 from codesign.catalog import faults_of
 from codesign.errors import DataError
 from codesign.facts import Table, Written
-from codesign.units import si
+from codesign.reading import Document, shown, toml_file, toml_of
+from codesign.units import sane, si
 
 Maximize = Literal["throughput-per-dollar", "throughput", "throughput-per-watt", "user-speed", "cost"]
 Precision = Literal["bf16", "fp8", "int8", "fp4", "native"]
@@ -29,7 +29,7 @@ def _read(unit: str) -> BeforeValidator:
         if raw is None:
             return None
         try:
-            return si(raw, unit)
+            return sane(raw, unit)
         except DataError as error:
             raise ValueError(str(error)) from error
 
@@ -57,7 +57,7 @@ MoneyPerHour = Annotated[float, _read("USD/h"), _write("USD/h"), Field(gt=0)]
 Power = Annotated[float, _read("W"), _write("W"), Field(gt=0)]
 Speed = Annotated[float, _read("tokens/s"), _write("tokens/s"), Field(gt=0)]
 Seconds = Annotated[float, _read("s"), _write("s"), Field(gt=0)]
-Count = Annotated[int, _read("1"), Field(ge=1)]
+Count = Annotated[int, _read("1"), Field(ge=1, le=10**9)]
 Year = Annotated[int, _read("1"), Field(ge=2000, le=2100)]
 Tokens = Annotated[int, _read("tokens"), Field(ge=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -88,8 +88,8 @@ class Serving(Table):
     release: str | None = None             # as measured, "vllm 0.12.0"; absent: the mean of the engine's
     phases: Phases | None = None           # aggregated
     prior: Literal["none", "family", "all"] | None = None  # none: chips without measured runs are left out
-    draft: Annotated[int, _read("1"), Field(ge=0)] | None = None  # tokens drafted in a step; 0
-    acceptance: Annotated[float, Field(ge=1)] | None = None       # mean tokens that a step yields; 1
+    draft: Annotated[int, _read("1"), Field(ge=0, le=1000)] | None = None  # tokens drafted in a step; 0
+    acceptance: Annotated[float, Field(ge=1, le=1001)] | None = None       # mean tokens that a step yields; 1
     chunk: Tokens | None = None            # of a prompt in one step; absent: as fitted
 
     @model_validator(mode="after")
@@ -123,7 +123,7 @@ class Query(Table):
     price_basis: Literal["sold", "cost"] = "sold"
     hardware: Literal["any", "catalogue", "composed"] = "any"
     available_by: Year | None = None
-    spare_servers: Annotated[int, Field(ge=0)] = 0
+    spare_servers: Annotated[int, Field(ge=0, le=10**6)] = 0
     time_limit: Seconds | None = None
     limits: Limits = Limits()
     allow: Choice = Choice()
@@ -161,6 +161,10 @@ class Query(Table):
         asked += ["ttft"] if self.limits.ttft is not None else []
         if self.mode == "limit" and asked:
             raise ValueError(f"{', '.join(asked)}: known in mode achieved only (mode = 'limit')")
+        if self.mode == "limit" and (self.serving.input is None) != (self.serving.output is None):
+            key = "input" if self.serving.output is None else "output"
+            raise ValueError(f"serving.{key}: alone it says nothing in mode limit, which knows the context only; "
+                             "give both input and output, or context")  # fmt: skip
         if self.limits.ttft is not None and self.serving.phases == "decode":
             raise ValueError("limits.ttft: phases 'decode' has no first token; use aggregated or disaggregated")
         for key in ("input", "output"):
@@ -220,15 +224,14 @@ class Query(Table):
         return tomli_w.dumps({k: v for k, v in content.items() if v not in ({}, [])})
 
 
-def read_query(path: Path | None, options: Mapping[str, Any], builtin: str) -> Query:
+def read_query(path: Path | Document | None, options: Mapping[str, Any], builtin: str) -> Query:
     """The query of a file (`builtin`, as text, where `path` is None) with `options` over it.
 
     `options` maps dotted keys ("limits.budget") to written values; None values were not given, and
     "none" takes away what the file says.
     Raises DataError naming file or option, key, value and what would be right.
     """
-    where = "built-in query" if path is None else str(path)
-    table = _table(path, builtin, where)
+    where, table = asked_table(path, builtin, "built-in query")
     given = {key: value for key, value in options.items() if value is not None}
     for key, value in given.items():
         *parents, last = key.split(".")
@@ -236,27 +239,30 @@ def read_query(path: Path | None, options: Mapping[str, Any], builtin: str) -> Q
         for parent in parents:
             spot = spot.setdefault(parent, {})
             if not isinstance(spot, dict):
-                raise DataError(f"{where}: {parent} = {spot!r}: expected a table [{parent}]")
+                raise DataError(f"{where}: {parent} = {shown(spot)}: expected a table [{parent}]")
         if value == NONE:
             spot.pop(last, None)
         else:
-            spot[last] = {**spot.get(last, {}), **value} if isinstance(value, dict) else value
+            spot[last] = {**_inside(spot, last, key, where), **value} if isinstance(value, dict) else value
     try:
         return Query.model_validate(table)
     except ValidationError as error:
         raise DataError("\n".join(_told(line, given, where) for line in faults_of(error, where, Query))) from error
 
 
-def _table(path: Path | None, builtin: str, where: str) -> dict[str, Any]:
-    try:
-        text = builtin if path is None else path.read_text(encoding="utf-8")
-        return tomllib.loads(text)
-    except FileNotFoundError as error:
-        raise DataError(f"{where}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{where}: not readable as TOML: {error}") from error
+def _inside(spot: dict[str, Any], last: str, key: str, where: str) -> dict[str, Any]:
+    """The table that the file has there; an option adds to it."""
+    found = spot.get(last, {})
+    if not isinstance(found, dict):
+        raise DataError(f"{where}: {key} = {shown(found)}: expected a table [{key}]")
+    return found
+
+
+def asked_table(path: Path | Document | None, builtin: str, called: str) -> tuple[str, dict[str, Any]]:
+    """Name for messages and table of a file, of what was read of it, or of the built-in text. Raises DataError."""
+    if isinstance(path, Document):
+        return str(path.path), path.table
+    return (called, toml_of(builtin, called)) if path is None else (str(path), toml_file(path))
 
 
 def option_name(key: str) -> str:

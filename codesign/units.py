@@ -91,18 +91,48 @@ def si(text: str | float, unit: str) -> float:
     if isinstance(text, bool):
         raise DataError(f"{text!r} is a truth value, expected a quantity in {unit}")
     if isinstance(text, int | float):
-        return _bare(float(text), unit, repr(text))
+        return _bare(_float(text), unit, _cut(text))
     match = _WRITTEN.match(text)
     if match is None:
-        raise DataError(f"{text!r} is not a quantity; expected {_called(unit)}, {known_units(unit)}")
+        raise DataError(f"{_cut(text)} is not a quantity; expected {_called(unit)}, {known_units(unit)}")
     dollar, digits, written = match.groups()
     number, written = float(digits.replace("_", "").replace(",", "")), written.replace("μ", "µ")
     if dollar or "$" in written:
         number, written = _dollars(number, written if dollar else written.replace("$", "", 1), text)
     number = _scale(number, written, unit, text)
     if not math.isfinite(number):
-        raise DataError(f"{text!r} is not finite")
+        raise DataError(f"{_cut(text)} is not finite")
     return number
+
+
+# beyond these no question about hardware means anything, and numbers leave what programs can hold
+_LARGEST: Final = {
+    "USD": 1e15, "USD/h": 1e15, "W": 1e15, "tokens": 1e9, "tokens/s": 1e12, "requests/s": 1e12, "1": 1e12,
+    "s": 1e12, "years": 1e4, "1/years": 1e4,
+}  # fmt: skip
+_RANGE: Final = 1e24  # of all others, and how small they can be
+
+
+def sane(text: object, unit: str) -> float:
+    """As `si`, and within what a question can mean: 1e-24 .. 1e24 of the SI unit, money and counts closer.
+
+    Raises DataError as `si`, on another kind of value than a text or a number, and beyond that range.
+
+    >>> sane("150 kW", "W")
+    150000.0
+    """
+    if not isinstance(text, str | int | float):
+        raise DataError(f"expected a quantity in {_called(unit)}, {known_units(unit)}")
+    number, most = si(text, unit), _LARGEST.get(unit, _RANGE)
+    if not (number == 0 or 1 / _RANGE <= abs(number) <= most):
+        side = f"at most {most:g}" if abs(number) > most else f"at least {1 / _RANGE:g}"
+        raise DataError(f"{_cut(text)} is out of range: expected {side}{'' if unit == '1' else ' ' + _called(unit)}")
+    return number
+
+
+def _cut(text: object) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= 120 else f"{shown[:120]}..."
 
 
 def _called(unit: str) -> str:
@@ -116,8 +146,15 @@ def _dollars(number: float, written: str, shown: str) -> tuple[float, str]:
     if suffix in _COUNT_SUFFIX:
         number *= _COUNT_SUFFIX[suffix]
     elif suffix:
-        raise DataError(f"{shown!r}: unknown suffix {suffix!r}, known: k, M, B")
+        raise DataError(f"{_cut(shown)}: unknown suffix {_cut(suffix)}, known: k, M, B")
     return number, f"USD/{per.strip()}" if per else "USD"
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # a whole number beyond every float
+        return math.inf
 
 
 def _bare(number: float, unit: str, shown: str) -> float:
@@ -130,7 +167,7 @@ def _bare(number: float, unit: str, shown: str) -> float:
 
 def _scale(number: float, written: str, unit: str, shown: str) -> float:
     if not written:
-        return _bare(number, unit, repr(shown))
+        return _bare(number, unit, _cut(shown))
     head, _, tail = written.partition(" ")
     if unit == "tokens" and head in ("k", "K"):
         return number * 1024.0
@@ -141,10 +178,10 @@ def _scale(number: float, written: str, unit: str, shown: str) -> float:
     if unit == "USD/h" and written == "/h":
         return number
     if written not in _UNITS:
-        raise DataError(f"{shown!r}: unknown unit {written!r}, expected {_called(unit)}, {known_units(unit)}")
+        raise DataError(f"{_cut(shown)}: unknown unit {_cut(written)}, expected {_called(unit)}, {known_units(unit)}")
     base, factor = _UNITS[written]
     if base != unit:
-        raise DataError(f"{shown!r} is in {_called(base)}, expected {_called(unit)}, {known_units(unit)}")
+        raise DataError(f"{_cut(shown)} is in {_called(base)}, expected {_called(unit)}, {known_units(unit)}")
     return number * factor
 
 

@@ -5,23 +5,21 @@ import csv
 import io
 import json
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from codesign import catalog
+from codesign import catalog, reading
 from codesign.cli import main
 
 INSTANCES = Path(__file__).parent.parent / "instances"
 
 
 # our 130 files are read once for all tests; nothing changes what was read
-PARSED = SimpleNamespace(loads=cache(tomllib.loads), TOMLDecodeError=tomllib.TOMLDecodeError)
+PARSED = cache(reading.toml_of)
 READ = catalog.load
 OURS = cache(READ)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from codesign import supply
 from codesign.query import Query
+from codesign.records import ModelRecord
 from tests import query_reference as reference
 from tests.query_strategies import CHIPS, built_in, query
 
@@ -124,6 +125,7 @@ def asked(draw: random.Random, count: int) -> tuple[Query, tuple[str, ...]]:
         "spare_servers": draw.choice([0, 0, 0, 1]),
         "allow": {"chips": draw.sample(CHIPS[basis], min(draw.randint(2, 4), len(CHIPS[basis])))},
     }  # fmt: skip
+    fields["context"] = min(fields["context"], built_in().get(ModelRecord, fields["model"]).context)
     axes = draw.sample(names, count)
     while not set(axes) & set(UP) and draw.random() < 0.9:  # resources alone seldom leave more than a point
         axes = draw.sample(names, count)

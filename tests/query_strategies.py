@@ -10,6 +10,7 @@ from codesign.catalog import Catalog
 from codesign.hardware import Chip
 from codesign.performance import Layout
 from codesign.query import MAXIMIZE, Query
+from codesign.records import ModelRecord
 from codesign.workload import Model
 from tests import query_reference as reference
 
@@ -61,6 +62,7 @@ def _plain(draw: st.DrawFn, maximize: str, models: tuple[str, ...]) -> dict[str,
         "hardware": "catalogue", "allow": {"chips": draw(st.lists(
             st.sampled_from(CHIPS[basis]), min_size=1, max_size=most, unique=True))},
     }  # fmt: skip
+    fields["context"] = min(fields["context"], built_in().get(ModelRecord, model).context)
     if draw(st.integers(0, 7)) == 7:  # many users to look at one by one
         fields["context"] = draw(st.sampled_from([128, 500]))
         fields["precision"], fields["allow"]["chips"] = fields["precision"][:1], fields["allow"]["chips"][:1]

@@ -185,8 +185,9 @@ def test_predict_notes_what_was_never_measured():
              for chip in ("h100-sxm", "h100-pcie", "mi300x", "gaudi3")}  # fmt: skip
     assert [bool(notes[chip]) for chip in notes] == [False, False, True, True]
     assert "no run on gaudi3 or its family was fitted" in notes["gaudi3"][0]
-    fresh = known("predict", "--json", *LLAMA, "--release", "vllm 99").json["notes"]
-    assert fresh == ["release 'vllm 99' was not measured: the engine's mean"]
+    latent = ("--model", "deepseek-v3", "--chip", "h200-sxm", "--expert", "8", "--release", "vllm 0.12.0")
+    told = known("predict", "--json", *latent).json["notes"]
+    assert any("'vllm 0.12.0' was not measured on models with the attention of deepseek-v3" in note for note in told)
 
 
 def test_shipped_constants_are_physically_sane():

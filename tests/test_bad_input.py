@@ -279,3 +279,74 @@ def test_from_a_shell(tmp_path: Path) -> None:
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, one_message(done.stderr)) == (2, "", True)
     assert not (tmp_path / "out").exists()
+
+
+# an option is never ignored, and a model never asked for more than it takes
+
+LLAMA = ("--model", "llama-3.1-8b", "--chip", "h100-sxm")
+PREDICTED = ("predict", *LLAMA, "--tensor", "1")
+REFUSED = [
+    (("best", *LLAMA, "--release", "vllm 99"), ["release", "'vllm 99'", "vllm 0.12.0, vllm 0.15.1"]),
+    (("best", *LLAMA, "--release", "vllm0.12.0"), ["release", "'vllm0.12.0'", "vllm 0.12.0"]),
+    (("best", *LLAMA, "--engine", "sglang", "--release", "vllm 0.12.0"), ["release of sglang", "sglang 0.5.9"]),
+    (("best", *LLAMA, "--mode", "limit", "--release", "vllm 0.12.0"), ["release", "mode achieved only"]),
+    (("best", *LLAMA, "--mode", "limit", "--draft", "2"), ["draft", "mode achieved only"]),
+    (("best", *LLAMA, "--mode", "limit", "--input", "1k"), ["input", "give both"]),
+    (("best", *LLAMA, "--mode", "limit", "--output", "1k"), ["output", "give both"]),
+    (("best", *LLAMA, "--context", "201000"), ["201,000 tokens", "llama-3.1-8b", "131,072"]),
+    (("best", *LLAMA, "--mode", "limit", "--context", "131073"), ["131,073 tokens", "131,072"]),
+    (("best", "--model", "gemma-3-27b", "--context", "10M"), ["10,000,000 tokens", "gemma-3-27b", "131,072"]),
+    (("why-not", "--model", "gemma-3-27b", "--context", "10M", "--chip", "l4"), ["10,000,000 tokens", "131,072"]),
+    (("switch", *LLAMA, "--context", "10M", "--parameter", "limits.budget"), ["10,000,000 tokens", "131,072"]),
+    ((*PREDICTED, "--release", "vllm 99"), ["--release", "'vllm 99'", "vllm 0.12.0"]),
+    ((*PREDICTED, "--engine", "sglang", "--release", "vllm 0.12.0"), ["release of sglang", "sglang 0.5.9"]),
+    ((*PREDICTED, "--mode", "limit", "--engine", "vllm"), ["--engine", "mode achieved only"]),
+    ((*PREDICTED, "--mode", "limit", "--release", "vllm 0.12.0"), ["--release", "mode achieved only"]),
+    ((*PREDICTED, "--mode", "limit", "--chunk", "2k"), ["--chunk", "mode achieved only"]),
+    ((*PREDICTED, "--input", "200k"), ["--input", "205,824 tokens", "131,072"]),
+    ((*PREDICTED, "--input", "130k", "--mode", "limit"), ["134,144 tokens", "131,072"]),
+    ((*PREDICTED, "--input", "1e30"), ["--input", "'1e30'", "1e+09"]),
+    ((*PREDICTED, "--users", "nan"), ["--users", "'nan'"]),
+    ((*PREDICTED, "--users", "0.5"), ["--users", "'0.5'", "at least 1"]),
+    ((*PREDICTED, "--chunk", "many"), ["--chunk", "'many'", "8192 tokens"]),
+    (("kitsune", "dlrm", "--gpu-set", "sms=1e9"), ["sms", "'1e9'", "at most"]),
+    (("kitsune", "dlrm", "--gpu-set", "sms=5000"), ["sms = 5,000", "4,096"]),
+    (("kitsune", "dlrm", "--gpu-set", "l2_bandwidth=1e300x"), ["l2_bandwidth", "at most"]),
+    (("kitsune", "dlrm", "--gpu-set", "l2_bandwidth=1e9x"), ["l2_bandwidth", "PB/s", "at most"]),
+    (("kitsune", "dlrm", "--set", "batch=1e12"), ["batch", "10,000,000"]),
+    (("best", "--spare-servers", str(10**29)), ["--spare-servers", "1000000"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "said"), REFUSED, ids=[" ".join(args) for args, _ in REFUSED])
+def test_refused(args: tuple[str, ...], said: list[str]) -> None:
+    done = known(*args)
+    assert (done.code, done.out) == (2, ""), done.out
+    assert one_message(done.err) and [word for word in said if word not in done.err] == [], done.err
+
+
+def test_a_fleet_of_an_unknown_release_is_refused() -> None:
+    done = known("fleet", "--set", "release=vllm 99")
+    assert done.code == 2 and "release = 'vllm 99'" in done.err and "vllm 0.12.0" in done.err
+
+
+def test_the_longest_context_is_answered_and_another_can_be_assumed() -> None:
+    asked = ("best", *LLAMA, "--mode", "limit", "--context")
+    assert known(*asked, "131072").code == 0
+    longer = ("--assume", "models.llama-3.1-8b.context=131073")
+    assert (known(*asked, "131073", *longer).code, known(*asked, "131074", *longer).code) == (0, 2)
+
+
+def test_the_first_line_says_engine_release_and_lengths() -> None:
+    asked = ("best", *LLAMA, "--engine", "vllm", "--input", "4k", "--output", "1k")
+    text = " ".join(known(*asked, "--release", "vllm 0.12.0").out.split())
+    assert text.startswith("Asked: mode achieved, vllm 0.12.0, llama-3.1-8b in fp8, 5,120 tokens of context, 4,096 in, "
+                           "1,024 out, maximise")  # fmt: skip
+    assert known(*asked).out.startswith("Asked: mode achieved, vllm, llama-3.1-8b")
+    assert known("best", *LLAMA, "--mode", "limit").out.startswith("Asked: mode limit, llama-3.1-8b in fp8, 8,192")
+
+
+def test_predict_reads_quantities_as_best_does() -> None:
+    written = known(*PREDICTED, "--json", "--input", "8k", "--output", "1k", "--users", "1_0", "--chunk", "2k").json
+    plain = known(*PREDICTED, "--json", "--input", "8192", "--output", "1024", "--users", "10", "--chunk", "2048").json
+    assert written == plain and (plain["prompt"], plain["output"], plain["users"]) == (8192, 1024, 10)

@@ -213,7 +213,7 @@ def test_first_token_limit_binds() -> None:
     free, bound = best("--chip", "b200-sxm"), best("--chip", "b200-sxm", "--ttft", "1 s")
     assert free["performance"]["ttft_s"] > 1 >= bound["performance"]["ttft_s"]
     assert bound["proof"]["value"] < free["proof"]["value"]
-    assert run("best", "--chip", "b200-sxm", "--ttft", "1 ms").code == 1
+    assert run("best", "--chip", "b200-sxm", "--ttft", "1 ms").code == 5
 
 
 def test_memory_is_never_exceeded() -> None:
@@ -221,7 +221,7 @@ def test_memory_is_never_exceeded() -> None:
     part = best("--chip", "h100-sxm", "--user-speed", "none", "--context", "100k")["performance"]
     assert part["memory_bytes"] <= part["usable_bytes"] < 80e9
     assert part["batch_limited_by"] == "memory capacity"
-    assert run("best", "--model", "deepseek-v3", "--chip", "h100-sxm", "--chips", "8", "--mode", "achieved").code == 1
+    assert run("best", "--model", "deepseek-v3", "--chip", "h100-sxm", "--chips", "8", "--mode", "achieved").code == 5
 
 
 def test_unknown_model_is_told() -> None:

@@ -204,9 +204,10 @@ def test_first_token_limit_binds() -> None:
 
 
 def test_transfer_binds_over_a_slow_link() -> None:
-    slow = ("--model", "llama-2-70b", "--assume", "chips.h100-sxm.connections.scale_out_bandwidth=0.4 GB/s")
+    model = ("--model", "llama-2-70b", "--assume", "models.llama-2-70b.context=8192")
+    slow = (*model, "--assume", "chips.h100-sxm.connections.scale_out_bandwidth=0.4 GB/s")
     asked = (*APART, "--chip", "h100-sxm", "--user-speed", "none")
-    free, bound = best(*asked, *slow[:2]), best(*asked, *slow)
+    free, bound = best(*asked, *model), best(*asked, *slow)
     t = bound["transfer"]
     assert t["used"] == pytest.approx(min(t["sending"], t["receiving"]), rel=1e-9)
     assert free["transfer"]["used"] < 0.5 * min(free["transfer"]["sending"], free["transfer"]["receiving"])
@@ -318,7 +319,7 @@ CURED = [("--budget", "$300k"), ("--ttft", "0.2 s"), ("--user-speed", "500"), ("
 ])
 def test_cures_work_and_less_does_not(asked: tuple[str, ...]) -> None:
     done = known("best", *FEW, *asked, "--json")
-    assert done.code == 1
+    assert done.code == 5
     assert done.json["cures"], done.json["in_the_way"]
     for cure in done.json["cures"]:
         name, value = cure["limit"].removeprefix("limits."), cure["value"]
@@ -327,7 +328,7 @@ def test_cures_work_and_less_does_not(asked: tuple[str, ...]) -> None:
         whole = name in ("chips", "users", "racks", "replicas")
         step = (1 if whole else value * 0.02) * (1 if fewer else -1)
         exact = value if whole else value * (1 - 1e-6 if fewer else 1 + 1e-6)
-        for amount, code in ((exact, 0), (value + step, 1)):
+        for amount, code in ((exact, 0), (value + step, 5)):
             if amount >= 1 or not whole:
                 written = f"{amount:.0f}" if whole else f"{amount!r}{unit}"
                 assert run("best", *FEW, *asked, option, written).code == code, (cure, written)
@@ -335,7 +336,7 @@ def test_cures_work_and_less_does_not(asked: tuple[str, ...]) -> None:
 
 def test_terminal_and_verify_of_what_is_infeasible(tmp_path: Path) -> None:
     done = run("best", *FEW, "--budget", "$300k")
-    assert (done.code, "would work" in done.out) == (1, True)
+    assert (done.code, "would work" in done.out) == (5, True)
     path = put(tmp_path, {"answer.json": known("best", *FEW, "--budget", "$300k", "--json").out}) / "answer.json"
     assert run("verify", path).code == 0
     text = path.read_text(encoding="utf-8").replace("300000.0 USD", "3000000.0 USD")
@@ -428,7 +429,7 @@ def test_tampered_answer_is_found(what: str, exported: Path, tmp_path: Path) -> 
     answer = json.loads((exported / "answer.json").read_text(encoding="utf-8"))
     change(answer)
     done = run("verify", put(tmp_path, {"answer.json": json.dumps(answer)}) / "answer.json")
-    assert (done.code, done.err) == (1, ""), done
+    assert (done.code, done.err) == (5, ""), done
     assert said in done.out
 
 
@@ -447,4 +448,4 @@ ROWS: dict[str, tuple[Callable[[list[dict[str, str]]], object], str]] = {
 def test_tampered_candidates_are_found(what: str, exported: Path, tmp_path: Path) -> None:
     change, said = ROWS[what]
     done = run("verify", tampered_rows(exported, tmp_path, change))
-    assert (done.code, said in done.out) == (1, True), done
+    assert (done.code, said in done.out) == (5, True), done

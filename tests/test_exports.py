@@ -146,10 +146,10 @@ def test_reduced_program_holds_the_columns_that_were_not_removed(exported: Any) 
 
 def test_infeasible_query_exports_what_there_is(tmp_path: Path) -> None:
     done = run("best", "--budget", "$1k", "--export", tmp_path / "out")
-    assert done.code == 1
+    assert done.code == 5
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["answer.json", "candidates.csv", "query.toml"]
     assert rows_of(tmp_path / "out") == []
-    assert run("best", tmp_path / "out" / "query.toml").code == 1
+    assert run("best", tmp_path / "out" / "query.toml").code == 5
 
 
 def test_own_catalogue_is_named_in_the_query(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_export_over_an_older_one_leaves_nothing_of_it(tmp_path: Path) -> None:
     assert run("best", *H100, "--export", out).code == 0
     (out / "notes.txt").write_text("mine", encoding="utf-8")
     (out / "answer.json").write_text("x" * 10**6, encoding="utf-8")
-    assert run("best", "--budget", "$1k", "--export", out).code == 1
+    assert run("best", "--budget", "$1k", "--export", out).code == 5
     assert sorted(path.name for path in out.iterdir()) == ["answer.json", "candidates.csv", "notes.txt", "query.toml"]
     assert answer_of(out)["status"] == "infeasible"
     assert list(tmp_path.iterdir()) == [out]

@@ -117,4 +117,4 @@ def test_command_and_verification(tmp_path: Path) -> None:
         changed = json.loads(json.dumps(document))
         change(changed)
         answer.write_text(json.dumps(changed), encoding="utf-8")
-        assert run("verify", answer).code == 1
+        assert run("verify", answer).code == 5

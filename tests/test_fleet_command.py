@@ -52,7 +52,7 @@ def test_answered(exported: tuple[Done, Path]) -> None:
 
 def test_infeasible_names_the_limit_and_its_cure(written: Path) -> None:
     done = run("fleet", written, "--json", *TIGHT)
-    assert (done.code, done.err) == (1, "")
+    assert (done.code, done.err) == (5, "")
     found = done.json
     assert (found["status"], found["periods"]) == ("infeasible", [])
     cure = next(one for one in found["cures"] if one["limit"] == "limits.capital")
@@ -60,7 +60,7 @@ def test_infeasible_names_the_limit_and_its_cure(written: Path) -> None:
     assert again.code == 0
     almost = 1e6 + 0.95 * cure["value"]
     less = run("fleet", written, "--json", "--quick", *TIGHT, "--set", f"limits.capital={almost!r} USD")
-    assert less.code == 1
+    assert less.code == 5
     limits = {one["limit"] for one in found["cures"]}
     assert limits <= {"limits.capital", "limits.kinds", "workloads.chat.requests", "workloads.long.requests",
                       "workloads.chat.user_speed", "workloads.chat.ttft"}  # fmt: skip
@@ -70,7 +70,7 @@ def test_infeasible_names_the_limit_and_its_cure(written: Path) -> None:
 
 def test_a_workload_that_nothing_can_serve_is_named(written: Path) -> None:
     done = run("fleet", written, "--set", "workloads.chat.user_speed=5000 tokens/s")
-    assert done.code == 1
+    assert done.code == 5
     assert "workloads.chat: no allowed chip serves llama-3.1-8b" in done.out
     assert "workloads.chat.user_speed = 5,000 tokens/s: at most" in done.out
 
@@ -158,7 +158,7 @@ def test_the_program_read_back_has_the_optimum(exported: tuple[Done, Path], name
 def test_an_infeasible_plan_leaves_no_old_tables(written: Path, tmp_path: Path) -> None:
     for name in ("purchases.csv", "fleet.png", "mine.txt"):
         (tmp_path / name).write_text("old", encoding="utf-8")
-    assert run("fleet", written, *TIGHT, "--quick", "--export", tmp_path).code == 1
+    assert run("fleet", written, *TIGHT, "--quick", "--export", tmp_path).code == 5
     assert {path.name for path in tmp_path.iterdir()} == {"answer.json", "plan.toml", "mine.txt"}
     assert read_plan(catalog(), tmp_path / "plan.toml", {}, "").limits.kinds == 1
 
@@ -201,7 +201,7 @@ def test_a_changed_answer_does_not_hold(
     exported: tuple[Done, Path], tmp_path: Path, path: tuple[Any, ...], value: Any, told: str
 ) -> None:
     done = run("verify", _tampered(exported[1], tmp_path, *path, value=value))
-    assert done.code == 1
+    assert done.code == 5
     assert "does not hold" in done.out and told in done.out, done.out
 
 

@@ -110,4 +110,4 @@ def test_wrong_input_is_told_at_once(tmp_path):
 
 def test_nothing_fits(tmp_path):
     done = run("frontier", write(tmp_path, limits__power="10 kW"))
-    assert (done.code, "codesign relax" in done.out) == (1, True)
+    assert (done.code, "codesign relax" in done.out) == (5, True)

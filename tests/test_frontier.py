@@ -227,7 +227,7 @@ def test_command_on_the_terminal() -> None:
 
 
 def test_command_without_an_answer() -> None:
-    assert known("frontier", *LIMITS, "--user-speed", "1M").code == 1
+    assert known("frontier", *LIMITS, "--user-speed", "1M").code == 5
     unbounded = known("frontier", *LIMITS[:-4], "--budget", "none", "--power", "none")
     assert unbounded.code == 2 and "no limit bounds throughput" in unbounded.err
     wrong = known("frontier", "--axes", "dollars,speed")

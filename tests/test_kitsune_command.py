@@ -99,7 +99,7 @@ def test_measured_times_decide(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_a_group_that_cannot_be_resident_is_infeasible_explained_and_not_adopted(setting: str, said: str) -> None:
     done = known("kitsune", MLP, "--gpu-set", setting, "--execution", "kitsune")
-    assert done.code == 1 and "Infeasible" in done.out and said in done.out
+    assert done.code == 5 and "Infeasible" in done.out and said in done.out
     parts = {part["execution"]: part for part in document(MLP, "--gpu-set", setting)["executions"]}
     assert said in parts["kitsune"]["blocked"][0] and parts["kitsune"]["covered"] == 0
     assert parts["best"]["blocked"] == [] and parts["best"]["time_s"] <= parts["bulk"]["time_s"]
@@ -139,7 +139,7 @@ def test_what_is_not_proven_says_so() -> None:
     (("dlrm", "--gpu-set", "l3=2x"), "GPU setting 'l3' is not known"),
     (("dlrm", "--gpu-set", "sms=0"), "must be positive"),
     (("dlrm", "--gpu-set", "l2_bandwidth=0.1x"), "is below dram_bandwidth"),
-    (("no.toml",), "no.toml: cannot be read"),
+    (("no.toml",), "no.toml: no such file"),
     (("no.onnx",), "no.onnx: "),
     (("no.py:make",), "no.py:make: "),
     (("dlrm", "--sweep", "l2_bandwidth"), "expected KEY=LOW..HIGH"),
@@ -148,9 +148,9 @@ def test_what_is_not_proven_says_so() -> None:
     (("dlrm", "--sweep", "l3=1x..2x"), "GPU setting 'l3' is not known"),
     (("dlrm", "--sweep", "sms=54..108", "--export", "out"), "exclude each other"),
     (("dlrm", "--sweep", "sms=54..108", "--measured", "times.csv"), "exclude each other"),
-    (("dlrm", "--measured", "no.csv"), "--measured no.csv: cannot be read"),
-    (("--from", "no.json"), "no.json: cannot be read"),
-    (("--from", MLP), "not JSON"),
+    (("dlrm", "--measured", "no.csv"), "--measured no.csv: no such file"),
+    (("--from", "no.json"), "no.json: no such file"),
+    (("--from", MLP), "not readable as JSON"),
     (("--from", "no.json", "--training"), "do not apply"),
     (("dlrm", "--from", "no.json"), "give either GRAPH or --from"),
 ])  # fmt: skip

@@ -169,7 +169,7 @@ BAD_DEMANDS = [
     ("toml", '[[bucket]]\nname = "short"\nrequests_per_s = inf\n', ["is not finite"]),
     ("toml", 'requests_per_s = 3\n[[bucket]]\nname = "short"\nrequests_per_s = 1\n', ["goes with shares"]),
     ("toml", '[[bucket]]\nname = "short"\nrequests_per_s = 1\n[available]\nsmall = 1.5\n', ["available.small = 1.5"]),
-    ("toml", "[[bucket]", ["cannot be read as TOML"]),
+    ("toml", "[[bucket]", ["not readable as TOML"]),
     ("csv", "bucket,rate\n", ["line 1: column 'rate' is unknown", "needed are the columns bucket and requests_per_s"]),
     ("csv", "bucket,requests_per_s\nshort,x\nlong,-1\na,1,2\n", [
         "line 2: requests_per_s", "line 3: requests_per_s", "line 4: more cells"]),
@@ -344,7 +344,7 @@ def test_command_on_instances(tmp_path):
 def test_command_infeasible(files):
     limits = ["--available", "large tp2=0", "--speed", "50 tokens/s"]
     done = run("mix", "--profile", files[0], "--demand", files[1], *limits)
-    assert done.code == 1
+    assert done.code == 5
     assert "Infeasible: too few replicas are to be had" in done.out
     assert "available.large tp2 = 2 instead of 0 would do" in done.out
 
@@ -364,7 +364,7 @@ BAD_COMMANDS = [
     (["--profile", "T", "--rate", "3", "--name", "x"], ["--name goes with --instance"]),
     (["--instance", "I", "--name", "x"], ["holds one instance"]),
     (["--instance", "I", "--rate", "3"], ["--rate: goes with --profile"]),
-    (["--instance", "T"], ["cannot be read as JSON"]),
+    (["--instance", "T"], ["not readable as JSON"]),
     (["--instance", "I", "--time-limit", "3"], ["'3'", "no unit"]),
 ]  # fmt: skip
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codesign.catalog import Catalog, load
 from codesign.changes.conflicts import AT_LEAST, LIMITS, WHOLE, Conflicts, conflicts, limits_set, ways, with_limits
 from codesign.changes.joint_cure import Joint, cheapest
 from codesign.errors import DataError
 from codesign.queries.best_system import prepare, space_of
 from codesign.queries.relax import relax
 from codesign.query import Query
+from codesign.records import ModelRecord
 from tests import query_reference as reference
 from tests.command import known
 from tests.query_strategies import CHIPS, built_in, query
@@ -31,8 +33,9 @@ def asked(draw: random.Random) -> Query:
     """A query over one or two chips with two to five limits that are often too tight."""
     limits = {name: draw.choice(AMOUNTS[name]) for name in draw.sample(sorted(AMOUNTS), draw.randint(2, 5))}
     model = draw.choice(["llama-3.1-8b", "llama-3.1-70b", "gemma-3-27b", "mixtral-8x7b", "gpt-oss-20b"])
+    context = min(draw.choice([8192, 32768, 131072]), built_in().get(ModelRecord, model).context)
     return query(
-        model=model, context=draw.choice([8192, 32768, 131072]), precision=[draw.choice(["fp8", "bf16"])],
+        model=model, context=context, precision=[draw.choice(["fp8", "bf16"])],
         hardware="catalogue", maximize="user-speed", spare_servers=draw.choice([0, 0, 1]),
         allow={"chips": draw.sample(CHIPS["buy"], draw.randint(1, 2))}, limits=limits,
     )  # fmt: skip
@@ -48,9 +51,11 @@ def infeasible(wanted: int, start: str) -> Iterator[Query]:
             yield one
 
 
-def found(one: Query, weights: Mapping[str, float] | None = None) -> tuple[Conflicts, Joint | None]:
+def found(
+    one: Query, weights: Mapping[str, float] | None = None, catalog: Catalog | None = None
+) -> tuple[Conflicts, Joint | None]:
     """What the closed form finds for a query."""
-    p = prepare(built_in(), one)
+    p = prepare(catalog or built_in(), one)
     every = ways(p.query, p.servers, lambda q: space_of(p.catalog, q, p.supply))
     return conflicts(every), cheapest(every, weights or {})
 
@@ -182,7 +187,8 @@ def test_known_conflicts(limits: dict[str, float], sets: list[tuple[str, ...]]) 
 def test_a_model_that_fits_nowhere_conflicts_with_nothing() -> None:
     """More context than any number of chips holds: the empty set, and no limit cures it."""
     one = query(**H100 | {"context": 10**9}, limits={"replicas": 3})
-    sets, joint = found(one)
+    longer = load(None, {"models.llama-3.1-70b.context": 10**9})
+    sets, joint = found(one, catalog=longer)
     assert sets.sets == ((),) and joint is None
 
 
@@ -252,13 +258,13 @@ def test_command() -> None:
 
 def test_command_where_no_chip_is_complete() -> None:
     done = known("relax", "--chip", "groq-lpu-v1", "--mode", "limit")
-    assert done.code == 1 and "no limit cures that" in done.out
+    assert done.code == 5 and "no limit cures that" in done.out
 
 
 def test_short_form_in_best() -> None:
     """Where no limit cures alone `best` names the conflicts and the cheapest change of several."""
     done = known("best", *TIGHT)
-    assert done.code == 1 and "--power 1 kW: nothing satisfies that" in done.out
+    assert done.code == 5 and "--power 1 kW: nothing satisfies that" in done.out
     document = known("best", *TIGHT, "--json").json
     assert document["conflicts"] == [["--budget $100,000"], ["--power 1 kW"]]
     joint = known("relax", *TIGHT, "--json").json["joint"]

@@ -233,7 +233,7 @@ def test_command_line(tmp_path):
 
 def test_nothing_fits_today(tmp_path):
     done = run(*SMALL, "--user-speed", "2000", "--export", tmp_path)
-    assert done.code == 1 and "no system satisfies all limits today" in done.out
+    assert done.code == 5 and "no system satisfies all limits today" in done.out
     assert not (tmp_path / "regrets.png").exists() and (tmp_path / "answer.json").exists()
 
 

@@ -85,7 +85,7 @@ def own_price(folder: Path, chip: str, written: str) -> Path:
 def test_a_dearer_chip_is_named_and_the_answer_does_not_hold(alone: Path, tmp_path: Path) -> None:
     chip = chosen(alone)
     done = run("verify", alone, "--catalog", own_price(tmp_path / "own", chip, "30000 USD"))
-    assert done.code == 1
+    assert done.code == 5
     assert "the answer does not hold any more" in done.out
     assert f"changed: chips.{chip}.price: " in done.out
     assert "is now 30000 USD (mine, 2026-11)" in done.out
@@ -100,7 +100,7 @@ def test_a_chip_beyond_the_budget_breaks_it(alone: Path, tmp_path: Path) -> None
 def test_a_cheaper_rival_is_a_better_system(alone: Path, tmp_path: Path) -> None:
     assert chosen(alone) != CHEAPER
     done = run("verify", alone, "--catalog", own_price(tmp_path / "own", CHEAPER, "1 USD"))
-    assert done.code == 1
+    assert done.code == 5
     assert "fault: a better system exists: " in done.out
     assert "changed: other entries of the catalogue, not behind this system" in done.out
 
@@ -127,7 +127,7 @@ def test_a_chip_that_is_gone(tmp_path: Path) -> None:
     assert chosen(path) == "mine"
     assert run("verify", path, "--catalog", own).code == 0
     done = run("verify", path)
-    assert done.code == 1
+    assert done.code == 5
     assert "fault: mine is not on offer any more" in done.out
     assert "changed: chips.mine.price = 100 USD is gone" in done.out
 
@@ -136,7 +136,7 @@ def test_a_system_for_what_was_infeasible(tmp_path: Path) -> None:
     path = saved(tmp_path, "--chip", "h100-sxm", "--budget", "$300k")
     assert json.loads(path.read_text(encoding="utf-8"))["status"] == "infeasible"
     done = run("verify", path, "--catalog", own_price(tmp_path / "own", "h100-sxm", "100 USD"))
-    assert done.code == 1
+    assert done.code == 5
     assert "fault: a system exists now" in done.out
 
 
@@ -194,7 +194,7 @@ def test_one_user_too_many_is_too_slow(tmp_path: Path) -> None:
 
 
 def assert_fault(done: Done, said: str) -> None:
-    assert (done.code, done.err) == (1, ""), done
+    assert (done.code, done.err) == (5, ""), done
     assert done.out.startswith("the answer does not hold any more\nfault: ")
     assert said in done.out
 
@@ -316,14 +316,14 @@ def test_fresh_mix_holds(mix: Path) -> None:
 ])  # fmt: skip
 def test_a_tampered_mix_does_not_hold(mix: Path, change: Callable[[Any], object], said: str) -> None:
     done = run("verify", changed(mix, change))
-    assert done.code == 1 and "the answer does not hold any more" in done.out
+    assert done.code == 5 and "the answer does not hold any more" in done.out
     assert said in done.out
 
 
 def test_a_mix_follows_its_files(mix: Path) -> None:
     put(mix.parent, {"table.csv": TABLE.replace("short,40,3.5", "short,40,3.0").replace("long,12,3.5", "long,12,3.0")})
     done = run("verify", mix)
-    assert done.code == 1 and "table.csv has other content" in done.out and "recorded as 10.5" in done.out
+    assert done.code == 5 and "table.csv has other content" in done.out and "recorded as 10.5" in done.out
     (mix.parent / "table.csv").unlink()
     missing = run("verify", mix)
     assert (missing.code, missing.out) == (2, "") and "query.profile" in missing.err and "no such file" in missing.err

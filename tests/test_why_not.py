@@ -247,7 +247,7 @@ def test_command_with_another_answer(tmp_path: Path) -> None:
     other = done.json["other"]["system"]
     assert done.code == 0 and other["chip"] == "h100-sxm" and other["tensor"] == Answer.model_validate(
         answer).system.tensor  # type: ignore[union-attr]  # fmt: skip
-    for name, told in (("broken", "not an answer"), ("none", "no system of one pool")):
+    for name, told in (("broken", "not readable as JSON"), ("none", "no system of one pool")):
         wrong = run("why-not", *SIX, "--system", tmp_path / f"{name}.json")
         assert wrong.code == 2 and told in wrong.err
 

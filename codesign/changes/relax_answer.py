@@ -19,6 +19,7 @@ class BoughtPart(Part):
     chips_bought: int
     value: float = Field(description="of the objective, proven best")
     unit: str
+    proven: bool = Field(default=True, description="false: the time given did not prove it best")
 
 
 class CuredPart(Part):
@@ -56,7 +57,8 @@ class RelaxAnswer(Part):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["relax"] = "relax"
-    status: Literal["feasible", "cured", "incurable"] = Field(description="feasible: nothing to relax")
+    status: Literal["feasible", "cured", "incurable", "undecided"] = Field(
+        description="feasible: nothing to relax; undecided: of a cure, what it buys is not proven best")
     mode: str
     query: dict[str, Any]
     conflicts: tuple[ConflictPart, ...] = ()

@@ -30,6 +30,7 @@ from formulations.outcome import Status
 
 NOMINAL = Scenario({}, {})
 Solve = Callable[[Mapping[str, Any]], dict[str, Any]]
+NOT_PROVEN = "a scenario was not proven in the time given"  # how such an error begins, also from another process
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _solve(question: Asked, point: Mapping[str, Any]) -> dict[str, Any]:
     if top is None:
         return {"status": status.value, "value": None, "bound": None, "design": None, "batch": None}
     if status is not Status.OPTIMAL:
-        raise SolverError(f"a scenario was not proven in the time given: {status.value}")
+        raise SolverError(f"{NOT_PROVEN}: {status.value}")
     at, replicas, batch = int(best.at[top]), int(best.replicas[top]), int(best.batch[top])
     offer, layout = p.supply.offers[int(p.space.chip[at])], p.space.layout(at)
     if p.query.maximize == "cost" and p.query.limits.users is not None:

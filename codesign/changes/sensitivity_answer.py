@@ -50,7 +50,7 @@ class SensitivityAnswer(Part):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["sensitivity"] = "sensitivity"
-    status: Literal["proven", "infeasible"]
+    status: Literal["proven", "infeasible", "undecided"]
     mode: str
     query: dict[str, Any]
     objective: str

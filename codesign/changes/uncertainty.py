@@ -15,7 +15,6 @@ The path "step_time.CHIP" (a product or a die, * for any) is a model's error: it
 """
 
 import math
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -32,6 +31,7 @@ from codesign.errors import DataError
 from codesign.facts import Table, Written
 from codesign.hardware import Chip
 from codesign.query import Query
+from codesign.reading import text_of, toml_of
 from codesign.supply import Offer
 from codesign.units import si
 
@@ -162,16 +162,17 @@ def rests_on(path: str, entries: set[str]) -> bool:
     return any(path.startswith(f"{entry}.") for entry in entries)
 
 
+def _text(path: Path) -> str:
+    try:
+        return text_of(path, f"--uncertainty {path}")
+    except DataError as error:
+        raise DataError(f"{error}; or use --uncertainty catalogue") from error
+
+
 def read_uncertainty(path: Path, catalog: Catalog, query: Query, offers: tuple[Offer, ...]) -> tuple[Uncertain, ...]:
     """The numbers of a file. Raises DataError with every fault of it."""
     try:
-        file = File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise DataError(f"--uncertainty {path}: no such file; or use --uncertainty catalogue") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--uncertainty {path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: not readable as TOML: {error}") from error
+        file = File.model_validate(toml_of(_text(path), str(path)))
     except ValidationError as error:
         raise DataError("\n".join(faults_of(error, str(path), File))) from error
     if not file.uncertain:

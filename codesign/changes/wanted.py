@@ -1,6 +1,5 @@
 """The system that somebody asks about: a memory, a chip, a tensor degree, or the layout of another answer."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from codesign.catalog import Catalog, unknown
 from codesign.errors import DataError
 from codesign.hardware import Chip
 from codesign.query import Query
+from codesign.reading import json_file
 from codesign.records import MemoryRecord
 from codesign.spaces import AnySpace
 
@@ -92,12 +92,8 @@ def read_wanted(
 
 def _of_answer(path: Path) -> Wanted:
     try:
-        answer = Answer.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise DataError(f"--system {path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--system {path}: cannot be read: {error}") from error
-    except (json.JSONDecodeError, ValidationError) as error:
+        answer = Answer.model_validate(json_file(path, f"--system {path}"))
+    except ValidationError as error:
         said = str(error).splitlines()[0]
         raise DataError(f"--system {path}: not an answer of `codesign best --json`: {said}") from error
     if answer.system is None or answer.prefill is not None:

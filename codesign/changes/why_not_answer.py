@@ -45,7 +45,8 @@ class WhyNotAnswer(Part):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["why-not"] = "why-not"
-    status: Literal["best", "behind", "infeasible", "absent"]
+    status: Literal["best", "behind", "infeasible", "absent", "undecided"] = Field(
+        description="undecided: one of both systems is not proven best in the time given")
     mode: str
     query: dict[str, Any]
     wanted: str

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 
 from codesign.catalog import unknown
 from codesign.errors import DataError
-from codesign.units import si
+from codesign.units import sane
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 def _read(unit: str) -> BeforeValidator:
     def read(raw: Any) -> Any:
         try:
-            return None if raw is None else si(raw, unit)
+            return None if raw is None else sane(raw, unit)
         except DataError as error:
             raise ValueError(str(error)) from error
 

@@ -1,6 +1,5 @@
 """A plan out of a TOML file, with options over it: all faults in one message, each with the path of its key."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,19 @@ from pydantic import ValidationError
 from codesign.catalog import Catalog, faults_of
 from codesign.errors import DataError
 from codesign.fleet.plan import Plan
-from codesign.query import NONE
+from codesign.mode import check_release
+from codesign.query import NONE, asked_table
+from codesign.reading import Document, shown
 from codesign.supply import all_chips
 
 
-def read_plan(catalog: Catalog, path: Path | None, options: Mapping[str, Any], builtin: str) -> Plan:
+def read_plan(catalog: Catalog, path: Path | Document | None, options: Mapping[str, Any], builtin: str) -> Plan:
     """The plan of a file (`builtin`, as text, where `path` is None) with `options` over it.
 
     `options` maps dotted keys to written values; "none" takes away what the file says.
     Raises DataError with every fault, each with file and path of its key.
     """
-    where = "built-in plan" if path is None else str(path)
-    table = _table(path, builtin, where)
+    where, table = asked_table(path, builtin, "built-in plan")
     for key, value in options.items():
         _put(table, key, value, where)
     return checked(catalog, table, where)
@@ -37,9 +37,11 @@ def checked(catalog: Catalog, table: dict[str, Any], where: str) -> Plan:
         "chips": {chip.name for chip in all_chips(catalog, "catalogue")},
     }
     try:
-        return Plan.model_validate(table, context=context)
+        plan = Plan.model_validate(table, context=context)
     except ValidationError as error:
         raise DataError("\n".join(faults_of(error, where, Plan))) from error
+    check_release(catalog, plan.engine, plan.release or "", f"{where}: release")
+    return plan
 
 
 def _put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
@@ -48,19 +50,8 @@ def _put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
     for parent in parents:
         spot = spot.setdefault(parent, {})
         if not isinstance(spot, dict):
-            raise DataError(f"{where}: {key}: {parent} = {spot!r} is no table")
+            raise DataError(f"{where}: {key}: {parent} = {shown(spot)} is no table")
     if value == NONE:
         spot.pop(last, None)
     else:
         spot[last] = value
-
-
-def _table(path: Path | None, builtin: str, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(builtin if path is None else path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{where}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{where}: not readable as TOML: {error}") from error

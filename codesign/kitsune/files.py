@@ -28,12 +28,12 @@ square, rsqrt, elementwise, mean, index, embedding, view; two: add, mul (or one,
 column), bmm, gather and segment_sum (data, then index); any number: concat, unsupported.
 '''
 
-import tomllib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from codesign.catalog import faults_of
 from codesign.errors import DataError
@@ -41,9 +41,19 @@ from codesign.facts import Table
 from codesign.kitsune.builder import Builder
 from codesign.kitsune.graph import Graph, Tensor
 from codesign.kitsune.masks import sort_names
+from codesign.reading import text_of, toml_of
 
-Size = Annotated[int, Field(gt=0)]
-Shape = Annotated[tuple[Size, ...], Field(min_length=1)]
+MOST_ELEMENTS = 10**15  # of a tensor
+
+
+def _holdable(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise ValueError(f"more than {MOST_ELEMENTS:.0e} elements")
+    return shape
+
+
+Size = Annotated[int, Field(gt=0, le=10**9)]
+Shape = Annotated[tuple[Size, ...], Field(min_length=1, max_length=16), AfterValidator(_holdable)]
 
 
 class InputTable(Table):
@@ -56,13 +66,13 @@ class InputTable(Table):
 class OperatorTable(Table):
     """One operator as written."""
 
-    name: str = Field(min_length=1)
-    kind: str
+    name: str = Field(min_length=1, max_length=200)
+    kind: str = Field(max_length=200)
     inputs: tuple[str, ...] = Field(min_length=1)
     width: Size | None = None
     segments: Size | None = None
     bias: bool | None = None
-    function: str | None = None
+    function: Annotated[str, Field(max_length=200)] | None = None
     shape: Shape | None = None
 
 
@@ -70,7 +80,7 @@ class GraphTable(Table):
     """A file as written."""
 
     schema_: Literal[1] = Field(alias="schema")
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=200)
     note: str = ""
     bytes_per_element: Size = 2
     inputs: dict[str, Shape | InputTable] = Field(min_length=1)
@@ -125,19 +135,13 @@ RULES: dict[str, tuple[range, tuple[str, ...], Rule]] = {
 
 def read_graph(path: Path) -> Graph:
     """The graph of a TOML file; DataError names the file and what is wrong with it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return graph_of(text, str(path))
+    return graph_of(text_of(path), str(path))
 
 
 def graph_of(text: str, where: str) -> Graph:
     """The graph that a TOML text describes; `where` stands in messages."""
     try:
-        table = GraphTable.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{where}: not readable as TOML: {error}") from error
+        table = GraphTable.model_validate(toml_of(text, where))
     except ValidationError as error:
         raise DataError("\n".join(faults_of(error, where, GraphTable))) from error
     try:
@@ -188,7 +192,10 @@ def _operator(g: Builder, op: OperatorTable, operands: list[Tensor]) -> Tensor:
     for key in ("width", "segments", "bias", "function"):
         if getattr(op, key) is not None and key not in keys:
             raise DataError(f"operator {op.name!r}: kind {op.kind!r} takes no {key}")
-    made = rule(g, op, operands)
+    try:
+        made = rule(g, op, operands)
+    except DataError as error:
+        raise DataError(f"operator {op.name!r}, kind {op.kind!r}: {error}") from error
     if op.shape is not None and made.shape != op.shape:
         raise DataError(f"operator {op.name!r}: shape = {list(op.shape)}, but its inputs make {list(made.shape)}")
     return made

@@ -7,10 +7,8 @@ precision, activations two; the GPU's peaks are those of FP16 whatever the weigh
 chips, embedding and head are left out.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,6 +17,7 @@ from codesign.catalog import Catalog, faults_of
 from codesign.errors import DataError
 from codesign.kitsune.builder import Builder
 from codesign.kitsune.graph import Graph, Tensor
+from codesign.reading import json_file
 from codesign.records import ModelRecord
 
 WEIGHT_BITS = {"bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "fp4": 4, "mxfp4": 4, "int4": 4}
@@ -73,13 +72,7 @@ def layer_of(path: Path, catalog: Catalog) -> Graph:
 
 def _read(path: Path) -> Answer:
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
-    try:
-        return Answer.model_validate(content)
+        return Answer.model_validate(json_file(path))
     except ValidationError as error:
         faults = faults_of(error, str(path), Answer)
         rest = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""

@@ -12,7 +12,7 @@ from typing import Any
 from codesign.catalog import Catalog
 from codesign.errors import DataError
 from codesign.records import GpuRecord, numbers
-from codesign.units import show, si
+from codesign.units import sane, show
 
 UNITS = {
     "sms": "1", "tensor": "FLOP/s", "simt": "FLOP/s", "dram_bandwidth": "B/s", "l2_bandwidth": "B/s",
@@ -20,6 +20,10 @@ UNITS = {
     "threads": "1", "queue_sync": "s", "queue_bandwidth": "B/s", "payload_least": "B", "payload_most": "B",
     "queue_entries": "1", "atomics": "1",
 }  # fmt: skip
+# of a setting, in the unit of UNITS: programs have a row for each SM, and times stay within what they can hold
+MOST = {"1": 1e12, "FLOP/s": 1e19, "B/s": 1e17, "B": 1e14, "W": 1e7, "s": 1.0}
+MOST_WHOLE = 1e6
+MOST_SMS = 4096
 WHOLE = {"sms", "gpcs", "l2_partitions", "registers", "threads", "queue_entries"}
 # where the record calls it otherwise
 IN_RECORD = {
@@ -70,6 +74,8 @@ class Gpu:
         faults = [f"{key} = {show(value, UNITS[key])} must be positive" for key, value in given.items() if value <= 0]
         if faults:
             return faults
+        if self.sms > MOST_SMS:
+            faults.append(f"sms = {self.sms:,}, must be at most {MOST_SMS:,}")
         if self.l2_bandwidth < self.dram_bandwidth:
             faults.append(f"l2_bandwidth = {show(self.l2_bandwidth, 'B/s')} is below dram_bandwidth = "
                           f"{show(self.dram_bandwidth, 'B/s')}, all of which goes through L2")  # fmt: skip
@@ -103,15 +109,16 @@ def _number(key: str, text: str, own: Mapping[str, Any]) -> Any:
     if key not in UNITS:
         raise DataError(f"GPU setting {key!r} is not known; known: {', '.join(UNITS)}")
     factor = re.fullmatch(r"(.*\d\.?)\s*x", text.strip())
-    if factor is not None:
-        if own[key] is None:
-            raise DataError(f"GPU setting {key} = {text!r}: there is no number to multiply; give a quantity")
-        number = own[key] * si(factor[1], "1")
-    else:
-        try:
-            number = si(text, UNITS[key])
-        except DataError as error:
-            raise DataError(f"GPU setting {key} = {error}") from error
+    if factor is not None and own[key] is None:
+        raise DataError(f"GPU setting {key} = {text!r}: there is no number to multiply; give a quantity")
+    try:
+        number = sane(text, UNITS[key]) if factor is None else own[key] * sane(factor[1], "1")
+    except DataError as error:
+        raise DataError(f"GPU setting {key} = {error}") from error
+    most = MOST_WHOLE if key in WHOLE else MOST[UNITS[key]]
+    if abs(number) > most:
+        raise DataError(f"GPU setting {key} = {text!r} is {show(number, UNITS[key])}, must be at most "
+                        f"{show(most, UNITS[key])}")  # fmt: skip
     if key in WHOLE:
         if number != round(number):
             raise DataError(f"GPU setting {key} = {text!r} is {number:g}, not a whole number")

@@ -10,7 +10,9 @@ from codesign.kitsune.files import read_graph
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.onnx_file import read_onnx
 from codesign.kitsune.torch_module import read_torch
-from codesign.units import si
+from codesign.units import sane
+
+MOST_SIZE = 10**7  # of an application's own sizes, which multiply
 
 
 def graph_named(where: str, sizes: Mapping[str, str]) -> Graph:
@@ -34,10 +36,10 @@ def _whole(sizes: Mapping[str, str]) -> dict[str, int]:
     found = {}
     for key, text in sizes.items():
         try:
-            number = si(text, "1")
+            number = sane(text, "1")
         except DataError as error:
             raise DataError(f"--set {key}: {error}") from error
-        if number <= 0 or number != round(number):
-            raise DataError(f"--set {key}={text}: must be a positive whole number")
+        if not 0 < number <= MOST_SIZE or number != round(number):
+            raise DataError(f"--set {key}={text}: must be a positive whole number, {MOST_SIZE:,} at most")
         found[key] = round(number)
     return found

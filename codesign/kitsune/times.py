@@ -27,6 +27,7 @@ from codesign.errors import DataError
 from codesign.kitsune.gpu import Gpu
 from codesign.kitsune.graph import Graph, Operator
 from codesign.kitsune.traffic import group_bytes, operator_bytes
+from codesign.reading import text_of
 
 TILES = tuple((rows, columns) for rows in (128, 64, 32, 16) for columns in (128, 64))
 LEAST_K = 128  # columns of a split of K: below, sums of the parts cost more than the split gains
@@ -214,11 +215,7 @@ def read_measured(path: Path, graph: Graph) -> dict[str, float]:
     Raises DataError with every fault: columns missing, an operator unknown or named twice, a time that is
     no positive number. Operators that the table leaves out keep their roofline times.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--measured {path}: cannot be read: {error}") from error
-    table = csv.DictReader(io.StringIO(text))
+    table = csv.DictReader(io.StringIO(text_of(path, f"--measured {path}")))
     if set(table.fieldnames or ()) != {"name", "seconds"}:
         raise DataError(f"--measured {path}: columns are {table.fieldnames}, expected name, seconds")
     found: dict[str, float] = {}

@@ -15,7 +15,6 @@
 As CSV: a row for each bucket with the columns bucket, requests_per_s (or share), model, slices, speed.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +25,9 @@ from codesign.errors import DataError
 from codesign.facts import Table
 from codesign.mix.profile import read_table
 from codesign.query import Count, Speed
+from codesign.reading import toml_file
 
+LEAST = 1e-12  # requests/s; less is a slip, and below what programs tell from nothing
 WHOLE = 1e-6  # shares add up to 1 to within this
 CSV = {"bucket": "name", "requests_per_s": "requests_per_s", "share": "share", "model": "model", "slices": "slices",
        "speed": "speed"}  # fmt: skip
@@ -45,17 +46,19 @@ def _plain(raw: Any) -> Any:
 def _finite(value: float) -> float:
     if value != value or value in (float("inf"), float("-inf")):
         raise ValueError("is not finite")
+    if 0 < value < LEAST:
+        raise ValueError(f"must be 0, or at least {LEAST:g}")
     return value
 
 
-Rate = Annotated[float, BeforeValidator(_plain), AfterValidator(_finite), Field(ge=0)]
+Rate = Annotated[float, BeforeValidator(_plain), AfterValidator(_finite), Field(ge=0, le=1e12)]
 
 
 class BucketDemand(Table):
     """One bucket; its rate, or its share of the whole demand."""
 
-    name: str = Field(min_length=1)
-    model: str = ""
+    name: str = Field(min_length=1, max_length=200)
+    model: str = Field(default="", max_length=200)
     requests_per_s: Rate | None = None
     share: Rate | None = None
     slices: Count | None = None
@@ -70,7 +73,7 @@ class Demand(Table):
     slices: Count | None = None
     speed: Speed | None = None
     bucket: tuple[BucketDemand, ...] = ()
-    available: dict[str, Annotated[int, Field(ge=0, strict=True)]] = Field(default_factory=dict)
+    available: dict[str, Annotated[int, Field(ge=0, le=10**9, strict=True)]] = Field(default_factory=dict)
 
 
 def read_demand(path: Path) -> Demand:
@@ -87,12 +90,7 @@ def read_demand(path: Path) -> Demand:
 
 
 def _from_toml(path: Path) -> Demand:
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"--demand {path}: no such file") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"--demand {path}: cannot be read as TOML: {error}") from error
+    raw = toml_file(path, f"--demand {path}")
     try:
         return Demand.model_validate(raw)
     except ValidationError as error:

@@ -17,14 +17,18 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from codesign.errors import DataError
+from codesign.reading import shown
 
 NEEDED = ("chip", "bucket", "dollars_per_hour")
 RATES = ("requests_per_s", "tokens_per_s")
 KNOWN = (*NEEDED, *RATES, "tokens_per_request", "model", "layout", "speed", "available")
 UNREAD = ("note", "source")
+LEAST, MOST = 1e-12, 1e15   # of any number but 0
+MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,15 @@ def read_table(path: Path, option: str) -> tuple[list[str], list[tuple[int, dict
             reader = csv.DictReader(lines, restkey="", restval="", strict=True)
             header = [(name or "").strip() for name in reader.fieldnames or ()]
             reader.fieldnames = header
+            some = islice(reader, MOST_ROWS + 1)
             rows = [(reader.line_num, {key: ",".join(cell) if isinstance(cell, list) else cell.strip()
-                                       for key, cell in row.items()}) for row in reader]  # fmt: skip
+                                       for key, cell in row.items()}) for row in some]  # fmt: skip
     except FileNotFoundError as error:
         raise DataError(f"{option} {path}: no such file") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{option} {path}: cannot be read as CSV: {error}") from error
+    if len(rows) > MOST_ROWS:
+        raise DataError(f"{option} {path}: more than {MOST_ROWS:,} rows")
     return header, rows
 
 
@@ -152,8 +159,8 @@ def _number(
         value = float(text) if "_" not in text else math.nan
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        said = repr(text) if text else "blank"
+    if not math.isfinite(value) or value < 0 or (positive and value == 0) or not (value == 0 or LEAST <= value <= MOST):
+        said = shown(text) if text else "blank"
         faults.append(f"{where}, column {column}: {said}, expected a number, {'above 0' if positive else '0 or more'}")
         return None
     return value

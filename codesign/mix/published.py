@@ -10,7 +10,6 @@ many of them in a list, {"instances": [...]}, each with a `name`; name, family, 
 nothing about the question.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from codesign.errors import DataError
 from codesign.mix.question import Bucket, Kind, Mix, decimal
 from codesign.mix.question import faults as senseless
+from codesign.reading import json_file
 
 NEEDED = ("total_request_rate", "workload_distribution", "gpu_info")
 ABOUT = ("name", "family", "source", "published", "answers")
@@ -28,12 +28,7 @@ KIND = ("cost", "tputs", "available")
 
 def read_published(path: Path, name: str | None = None) -> dict[str, Any]:
     """One instance of a file; `name` chooses where it holds many. Raises DataError naming file and key."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"--instance {path}: no such file") from error
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise DataError(f"--instance {path}: cannot be read as JSON: {error}") from error
+    document = json_file(path, f"--instance {path}")
     if not isinstance(document, dict):
         raise DataError(f"--instance {path}: expected a table with {', '.join(NEEDED)}")
     lists = [many for many in document.values() if isinstance(many, list) and many and isinstance(many[0], dict)]

@@ -9,8 +9,10 @@ from codesign import achieved, performance, prediction, serving
 from codesign.catalog import Catalog
 from codesign.errors import DataError
 from codesign.measured import ENGINES
+from codesign.mode import check_context, check_release
 from codesign.performance import BYTES, Layout
 from codesign.prediction import Asked, Things
+from codesign.records import ModelRecord
 from codesign.serving import Deployment
 
 
@@ -52,6 +54,8 @@ def predict(
     things, (constants, record) = Things(catalog), prediction.constants(catalog)
     asked = Asked(things.model(model), things.chip(chip), deployment, users, prompt, output, _engine(engine), release)
     _check(asked)
+    check_context(catalog.get(ModelRecord, model), prompt + output, "--input and --output")
+    check_release(catalog, asked.engine, release, "--release")
     try:
         rows = prediction.rows_of([asked], record)
     except ValueError as error:
@@ -93,6 +97,7 @@ def predict_limit(
     things = Things(catalog)
     asked = Asked(things.model(model), things.chip(chip), d, users, prompt, output, "", "")
     _check(asked)
+    check_context(catalog.get(ModelRecord, model), prompt + output, "--input and --output")
     if d.data > 1 or d.draft:
         raise DataError("--data and --draft belong to mode achieved; mode limit has neither")
     layout, context = Layout(d.tensor, d.pipeline, d.expert, d.precision, d.kv), round(prompt + output / 2)
@@ -115,6 +120,11 @@ def predict_limit(
                       "usable": performance.needed(asked.chip, "usable_bytes")},
         runs_fitted=0, left_out_errors={}, notes=notes,
     )  # fmt: skip
+
+
+def unmeasured(release: str, model: str) -> str:
+    """What is said where a release is known, and not for models with this kind of attention."""
+    return f"release {release!r} was not measured on models with the attention of {model}: the engine's mean"
 
 
 def _memory(a: Asked, users: float) -> dict[str, float]:
@@ -155,5 +165,5 @@ def _notes(a: Asked, held: int, known_family: bool, releases: dict[str, float]) 
     if not known_family:
         notes.append(f"no run on {a.chip.name} or its family was fitted: constants of all chips, band too narrow")
     if a.release and prediction.release_key(a.model, a.release) not in releases:
-        notes.append(f"release {a.release!r} was not measured: the engine's mean")
+        notes.append(unmeasured(a.release, a.model.name))
     return notes

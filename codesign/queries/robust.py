@@ -12,10 +12,10 @@ from codesign.catalog import Catalog
 from codesign.changes.designs import Designs, Merits, designs_of, keys_of, kinds_of
 from codesign.changes.robust_runs import Bar, Runs, Solves, solves_of
 from codesign.changes.robust_values import Values, rivals, thresholds, values_of, with_every_count
-from codesign.changes.scenario import NOMINAL, Asked, asked
+from codesign.changes.scenario import NOMINAL, NOT_PROVEN, Asked, asked
 from codesign.changes.uncertainty import Uncertain, model_error, published, read_uncertainty, scenarios
 from codesign.changes.warm import SystemKey
-from codesign.errors import AuditError, DataError, SolverError
+from codesign.errors import AuditError, DataError, SolverError, UndecidedError
 from codesign.jobs.run import Many
 from codesign.jobs.work import Failure
 from codesign.layouts import Floats
@@ -107,6 +107,8 @@ def robust(catalog: Catalog, query: Query, terms: Terms, many: Many, bar: Bar) -
     drawn = scenarios(numbers, terms.count, terms.seed)
     wrong = scenarios(model_error(offers, terms.error), terms.count, terms.seed)
     (today, *results) = runs.solve("scenarios", [NOMINAL, *drawn, *wrong])
+    if isinstance(today, Failure) and today.error.startswith(NOT_PROVEN):
+        raise UndecidedError("today's numbers were not proven in the time given: there is no regret without their best")
     if isinstance(today, Failure):
         raise SolverError(f"today's numbers: {today.error}")
     found = Robust(question, terms, nominal, numbers, today, solves_of(query, drawn, results[: len(drawn)]))

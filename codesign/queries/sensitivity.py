@@ -47,7 +47,9 @@ def sensitivity(warm: Warm, *, told: Callable[[int, int], None] = lambda done, o
     moving.sort(key=lambda bar: (-max(bar.swing, bar.swing_kept), bar.path))
     still = tuple(sorted({one.path for one in wide} - {bar.path for bar in moving}))
     shadows = tuple(_shadow(warm, today, path, step, said) for path, step, said in _steps(warm, today.system))
-    return _answer(warm, today, limits, status="proven", bars=tuple(moving), without_effect=still, shadows=shadows)
+    proven = today.status == "optimal" and all(end.proven for bar in bars for end in (bar.low, bar.high))
+    return _answer(warm, today, limits, status="proven" if proven else "undecided", bars=tuple(moving),
+                   without_effect=still, shadows=shadows)  # fmt: skip
 
 
 def _uncertain(one: Parameter) -> bool:

@@ -1,6 +1,5 @@
 """Does this answer still hold, by the domain's formulas alone, and what has changed since?"""
 
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +20,7 @@ from codesign.queries.best_system import prepare
 from codesign.queries.best_system_answer import better, direction, objective_si
 from codesign.queries.recorded import differing, in_space, layout_of, no_layout, objective_faults, rows_of
 from codesign.query import Query
+from codesign.reading import json_file
 from formulations import best_system_bounds
 
 
@@ -133,12 +133,7 @@ def _recounted(
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not readable as JSON: {error}") from error
+    document = json_file(path)
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected an answer, a JSON object")
     return document

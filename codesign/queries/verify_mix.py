@@ -1,7 +1,6 @@
 """Does a recorded mix of replicas still do what its answer says? Every slice and dollar again, without a solver."""
 
 import hashlib
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from codesign.mix.published import read_published
 from codesign.mix.question import Mix
 from codesign.queries.mix import served, singles_of
 from codesign.queries.recorded import differing
+from codesign.reading import toml_of
 
 Pairs = Iterator[tuple[str, float | None, float | None]]
 KIND = ("price_usd_per_h", "available", "cost_usd_per_h", "load", "spare")
@@ -72,7 +72,7 @@ def _question(answer: MixAnswer, files: dict[str, Path], where: str, own: Path |
 
 def _demand(asked: dict[str, Any], files: dict[str, Path], where: str, own: Path | None) -> Demand | None:
     if "plan_toml" in asked:
-        table = tomllib.loads(asked["plan_toml"])
+        table = toml_of(asked["plan_toml"], f"{where}.plan_toml")
         return demand_of(checked(load(own), table, f"{where}.plan_toml"), asked.get("period"))
     return read_demand(files["demand"]) if "demand" in files else None
 

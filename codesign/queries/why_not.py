@@ -57,6 +57,8 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     behind = words.direction(p.query) * (best.value - asked.value) / best.value
     said |= {"best": best.bought, "other": asked.bought, "bounds": (best.bound, asked.bound),
              "limited_by": (best.limited_by, asked.limited_by)}  # fmt: skip
+    if not (best.proven and asked.proven):
+        return WhyNotAnswer(status="undecided", behind=behind, solves=2, **said)
     if behind <= TIE:
         return WhyNotAnswer(status="best", behind=0.0, solves=2, **said)
     terms = _terms(p, best, asked)
@@ -71,8 +73,9 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
 class _Solved:
     """One of the two systems, audited, with the bound that is proven of it."""
 
-    def __init__(self, p: Prepared, system: System, audited: Audited, bound: float | None) -> None:
+    def __init__(self, p: Prepared, system: System, audited: Audited, bound: float | None, *, proven: bool) -> None:
         self.system, self.audited, self.value, self.bound = system, audited, audited.value, bound
+        self.proven = proven
         self.limited_by = words.batch_limit(p.query, system, audited)
         self.bought = BoughtPart(
             system=named_system(system), replicas=system.replicas, batch=system.batch, users=audited.users,
@@ -90,9 +93,10 @@ def _solved(p: Prepared) -> _Solved | None:
         return None
     system, audited = best_system.audited_system(p, best[0])
     bound = words.objective_si(p.query, solved.bound())
-    if bound is not None and solved.outcome.status is Status.OPTIMAL:
+    proven = solved.outcome.status is Status.OPTIMAL
+    if bound is not None and proven:
         audit.agree("objective", audited.value, bound)
-    return _Solved(p, system, audited, bound)
+    return _Solved(p, system, audited, bound, proven=proven)
 
 
 def _only(space: AnySpace, wanted: Wanted) -> AnySpace:

@@ -32,6 +32,8 @@ def render(answer: RelaxAnswer) -> Iterator[RenderableType]:
     else:
         yield Padding("none: at least two must give", (0, 0, 0, 2))
     yield from _joint(answer.joint, answer)
+    if answer.status == "undecided":
+        yield "Not every system that a cure buys is proven best in the time given."
 
 
 def _conflicts(answer: RelaxAnswer) -> Iterator[RenderableType]:

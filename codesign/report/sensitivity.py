@@ -18,6 +18,8 @@ def render(answer: SensitivityAnswer) -> Iterator[Any]:
         yield "Infeasible: no system satisfies all limits; `codesign best` says what is in the way."
         return
     yield f"Today: {answer.system.shown}, {answer.value:.6g}"
+    if answer.status == "undecided":
+        yield "Not all of it is proven in the time given."
     yield ""
     yield "Published low and high of each input, one at a time"
     yield _tornado(answer)

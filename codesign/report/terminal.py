@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign.answer import Answer, LimitPart, MoneyPart, PerformancePart, ProofPart, SystemPart
+from codesign.query import Query
 from codesign.report import pools
 from codesign.report.layout import count, pairs
 from codesign.units import show
@@ -50,8 +51,12 @@ def _question(answer: Answer) -> str:
 
 
 def workload_said(mode: str, q: dict[str, Any]) -> str:
-    """Mode, model, precision and context of a query."""
-    said = [f"mode {mode}", f"{q['model']} in {', '.join(q['precision'])}", f"{q['context']:,} tokens of context",
+    """Mode, engine or its release, model, precision, context and lengths of a query."""
+    asked = Query.model_validate(q)
+    engine = [asked.release or asked.engine] if mode == "achieved" else []
+    lengths = [f"{asked.input:,} in", f"{asked.output:,} out"] if mode == "achieved" else []
+    said = [f"mode {mode}", *engine, f"{q['model']} in {', '.join(q['precision'])}",
+            f"{q['context']:,} tokens of context", *lengths,
             *(["prefill and decode in pools apart"] if q.get("serving", {}).get("phases") == "disaggregated" else [])]
     return ", ".join(said)
 
