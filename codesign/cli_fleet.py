@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli_parts import Assume, Json, Own, pairs, written
+from codesign.cli_parts import Assume, Json, Own, exported, pairs, place, written
 from codesign.cli_profile import Asked, answer_profile
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def fleet(
         bool, typer.Option("--quick", help="without steps of the limits and single kinds, each a program of its own")
     ] = False,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, plan, tables, charts, program")] =
+    export: Annotated[Path | None, place("write answer, plan, tables, charts, program")] =
     None,
     profile: Annotated[
         Path | None, typer.Option(metavar="TABLE.csv", help="your measured throughput in place of our predictions")
@@ -95,11 +95,12 @@ def fleet(
         answer_profile(profile, mix, demand=demand, plan=served, period=period)
     asked = read_plan(load(catalog), plan, options, builtin_plan("default"))
     result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
+    _show(result.answer, as_json)
     if export is not None:
         from codesign.exports.fleet import write_fleet
 
         write_fleet(export, result, own=catalog)
-    _show(result.answer, as_json, export)
+        exported(export, as_json)
     raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))
 
 
@@ -131,7 +132,7 @@ def _value(key: str, text: str) -> Any:
         raise DataError(f"--set {key}={text}: not readable as TOML: {error}") from error
 
 
-def _show(answer: "FleetAnswer", as_json: bool, export: Path | None) -> None:
+def _show(answer: "FleetAnswer", as_json: bool) -> None:
     if as_json:
         print(answer.document())
         return
@@ -142,5 +143,3 @@ def _show(answer: "FleetAnswer", as_json: bool, export: Path | None) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False, emoji=False)
     for part in render(answer):
         console.print(part)
-    if export is not None:
-        console.print(f"Exported to {export}")

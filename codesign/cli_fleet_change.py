@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codesign.cli_parts import print_table
+from codesign.cli_parts import exported, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,11 +36,12 @@ def switch_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_switch(resolver, parameter, over or [], told=told)
+    show_parts(found.document() if as_json else None, render_switch(found))
     if export is not None:
         from codesign.exports.fleet_change import write_fleet_switch
 
         write_fleet_switch(export, found)
-    show_parts(found.document() if as_json else None, render_switch(found), export)
+        exported(export, as_json)
     raise typer.Exit(0 if found.status == "proven" else 3)
 
 
@@ -53,11 +54,12 @@ def sensitivity_of_plan(asked: "Plan", own: Path | None, *, as_json: bool, expor
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_sensitivity(resolver, told=told)
+    show_parts(found.document() if as_json else None, render_sensitivity(found))
     if export is not None:
         from codesign.exports.fleet_change import write_fleet_sensitivity
 
         write_fleet_sensitivity(export, found)
-    show_parts(found.document() if as_json else None, render_sensitivity(found), export)
+        exported(export, as_json)
     raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
 
 
@@ -79,7 +81,7 @@ def why_not_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_why_not(resolver, chip, told=told)
-    show_parts(found.document() if as_json else None, render_why_not(found), None)
+    show_parts(found.document() if as_json else None, render_why_not(found))
     raise typer.Exit({"best": 0, "behind": 0, "undecided": 3}.get(found.status, 1))
 
 
@@ -101,7 +103,7 @@ def progress(what: str = "parameters") -> Any:
     return bar()
 
 
-def show_parts(document: str | None, rendered: "Iterable[Any]", export: Path | None) -> None:
+def show_parts(document: str | None, rendered: "Iterable[Any]") -> None:
     """The document, or the parts for people."""
     if document is not None:
         typer.echo(document)
@@ -109,5 +111,3 @@ def show_parts(document: str | None, rendered: "Iterable[Any]", export: Path | N
     from rich.console import Group
 
     print_table(Group(*rendered))
-    if export is not None:
-        typer.echo(f"Exported to {export}")

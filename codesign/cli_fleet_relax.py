@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from codesign.cli_fleet_change import progress, show_parts
+from codesign.cli_parts import exported
 
 if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
@@ -25,7 +26,7 @@ def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, 
     if weight:
         raise DataError("--weight: of a query; the limits of a fleet plan are moved by one common factor")
     found = fleet_relax(Resolver(own, asked), most=most)
-    show_parts(found.document() if as_json else None, render(found), None)
+    show_parts(found.document() if as_json else None, render(found))
     raise typer.Exit({"incurable": 1, "undecided": 3}.get(found.status, 0))
 
 
@@ -40,9 +41,10 @@ def frontier_of_plan(
     with progress("points") as told:
         found = fleet_frontier(load(own, asked.assumptions()), asked, axes or "dollars,power",
                                POINTS if points is None else points, told=told)  # fmt: skip
+    show_parts(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.fleet_frontier import write_fleet_frontier
 
         write_fleet_frontier(export, found)
-    show_parts(found.document() if as_json else None, render(found), export)
+        exported(export, as_json)
     raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))

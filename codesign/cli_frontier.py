@@ -13,7 +13,7 @@ import typer
 
 from codesign.cli_fleet_change import why_not_of_plan
 from codesign.cli_fleet_relax import frontier_of_plan, relax_of_plan
-from codesign.cli_parts import Json, pairs, written
+from codesign.cli_parts import Json, exported, pairs, place, written
 from codesign.cli_query import asks_query_or
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def frontier(
         int | None, typer.Option(metavar="N", help="of a fleet plan: so many, both ends among them", show_default="6")
     ] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write frontier.csv, .json and charts")] = None,
+    export: Annotated[Path | None, place("write frontier.csv, .json and charts")] = None,
 ) -> None:
     """Which systems does nothing beat? The complete staircase of two or three axes, every change of system proven.
 
@@ -54,11 +54,12 @@ def frontier(
     if points is not None:
         raise DataError("--points: of a fleet plan; the frontier of a query is complete")
     found = ask(load(own, asked.assumptions()), asked, axes or "dollars,throughput")
+    _show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.frontier import write_frontier
 
         write_frontier(export, found, asked)
-    _show(found.document() if as_json else None, render(found), export)
+        exported(export, as_json)
     raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
 
 
@@ -86,7 +87,7 @@ def why_not(
 
     catalog = load(own, asked.assumptions())
     found = ask(catalog, asked, read_wanted(catalog, memory=memory, chip=chip, tensor=tensor, system=system))
-    _show(found.document() if as_json else None, render(found), None)
+    _show(found.document() if as_json else None, render(found))
     raise typer.Exit(0 if found.status in ("best", "behind") else 1)
 
 
@@ -107,7 +108,7 @@ def relax(
     from codesign.report.relax import render
 
     found = ask(load(own, asked.assumptions()), asked, weights=_weights(weight), most=most)
-    _show(found.document() if as_json else None, render(found), None)
+    _show(found.document() if as_json else None, render(found))
     raise typer.Exit(1 if found.status == "incurable" else 0)
 
 
@@ -129,7 +130,7 @@ def _weights(items: list[str] | None) -> dict[str, float]:
     return found
 
 
-def _show(document: str | None, parts: Iterable[Any], export: Path | None) -> None:
+def _show(document: str | None, parts: Iterable[Any]) -> None:
     if document is not None:
         typer.echo(document)
         return
@@ -138,5 +139,3 @@ def _show(document: str | None, parts: Iterable[Any], export: Path | None) -> No
     console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, markup=False, emoji=False)
     for part in parts:
         console.print(part)
-    if export is not None:
-        console.print(f"Exported to {export}")

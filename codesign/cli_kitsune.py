@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codesign.cli_parts import Json, Own, pairs, print_table, written
+from codesign.cli_parts import Json, Own, exported, pairs, place, print_table, written
 
 if TYPE_CHECKING:
     from codesign.catalog import Catalog
@@ -56,7 +56,7 @@ def kitsune(
         list[str] | None, written("where the schedule changes: l2_bandwidth=1x..4x", "--sweep", "KEY=LOW..HIGH")
     ] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write schedule, SMs, programs, charts")] = None,
+    export: Annotated[Path | None, place("write schedule, SMs, programs, charts")] = None,
     catalog: Own = None,
 ) -> None:
     """How should one GPU run this operator graph: operator by operator, fused, or as pipelines?"""
@@ -87,22 +87,21 @@ def kitsune(
         return
     known = {} if measured is None else read_measured(measured, asked)
     found = ask(asked, chip, chosen, measured=known)
+    from codesign.report.kitsune import render
+
+    _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))
     if export is not None:
         from codesign.exports.kitsune import write_schedule
 
         write_schedule(export, Times(asked, chip, Assumptions(), known), found)
-    from codesign.report.kitsune import render
-
-    _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))
-    if export is not None and not as_json:
-        typer.echo(f"Exported to {export}")
+        exported(export, as_json)
     part = found.chosen()
     raise typer.Exit(1 if part.blocked else 0 if part.status == "optimal" else 3)
 
 
 def reproduce_kitsune(
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write the document and its chart")] = None,
+    export: Annotated[Path | None, place("write the document and its chart")] = None,
 ) -> None:
     """The scheduling study arXiv 2502.18403: Table 2, predictions, and its claims as checks."""
     from rich.console import Group
@@ -112,11 +111,12 @@ def reproduce_kitsune(
     from codesign.report.kitsune_study import render
 
     found = reproduce(load(None))
+    _show(found.document() if as_json else None, Group(*render(found)))
     if export is not None:
         from codesign.exports.kitsune_speedup import write_study
 
         write_study(export, found)
-    _show(found.document() if as_json else None, Group(*render(found)))
+        exported(export, as_json)
 
 
 def _graph(

@@ -18,6 +18,25 @@ def written(help_text: str, name: str | None = None, metavar: str = "TEXT") -> A
     return typer.Option(*([name] if name else []), help=help_text, metavar=metavar, show_default=False)
 
 
+def place(help_text: str, name: str | None = None) -> Any:
+    """A folder to write into, tried before any work is done."""
+    return typer.Option(*([name] if name else []), metavar="DIR", help=help_text, callback=_tried)
+
+
+def _tried(parameter: typer.CallbackParam, folder: Path | None) -> Path | None:
+    from codesign.exports.atomic import check_place
+
+    if folder is not None:
+        check_place(folder, parameter.opts[0])
+    return folder
+
+
+def exported(folder: Path, as_json: bool) -> None:
+    """Say where an answer that was printed lies now."""
+    if not as_json:
+        typer.echo(f"Exported to {folder}")
+
+
 def pairs(option: str, items: list[str] | None) -> dict[str, str] | None:
     """ "PATH=VALUE" items as a table."""
     from codesign.errors import DataError

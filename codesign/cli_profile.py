@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli_parts import Json, pairs, print_table, written
+from codesign.cli_parts import Json, exported, pairs, place, print_table, written
 
 if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
@@ -39,7 +39,7 @@ def mix(
     ] = None,
     time_limit: Annotated[str | None, written("stop then with the best found: '10 s'")] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tables, program, charts")] = None,
+    export: Annotated[Path | None, place("write answer, tables, program, charts")] = None,
 ) -> None:
     """Which replicas of which kinds serve a demand by buckets for the least money, by a measured table?"""
     from codesign.errors import DataError
@@ -152,10 +152,6 @@ def _answer(
 
     seconds = None if time_limit is None else si(time_limit, "s")
     result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
-    if export is not None:
-        from codesign.exports.mix import write_mix
-
-        write_mix(export, result)
     if as_json:
         typer.echo(result.answer.document())
     else:
@@ -164,6 +160,9 @@ def _answer(
         from codesign.report.mix import render
 
         print_table(Group(*render(result.answer)))
-        if export is not None:
-            typer.echo(f"Exported to {export}")
+    if export is not None:
+        from codesign.exports.mix import write_mix
+
+        write_mix(export, result)
+        exported(export, as_json)
     raise typer.Exit({"optimal": 0, "infeasible": 1}.get(result.answer.status, 3))

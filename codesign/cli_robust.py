@@ -12,7 +12,7 @@ import typer
 
 from codesign.cli_fleet_change import progress, show_parts
 from codesign.cli_jobs import solves_many
-from codesign.cli_parts import Json, written
+from codesign.cli_parts import Json, exported, place, written
 from codesign.cli_query import asks_query_or
 
 if TYPE_CHECKING:
@@ -51,11 +51,12 @@ def robust_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_robust(resolver, terms, told=told)
+    show_parts(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.fleet_robust import write_fleet_robust
 
         write_fleet_robust(export, found)
-    show_parts(found.document() if as_json else None, render(found), export)
+        exported(export, as_json)
     raise typer.Exit({"proven": 0, "infeasible": 1}.get(found.status, 3))
 
 
@@ -74,7 +75,7 @@ def robust(
     must_fit: Annotated[str, written("share of scenarios in which a choice keeps every limit, '95%'")] = "0%",
     model_error: Annotated[str | None, written("step times off by up to this factor, 1.5", metavar="X")] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tables and the chart")] = None,
+    export: Annotated[Path | None, place("write answer, tables and the chart")] = None,
 ) -> None:
     """Which design, or which purchases of a fleet plan, when the numbers are uncertain? Least worst regret, proven."""
     from codesign.catalog import load
@@ -88,10 +89,6 @@ def robust(
     terms = Terms(uncertainty, count, seed, si(must_fit, "1"), si(model_error or ERROR, "1"))
     found = ask(load(own, asked.assumptions()), asked, terms, many, bar)
     told = answer(found)
-    if export is not None:
-        from codesign.exports.robust import write_robust
-
-        write_robust(export, found, told)
     if as_json:
         typer.echo(told.document())
     else:
@@ -102,6 +99,9 @@ def robust(
         console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False, emoji=False)
         for part in render(told):
             console.print(part)
-        if export is not None:
-            typer.echo(f"Exported to {export}")
+    if export is not None:
+        from codesign.exports.robust import write_robust
+
+        write_robust(export, found, told)
+        exported(export, as_json)
     raise typer.Exit(0 if told.status == "optimal" else 1)

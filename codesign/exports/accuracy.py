@@ -23,7 +23,7 @@ def write_validation(folder: Path, v: Validation) -> None:
             drawn.save(str(stage / name), scale_factor=2)
         drawn.save(str(stage / "chart.html"), inline=True)
 
-    write_folder(folder, fill, FILES)
+    write_folder(folder, fill, FILES, option="--out")
 
 
 def _predictions(v: Validation) -> str:

@@ -13,6 +13,7 @@ from codesign.answer import Answer
 from codesign.audit import AGREE, Enumerated, System
 from codesign.catalog import Catalog, faults_of, load
 from codesign.errors import AuditError, DataError
+from codesign.exports.atomic import check_whole
 from codesign.fleet.answer import FleetAnswer
 from codesign.mix.answer import MixAnswer
 from codesign.prepared import Prepared
@@ -133,6 +134,7 @@ def _recounted(
 
 
 def _document(path: Path) -> dict[str, Any]:
+    check_whole(path.parent)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
