@@ -65,7 +65,7 @@ def sensitivity_of_plan(asked: "Plan", own: Path | None, *, as_json: bool, expor
 
 def why_not_of_plan(
     asked: "Plan", own: Path | None, *, memory: str | None, chip: str | None, tensor: int | None, system: Path | None,
-    as_json: bool,
+    as_json: bool, export: Path | None,
 ) -> None:  # fmt: skip
     """Why does the plan's best fleet not buy this chip, and at which price would it?"""
     from codesign.errors import DataError
@@ -82,6 +82,11 @@ def why_not_of_plan(
     with progress() as told:
         found = fleet_why_not(resolver, chip, told=told)
     show_parts(found.document() if as_json else None, render_why_not(found))
+    if export is not None:
+        from codesign.exports.changes import write_fleet_why_not
+
+        write_fleet_why_not(export, found)
+        exported(export, as_json)
     raise typer.Exit({"best": 0, "behind": 0, "undecided": 3}.get(found.status, 1))
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from codesign.fleet.plan import Plan
 
 
-def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, most: int, as_json: bool) -> None:
+def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, most: int, as_json: bool,
+                  export: Path | None) -> None:  # fmt: skip
     """Which limits of a plan contradict each other, and what cures?"""
     from codesign.errors import DataError
     from codesign.fleet.resolve import Resolver
@@ -27,6 +28,11 @@ def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, 
         raise DataError("--weight: of a query; the limits of a fleet plan are moved by one common factor")
     found = fleet_relax(Resolver(own, asked), most=most)
     show_parts(found.document() if as_json else None, render(found))
+    if export is not None:
+        from codesign.exports.changes import write_fleet_relax
+
+        write_fleet_relax(export, found)
+        exported(export, as_json)
     raise typer.Exit({"incurable": 1, "undecided": 3}.get(found.status, 0))
 
 

@@ -74,6 +74,7 @@ def why_not(
         Path | None, typer.Option(metavar="ANSWER.json", help="why not the chip and layout of this answer?")
     ] = None,
     as_json: Json = False,
+    export: Annotated[Path | None, place("write answer and tables")] = None,
 ) -> None:
     """Why is the best system not one with this memory, chip, degree or layout, and what would make it so?
 
@@ -88,6 +89,11 @@ def why_not(
     catalog = load(own, asked.assumptions())
     found = ask(catalog, asked, read_wanted(catalog, memory=memory, chip=chip, tensor=tensor, system=system))
     _show(found.document() if as_json else None, render(found))
+    if export is not None:
+        from codesign.exports.changes import write_why_not
+
+        write_why_not(export, found)
+        exported(export, as_json)
     raise typer.Exit(0 if found.status in ("best", "behind") else 1)
 
 
@@ -101,6 +107,7 @@ def relax(
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="so many conflicts at most")] = 20,
     as_json: Json = False,
+    export: Annotated[Path | None, place("write answer and tables")] = None,
 ) -> None:
     """Nothing fits: which limits contradict each other, what cures alone, and what is the cheapest cure together?"""
     from codesign.catalog import load
@@ -109,6 +116,11 @@ def relax(
 
     found = ask(load(own, asked.assumptions()), asked, weights=_weights(weight), most=most)
     _show(found.document() if as_json else None, render(found))
+    if export is not None:
+        from codesign.exports.changes import write_relax
+
+        write_relax(export, found)
+        exported(export, as_json)
     raise typer.Exit(1 if found.status == "incurable" else 0)
 
 

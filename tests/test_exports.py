@@ -220,7 +220,7 @@ def test_interrupted_export_from_the_command_line(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(folder, "write_programs", interrupted)
     done = run("best", *H100, "--export", tmp_path / "a" / "out")
     assert (done.code, done.err.count("\n")) == (130, 1)
-    assert "Optimal" in done.out or "optimal" in done.out or "tok/s" in done.out
+    assert done.out.startswith("Asked: ")  # the answer is not lost with its folder
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 """A folder that is written over is, whatever ends the process, the old one, the new one, or marked as neither."""
 
+import csv
 import errno
 import json
 import os
@@ -284,3 +285,22 @@ def test_answer_is_printed_where_the_folder_fails_afterwards(
         assert len(done.out.splitlines()) == len(plain.out.splitlines())
         assert "Exported" not in done.out
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", [("why-not", "--chip", "h200-sxm", *H100[:2]), ("relax", "--budget", "$1k")])
+def test_folder_of_what_would_change_the_answer(call: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(*call, "--json", "--export", tmp_path / "out")
+    files = dict(every_file(tmp_path / "out"))
+    assert json.loads(files.pop("answer.json")) == done.json
+    tables = {name: list(csv.DictReader(text.splitlines())) for name, text in files.items()}
+    if call[0] == "why-not":
+        assert {row["term"]: float(row["factor"]) for row in tables["terms.csv"]} == {
+            term["name"]: term["factor"] for term in done.json["terms"]}  # fmt: skip
+        assert [float(row["needs"]) for row in tables["changes.csv"]] == [
+            needs for change in done.json["changes"] for needs in change["needs"].values()]  # fmt: skip
+    else:
+        cured = [one["cure"]["limit"] for one in done.json["single"]]
+        joint = [one["cure"]["limit"] for one in done.json["joint"]["changes"]]
+        assert cured and [row["limit"] for row in tables["cures.csv"]] == cured + joint
+        assert [row["limit"] for row in tables["conflicts.csv"]] == [
+            limit for one in done.json["conflicts"] for limit in one["limits"]]  # fmt: skip
