@@ -104,8 +104,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     })  # fmt: skip
     assert run("mix", "--profile", here / "p.csv", "--demand", here / "d.toml", "--export", here / "mix").code == 0
     assert run("kitsune", here / "g.toml", "--export", here / "kitsune").code == 0
-    plan = {**ONE, "periods": {SCRIPT: ONE["periods"]["2026"]}, "workloads": {"=chat()": ONE["workloads"]["chat"],
-                                                                            SCRIPT: ONE["workloads"]["chat"]}}  # fmt: skip
+    chat = ONE["workloads"]["chat"]
+    plan = {**ONE, "periods": {SCRIPT: ONE["periods"]["2026"]}, "workloads": {"=chat()": chat, SCRIPT: chat}}
     write_fleet(here / "fleet", solved(plan))
     return {name: here / name for name in ("mix", "kitsune", "fleet")}
 
