@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import highspy
+import pyomo.environ as pyo
 import pytest
 from ortools.sat.python import cp_model
 
 from codesign.exports import kitsune
-from formulations import cpsat
+from formulations import cpsat, highs
 from formulations.interruptible import interruptible
 from tests.command import run
 
@@ -108,3 +110,21 @@ def test_interrupted_export_of_a_schedule_leaves_nothing(tmp_path: Path, monkeyp
     assert (done.code, done.err) == (130, "interrupted; nothing was left half-written\n")
     assert len(searches) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_search_of_highs() -> None:
+    """No callback of the caller's own lets Python hear it."""
+    draw, model = random.Random(0), pyo.ConcreteModel()
+    model.take = pyo.Var(range(60), domain=pyo.Binary)
+    model.over, model.under = (pyo.Var(range(6), domain=pyo.NonNegativeReals) for _ in range(2))
+    model.meet = pyo.ConstraintList()
+    for k in range(6):
+        share = [draw.randrange(1000) for _ in range(60)]
+        model.meet.add(sum(s * model.take[i] for i, s in enumerate(share)) + model.over[k] - model.under[k]
+                       == sum(share) // 2)  # fmt: skip
+    model.miss = pyo.Objective(expr=sum(model.over[k] + model.under[k] for k in range(6)))
+    program, began = highs.load(model), threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    began.start()
+    with pytest.raises(KeyboardInterrupt):
+        highs.solve(program, highs.Limits(node_limit=200_000))
+    assert program.highs.getModelStatus() == highspy.HighsModelStatus.kInterrupt
