@@ -81,13 +81,12 @@ def _show(answer: "Answer", as_json: bool) -> None:
     if as_json:
         print(answer.document())
         return
-    from rich.console import Console
-
+    from codesign.report.layout import console
     from codesign.report.terminal import render
 
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, markup=False, emoji=False)
+    shown = console()
     for part in render(answer):
-        console.print(part)
+        shown.print(part)
 
 
 @app.command()

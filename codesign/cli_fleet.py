@@ -4,7 +4,6 @@ As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0
 3 not proven in the time given.
 """
 
-import sys
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -136,10 +135,9 @@ def _show(answer: "FleetAnswer", as_json: bool) -> None:
     if as_json:
         print(answer.document())
         return
-    from rich.console import Console
-
     from codesign.report.fleet import render
+    from codesign.report.layout import console
 
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False, emoji=False)
+    shown = console()
     for part in render(answer):
-        console.print(part)
+        shown.print(part)

@@ -4,7 +4,6 @@ As in `codesign.cli`, first-party imports are inside the commands. Exit codes: 0
 2 bad input, 3 not all proven in the time given.
 """
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -146,8 +145,8 @@ def _show(document: str | None, parts: Iterable[Any]) -> None:
     if document is not None:
         typer.echo(document)
         return
-    from rich.console import Console
+    from codesign.report.layout import console
 
-    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, markup=False, emoji=False)
+    shown = console()
     for part in parts:
-        console.print(part)
+        shown.print(part)

@@ -1,6 +1,5 @@
 """What commands share: options that mean the same everywhere, items KEY=VALUE, tables on the terminal."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,7 +52,7 @@ def pairs(option: str, items: list[str] | None) -> dict[str, str] | None:
 
 
 def print_table(table: Any) -> None:
-    """A Rich table, on 160 columns where nobody watches."""
-    from rich.console import Console
+    """A Rich table, or anything that Rich prints."""
+    from codesign.report.layout import console
 
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False, emoji=False).print(table)
+    console(wide=True).print(table)

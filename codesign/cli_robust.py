@@ -4,7 +4,6 @@ Exit codes: 0 answered, 1 infeasible (today, in every scenario, or no design fit
 3 of a fleet plan: not every point is proven.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,13 +91,12 @@ def robust(
     if as_json:
         typer.echo(told.document())
     else:
-        from rich.console import Console
-
+        from codesign.report.layout import console
         from codesign.report.robust import render
 
-        console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False, emoji=False)
+        shown = console()
         for part in render(told):
-            console.print(part)
+            shown.print(part)
     if export is not None:
         from codesign.exports.robust import write_robust
 

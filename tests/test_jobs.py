@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.errors import DataError
@@ -132,6 +132,7 @@ def test_power_fails_after_any_result(jobs: int, tmp_path: Path, monkeypatch: py
             assert len(journal) == n
 
 
+@settings(max_examples=30)
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=5, unique=True), st.data())
 def test_torn_anywhere_in_the_last_line(points: list[str], data: st.DataObject) -> None:
     """All lines before it are known, it is solved again, and no line is lost or doubled after."""
