@@ -77,6 +77,7 @@ def fleet(
     from codesign.catalog import builtin_plan, load
     from codesign.fleet.reading import read_plan
     from codesign.queries.fleet import prepare_and_solve
+    from codesign.report.progress import alive
 
     given = {"objective": objective and objective.value, "survive": survive and survive.value,
              "survive_share": survive_share, "time_limit": time_limit}  # fmt: skip
@@ -93,7 +94,8 @@ def fleet(
         served = None if demand else read_plan(load(catalog), plan, options, builtin_plan("default"))
         answer_profile(profile, mix, demand=demand, plan=served, period=period)
     asked = read_plan(load(catalog), plan, options, builtin_plan("default"))
-    result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
+    with alive("solving the plan"):
+        result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
     _show(result.answer, as_json)
     if export is not None:
         from codesign.exports.fleet import write_fleet

@@ -23,10 +23,12 @@ def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, 
     from codesign.fleet.resolve import Resolver
     from codesign.queries.fleet_relax import fleet_relax
     from codesign.report.fleet_relax import render
+    from codesign.report.progress import alive
 
     if weight:
         raise DataError("--weight: of a query; the limits of a fleet plan are moved by one common factor")
-    found = fleet_relax(Resolver(own, asked), most=most)
+    with alive("looking for conflicts and cures"):
+        found = fleet_relax(Resolver(own, asked), most=most)
     show_parts(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.changes import write_fleet_relax

@@ -49,10 +49,12 @@ def frontier(
     from codesign.errors import DataError
     from codesign.queries.frontier import frontier as ask
     from codesign.report.frontier import render
+    from codesign.report.progress import alive
 
     if points is not None:
         raise DataError("--points: of a fleet plan; the frontier of a query is complete")
-    found = ask(load(own, asked.assumptions()), asked, axes or "dollars,throughput")
+    with alive("walking along the frontier"):
+        found = ask(load(own, asked.assumptions()), asked, axes or "dollars,throughput")
     _show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.frontier import write_frontier

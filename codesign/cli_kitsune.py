@@ -67,6 +67,7 @@ def kitsune(
     from codesign.kitsune.gpu import gpu_named
     from codesign.kitsune.times import Assumptions, Times, read_measured
     from codesign.queries.kitsune import ask
+    from codesign.report.progress import alive
 
     if over and len(over) > 1:
         raise DataError(f"--sweep: {' and '.join(over)}; one number of the GPU is swept at a time")
@@ -82,18 +83,21 @@ def kitsune(
         from codesign.queries.kitsune_sweep import sweep
         from codesign.report.kitsune import render_sweep
 
-        swept = sweep(asked, chip, chosen, over[0])
+        with alive("sweeping"):
+            swept = sweep(asked, chip, chosen, over[0])
         _show(swept.document() if as_json else None, Group(*render_sweep(swept)))
         return
     known = {} if measured is None else read_measured(measured, asked)
-    found = ask(asked, chip, chosen, measured=known)
+    with alive("scheduling"):
+        found = ask(asked, chip, chosen, measured=known)
     from codesign.report.kitsune import render
 
     _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))
     if export is not None:
         from codesign.exports.kitsune import write_schedule
 
-        write_schedule(export, Times(asked, chip, Assumptions(), known), found)
+        with alive("placing and drawing"):
+            write_schedule(export, Times(asked, chip, Assumptions(), known), found)
         exported(export, as_json)
     part = found.chosen()
     raise typer.Exit(1 if part.blocked else 0 if part.status == "optimal" else 3)
@@ -109,8 +113,10 @@ def reproduce_kitsune(
     from codesign.catalog import load
     from codesign.queries.reproduce_kitsune import reproduce
     from codesign.report.kitsune_study import render
+    from codesign.report.progress import alive
 
-    found = reproduce(load(None))
+    with alive("scheduling every application"):
+        found = reproduce(load(None))
     _show(found.document() if as_json else None, Group(*render(found)))
     if export is not None:
         from codesign.exports.kitsune_speedup import write_study

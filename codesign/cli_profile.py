@@ -148,10 +148,12 @@ def _answer(
     export: Path | None,
 ) -> None:  # fmt: skip
     from codesign.queries.mix import cheapest_mix
+    from codesign.report.progress import alive
     from codesign.units import si
 
     seconds = None if time_limit is None else si(time_limit, "s")
-    result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
+    with alive("solving the mix"):
+        result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
     if as_json:
         typer.echo(result.answer.document())
     else:
