@@ -15,7 +15,7 @@ import typer
 
 from codesign import cli_fleet, cli_frontier, cli_kitsune, cli_profile, cli_robust, cli_switch
 from codesign.cli_end import ended
-from codesign.cli_parts import Assume, Json, Own, pairs, print_table, quantity
+from codesign.cli_parts import Assume, Json, Own, exported, pairs, place, print_table, quantity
 from codesign.cli_query import asks_query
 from codesign.exits import Exit
 
@@ -61,7 +61,7 @@ def best(
     own: Path | None,
     no_removal: Annotated[bool, typer.Option("--no-removal", help="prove over the full program")] = False,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, query, candidates, program")] = None,
+    export: Annotated[Path | None, place("write answer, query, candidates, program")] = None,
 ) -> None:
     """Which system is best under a budget? Proven over every layout of every chip.
 
@@ -74,27 +74,25 @@ def best(
 
     catalog = _load(own, asked.assumptions())
     result = prepare_and_solve(catalog, asked, removal=not no_removal, deadline=deadline)
+    _show(result.answer, as_json)
     if export is not None:
         from codesign.exports.folder import write_answer
 
         write_answer(export, result, removal=not no_removal, own=own)
-    _show(result.answer, as_json, export)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(result.answer.status))
 
 
-def _show(answer: "Answer", as_json: bool, export: Path | None) -> None:
+def _show(answer: "Answer", as_json: bool) -> None:
     if as_json:
         print(answer.document())
         return
-    from rich.console import Console
-
+    from codesign.report.layout import console
     from codesign.report.terminal import render
 
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, markup=False, emoji=False)
+    shown = console()
     for part in render(answer):
-        console.print(part)
-    if export is not None:
-        console.print(f"Exported to {export}")
+        shown.print(part)
 
 
 @app.command()
@@ -154,7 +152,7 @@ def _achieved_only(options: "Mapping[str, object]") -> None:
 @app.command()
 def validate(
     table: Annotated[Path, typer.Argument(metavar="MEASURED.csv", help="measured serving runs")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="write errors.csv and charts")] = None,
+    out: Annotated[Path | None, place("write errors.csv and charts")] = None,
     catalog: Own = None,
 ) -> None:
     """How wrong are the predictions on measured runs? By chip, model, engine, phase, mix and scenario."""
@@ -162,17 +160,17 @@ def validate(
     from codesign.report.accuracy import errors
 
     found = ask(_load(catalog), table)
+    print_table(errors(found))
     if out is not None:
         from codesign.exports.accuracy import write_validation
 
         write_validation(out, found)
-    print_table(errors(found))
 
 
 @app.command()
 def calibrate(
     table: Annotated[Path, typer.Argument(metavar="MEASURED.csv", help="measured serving runs")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="folder for achieved/default.toml; use it as --catalog")],
+    out: Annotated[Path, place("folder for achieved/default.toml; use it as --catalog")],
     catalog: Own = None,
 ) -> None:
     """Fit the achieved-rate constants to your own runs, with cross-validated errors."""

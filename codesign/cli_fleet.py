@@ -3,7 +3,6 @@
 As in `codesign.cli`, first-party imports are inside the commands.
 """
 
-import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli_parts import Assume, Json, Own, pairs, written
+from codesign.cli_parts import Assume, Json, Own, exported, pairs, place, written
 from codesign.cli_profile import Asked, answer_profile
 from codesign.exits import Exit
 
@@ -57,7 +56,7 @@ def fleet(
         bool, typer.Option("--quick", help="without steps of the limits and single kinds, each a program of its own")
     ] = False,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, plan, tables, charts, program")] =
+    export: Annotated[Path | None, place("write answer, plan, tables, charts, program")] =
     None,
     profile: Annotated[
         Path | None, typer.Option(metavar="TABLE.csv", help="your measured throughput in place of our predictions")
@@ -77,6 +76,7 @@ def fleet(
     from codesign.catalog import builtin_plan, load
     from codesign.fleet.reading import read_plan
     from codesign.queries.fleet import prepare_and_solve
+    from codesign.report.progress import alive
 
     given = {"objective": objective and objective.value, "survive": survive and survive.value,
              "survive_share": survive_share, "time_limit": time_limit}  # fmt: skip
@@ -93,12 +93,14 @@ def fleet(
         served = None if demand else read_plan(load(catalog), plan, options, builtin_plan("default"))
         answer_profile(profile, mix, demand=demand, plan=served, period=period)
     asked = read_plan(load(catalog), plan, options, builtin_plan("default"))
-    result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
+    with alive("solving the plan"):
+        result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
+    _show(result.answer, as_json)
     if export is not None:
         from codesign.exports.fleet import write_fleet
 
         write_fleet(export, result, own=catalog)
-    _show(result.answer, as_json, export)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(result.answer.status))
 
 
@@ -127,16 +129,13 @@ def _value(key: str, text: str) -> Any:
     return toml_of(f"value = {text}", f"--set {key}={text}")["value"]
 
 
-def _show(answer: "FleetAnswer", as_json: bool, export: Path | None) -> None:
+def _show(answer: "FleetAnswer", as_json: bool) -> None:
     if as_json:
         print(answer.document())
         return
-    from rich.console import Console
-
     from codesign.report.fleet import render
+    from codesign.report.layout import console
 
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False, emoji=False)
+    shown = console()
     for part in render(answer):
-        console.print(part)
-    if export is not None:
-        console.print(f"Exported to {export}")
+        shown.print(part)

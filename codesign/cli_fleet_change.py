@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codesign.cli_parts import print_table
+from codesign.cli_parts import exported, print_table
 from codesign.exits import Exit
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ def switch_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_switch(resolver, parameter, over or [], told=told)
+    show_parts(found.document() if as_json else None, render_switch(found))
     if export is not None:
         from codesign.exports.fleet_change import write_fleet_switch
 
         write_fleet_switch(export, found)
-    show_parts(found.document() if as_json else None, render_switch(found), export)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(found.status))
 
 
@@ -53,17 +54,18 @@ def sensitivity_of_plan(asked: "Plan", own: Path | None, *, as_json: bool, expor
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_sensitivity(resolver, told=told)
+    show_parts(found.document() if as_json else None, render_sensitivity(found))
     if export is not None:
         from codesign.exports.fleet_change import write_fleet_sensitivity
 
         write_fleet_sensitivity(export, found)
-    show_parts(found.document() if as_json else None, render_sensitivity(found), export)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(found.status))
 
 
 def why_not_of_plan(
     asked: "Plan", own: Path | None, *, memory: str | None, chip: str | None, tensor: int | None, system: Path | None,
-    as_json: bool,
+    as_json: bool, export: Path | None,
 ) -> None:  # fmt: skip
     """Why does the plan's best fleet not buy this chip, and at which price would it?"""
     from codesign.errors import DataError
@@ -79,7 +81,12 @@ def why_not_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_why_not(resolver, chip, told=told)
-    show_parts(found.document() if as_json else None, render_why_not(found), None)
+    show_parts(found.document() if as_json else None, render_why_not(found))
+    if export is not None:
+        from codesign.exports.changes import write_fleet_why_not
+
+        write_fleet_why_not(export, found)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(found.status))
 
 
@@ -101,7 +108,7 @@ def progress(what: str = "parameters") -> Any:
     return bar()
 
 
-def show_parts(document: str | None, rendered: "Iterable[Any]", export: Path | None) -> None:
+def show_parts(document: str | None, rendered: "Iterable[Any]") -> None:
     """The document, or the parts for people."""
     if document is not None:
         typer.echo(document)
@@ -109,5 +116,3 @@ def show_parts(document: str | None, rendered: "Iterable[Any]", export: Path | N
     from rich.console import Group
 
     print_table(Group(*rendered))
-    if export is not None:
-        typer.echo(f"Exported to {export}")

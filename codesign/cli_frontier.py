@@ -3,7 +3,6 @@
 As in `codesign.cli`, first-party imports are inside the commands.
 """
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ import typer
 
 from codesign.cli_fleet_change import why_not_of_plan
 from codesign.cli_fleet_relax import frontier_of_plan, relax_of_plan
-from codesign.cli_parts import Json, pairs, written
+from codesign.cli_parts import Json, exported, pairs, place, written
 from codesign.cli_query import asks_query_or
 from codesign.exits import Exit
 
@@ -40,7 +39,7 @@ def frontier(
         int | None, typer.Option(metavar="N", help="of a fleet plan: so many, both ends among them", show_default="6")
     ] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write frontier.csv, .json and charts")] = None,
+    export: Annotated[Path | None, place("write frontier.csv, .json and charts")] = None,
 ) -> None:
     """Which systems does nothing beat? The complete staircase of two or three axes, every change of system proven.
 
@@ -50,15 +49,18 @@ def frontier(
     from codesign.errors import DataError
     from codesign.queries.frontier import frontier as ask
     from codesign.report.frontier import render
+    from codesign.report.progress import alive
 
     if points is not None:
         raise DataError("--points: of a fleet plan; the frontier of a query is complete")
-    found = ask(load(own, asked.assumptions()), asked, axes or "dollars,throughput")
+    with alive("walking along the frontier"):
+        found = ask(load(own, asked.assumptions()), asked, axes or "dollars,throughput")
+    _show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.frontier import write_frontier
 
         write_frontier(export, found, asked)
-    _show(found.document() if as_json else None, render(found), export)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(found.status))
 
 
@@ -73,6 +75,7 @@ def why_not(
         Path | None, typer.Option(metavar="ANSWER.json", help="why not the chip and layout of this answer?")
     ] = None,
     as_json: Json = False,
+    export: Annotated[Path | None, place("write answer and tables")] = None,
 ) -> None:
     """Why is the best system not one with this memory, chip, degree or layout, and what would make it so?
 
@@ -86,7 +89,12 @@ def why_not(
 
     catalog = load(own, asked.assumptions())
     found = ask(catalog, asked, read_wanted(catalog, memory=memory, chip=chip, tensor=tensor, system=system))
-    _show(found.document() if as_json else None, render(found), None)
+    _show(found.document() if as_json else None, render(found))
+    if export is not None:
+        from codesign.exports.changes import write_why_not
+
+        write_why_not(export, found)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(found.status))
 
 
@@ -100,6 +108,7 @@ def relax(
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="so many conflicts at most")] = 20,
     as_json: Json = False,
+    export: Annotated[Path | None, place("write answer and tables")] = None,
 ) -> None:
     """Nothing fits: which limits contradict each other, what cures alone, and what is the cheapest cure together?"""
     from codesign.catalog import load
@@ -107,7 +116,12 @@ def relax(
     from codesign.report.relax import render
 
     found = ask(load(own, asked.assumptions()), asked, weights=_weights(weight), most=most)
-    _show(found.document() if as_json else None, render(found), None)
+    _show(found.document() if as_json else None, render(found))
+    if export is not None:
+        from codesign.exports.changes import write_relax
+
+        write_relax(export, found)
+        exported(export, as_json)
     raise typer.Exit(Exit.ANSWERED if found.status == "feasible" else Exit.of(found.status))
 
 
@@ -129,14 +143,12 @@ def _weights(items: list[str] | None) -> dict[str, float]:
     return found
 
 
-def _show(document: str | None, parts: Iterable[Any], export: Path | None) -> None:
+def _show(document: str | None, parts: Iterable[Any]) -> None:
     if document is not None:
         typer.echo(document)
         return
-    from rich.console import Console
+    from codesign.report.layout import console
 
-    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, markup=False, emoji=False)
+    shown = console()
     for part in parts:
-        console.print(part)
-    if export is not None:
-        console.print(f"Exported to {export}")
+        shown.print(part)

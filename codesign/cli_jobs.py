@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from codesign.cli_parts import place
+
 if TYPE_CHECKING:
     from codesign.jobs.run import Many
 
@@ -41,7 +43,7 @@ def many_of(
         str | None, typer.Option("--dask", metavar="ADDRESS", help="a Dask scheduler in place of --jobs, tcp://HOST:8786")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="DIR", help="keep what is finished here, and go on from it")
+        Path | None, place("keep what is finished here, and go on from it", "--resume")
     ] = None,
 ) -> "Many":
     """Where many points are solved; DataError where both places are given."""

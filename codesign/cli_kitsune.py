@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codesign.cli_parts import Json, Own, pairs, print_table, written
+from codesign.cli_parts import Json, Own, exported, pairs, place, print_table, written
 from codesign.exits import Exit
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def kitsune(
         list[str] | None, written("where the schedule changes: l2_bandwidth=1x..4x", "--sweep", "KEY=LOW..HIGH")
     ] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write schedule, SMs, programs, charts")] = None,
+    export: Annotated[Path | None, place("write schedule, SMs, programs, charts")] = None,
     catalog: Own = None,
 ) -> None:
     """How should one GPU run this operator graph: operator by operator, fused, or as pipelines?"""
@@ -67,6 +67,7 @@ def kitsune(
     from codesign.kitsune.gpu import gpu_named
     from codesign.kitsune.times import Assumptions, Times, read_measured
     from codesign.queries.kitsune import ask
+    from codesign.report.progress import alive
 
     if over and len(over) > 1:
         raise DataError(f"--sweep: {' and '.join(over)}; one number of the GPU is swept at a time")
@@ -82,27 +83,29 @@ def kitsune(
         from codesign.queries.kitsune_sweep import sweep
         from codesign.report.kitsune import render_sweep
 
-        swept = sweep(asked, chip, chosen, over[0])
+        with alive("sweeping"):
+            swept = sweep(asked, chip, chosen, over[0])
         _show(swept.document() if as_json else None, Group(*render_sweep(swept)))
         raise typer.Exit(Exit.of("optimal" if all(one.status == "optimal" for one in swept.points) else "undecided"))
     known = {} if measured is None else read_measured(measured, asked)
-    found = ask(asked, chip, chosen, measured=known)
-    if export is not None:
-        from codesign.exports.kitsune import write_schedule
-
-        write_schedule(export, Times(asked, chip, Assumptions(), known), found)
+    with alive("scheduling"):
+        found = ask(asked, chip, chosen, measured=known)
     from codesign.report.kitsune import render
 
     _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))
-    if export is not None and not as_json:
-        typer.echo(f"Exported to {export}")
+    if export is not None:
+        from codesign.exports.kitsune import write_schedule
+
+        with alive("placing and drawing"):
+            write_schedule(export, Times(asked, chip, Assumptions(), known), found)
+        exported(export, as_json)
     part = found.chosen()
     raise typer.Exit(Exit.INFEASIBLE if part.blocked else Exit.of(part.status))
 
 
 def reproduce_kitsune(
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write the document and its chart")] = None,
+    export: Annotated[Path | None, place("write the document and its chart")] = None,
 ) -> None:
     """The scheduling study arXiv 2502.18403: Table 2, predictions, and its claims as checks."""
     from rich.console import Group
@@ -110,13 +113,16 @@ def reproduce_kitsune(
     from codesign.catalog import load
     from codesign.queries.reproduce_kitsune import reproduce
     from codesign.report.kitsune_study import render
+    from codesign.report.progress import alive
 
-    found = reproduce(load(None))
+    with alive("scheduling every application"):
+        found = reproduce(load(None))
+    _show(found.document() if as_json else None, Group(*render(found)))
     if export is not None:
         from codesign.exports.kitsune_speedup import write_study
 
         write_study(export, found)
-    _show(found.document() if as_json else None, Group(*render(found)))
+        exported(export, as_json)
 
 
 def _graph(

@@ -1,6 +1,5 @@
 """What commands share: options that mean the same everywhere, items KEY=VALUE, tables on the terminal."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +15,25 @@ Json = Annotated[bool, typer.Option("--json", help="print the answer as one JSON
 def written(help_text: str, name: str | None = None, metavar: str = "TEXT") -> Any:
     """A quantity as people write it, read later against its unit."""
     return typer.Option(*([name] if name else []), help=help_text, metavar=metavar, show_default=False)
+
+
+def place(help_text: str, name: str | None = None) -> Any:
+    """A folder to write into, tried before any work is done."""
+    return typer.Option(*([name] if name else []), metavar="DIR", help=help_text, callback=_tried)
+
+
+def _tried(parameter: typer.CallbackParam, folder: Path | None) -> Path | None:
+    from codesign.exports.atomic import check_place
+
+    if folder is not None:
+        check_place(folder, parameter.opts[0])
+    return folder
+
+
+def exported(folder: Path, as_json: bool) -> None:
+    """Say where an answer that was printed lies now."""
+    if not as_json:
+        typer.echo(f"Exported to {folder}")
 
 
 def pairs(option: str, items: list[str] | None) -> dict[str, str] | None:
@@ -49,7 +67,7 @@ def quantity(option: str, text: str, unit: str, *, least: float = 0.0, most: flo
 
 
 def print_table(table: Any) -> None:
-    """A Rich table, on 160 columns where nobody watches."""
-    from rich.console import Console
+    """A Rich table, or anything that Rich prints."""
+    from codesign.report.layout import console
 
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False, emoji=False).print(table)
+    console(wide=True).print(table)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli_parts import Json, pairs, print_table, quantity, written
+from codesign.cli_parts import Json, exported, pairs, place, print_table, quantity, written
 from codesign.exits import Exit
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def mix(
     ] = None,
     time_limit: Annotated[str | None, written("stop then with the best found: '10 s'")] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tables, program, charts")] = None,
+    export: Annotated[Path | None, place("write answer, tables, program, charts")] = None,
 ) -> None:
     """Which replicas of which kinds serve a demand by buckets for the least money, by a measured table?"""
     from codesign.errors import DataError
@@ -147,13 +147,11 @@ def _answer(
     export: Path | None,
 ) -> None:  # fmt: skip
     from codesign.queries.mix import cheapest_mix
+    from codesign.report.progress import alive
 
     seconds = None if time_limit is None else quantity("--time-limit", time_limit, "s")
-    result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
-    if export is not None:
-        from codesign.exports.mix import write_mix
-
-        write_mix(export, result)
+    with alive("solving the mix"):
+        result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
     if as_json:
         typer.echo(result.answer.document())
     else:
@@ -162,6 +160,9 @@ def _answer(
         from codesign.report.mix import render
 
         print_table(Group(*render(result.answer)))
-        if export is not None:
-            typer.echo(f"Exported to {export}")
+    if export is not None:
+        from codesign.exports.mix import write_mix
+
+        write_mix(export, result)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(result.answer.status))

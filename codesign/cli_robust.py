@@ -3,7 +3,6 @@
 Infeasible is what fits nothing today, in every scenario, or as often as it must.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 
 from codesign.cli_fleet_change import progress, show_parts
 from codesign.cli_jobs import solves_many
-from codesign.cli_parts import Json, quantity, written
+from codesign.cli_parts import Json, exported, place, quantity, written
 from codesign.cli_query import asks_query_or
 from codesign.exits import Exit
 
@@ -50,11 +49,12 @@ def robust_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_robust(resolver, terms, told=told)
+    show_parts(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.fleet_robust import write_fleet_robust
 
         write_fleet_robust(export, found)
-    show_parts(found.document() if as_json else None, render(found), export)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(found.status))
 
 
@@ -73,7 +73,7 @@ def robust(
     must_fit: Annotated[str, written("share of scenarios in which a choice keeps every limit, '95%'")] = "0%",
     model_error: Annotated[str | None, written("step times off by up to this factor, 1.5", metavar="X")] = None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tables and the chart")] = None,
+    export: Annotated[Path | None, place("write answer, tables and the chart")] = None,
 ) -> None:
     """Which design, or which purchases of a fleet plan, when the numbers are uncertain? Least worst regret, proven."""
     from codesign.catalog import load
@@ -87,21 +87,19 @@ def robust(
                   quantity("--model-error", model_error or ERROR, "1"))  # fmt: skip
     found = ask(load(own, asked.assumptions()), asked, terms, many, bar)
     told = answer(found)
+    if as_json:
+        typer.echo(told.document())
+    else:
+        from codesign.report.layout import console
+        from codesign.report.robust import render
+
+        shown = console()
+        for part in render(told):
+            shown.print(part)
     if export is not None:
         from codesign.exports.robust import write_robust
 
         write_robust(export, found, told)
-    if as_json:
-        typer.echo(told.document())
-    else:
-        from rich.console import Console
-
-        from codesign.report.robust import render
-
-        console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False, emoji=False)
-        for part in render(told):
-            console.print(part)
-        if export is not None:
-            typer.echo(f"Exported to {export}")
+        exported(export, as_json)
     undecided = told.status == "infeasible" and bool(told.failed)  # nobody knows whether something fits in those
     raise typer.Exit(Exit.UNDECIDED if undecided else Exit.of(told.status))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codesign.cli_fleet_change import progress, sensitivity_of_plan, show_parts, switch_of_plan
-from codesign.cli_parts import Json, written
+from codesign.cli_parts import Json, exported, place, written
 from codesign.cli_query import asks_query_or
 from codesign.exits import Exit
 
@@ -36,7 +36,7 @@ def switch(
     together: Annotated[bool, typer.Option("--together", help="multiply all parameters by one factor")] = False,
     every: Annotated[bool, typer.Option("--all", help="rank all parameters by their nearest switch")] = False,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, bands.csv and charts")] = None,
+    export: Annotated[Path | None, place("write answer, bands.csv and charts")] = None,
 ) -> None:
     """At which values of a parameter does another system become the best one? Of a fleet plan: other kinds of chip?"""
     from codesign.changes.warm import Warm
@@ -53,13 +53,14 @@ def switch(
             found = query.switch_all(warm, told=told)
     else:
         found = query.switch(warm, parameter or [], over or [], together=together)
+    from codesign.report.switch import render
+
+    show_parts(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.switch import write_switch
 
         write_switch(export, found)
-    from codesign.report.switch import render
-
-    show_parts(found.document() if as_json else None, render(found), export)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(found.status))
 
 
@@ -68,7 +69,7 @@ def sensitivity(
     asked: "Query",
     own: Path | None,
     as_json: Json = False,
-    export: Annotated[Path | None, typer.Option(metavar="DIR", help="write answer, tornado.csv and the chart")] = None,
+    export: Annotated[Path | None, place("write answer, tornado.csv and the chart")] = None,
 ) -> None:
     """How far does the answer move over what is published of its inputs? And with one more dollar, watt, ...?
 
@@ -80,11 +81,12 @@ def sensitivity(
     warm = Warm(own, asked)
     with progress() as told:
         found = ask(warm, told=told)
+    from codesign.report.sensitivity import render
+
+    show_parts(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.exports.sensitivity import write_sensitivity
 
         write_sensitivity(export, found)
-    from codesign.report.sensitivity import render
-
-    show_parts(found.document() if as_json else None, render(found), export)
+        exported(export, as_json)
     raise typer.Exit(Exit.of(found.status))

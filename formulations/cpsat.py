@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from ortools.sat.python import cp_model
 
+from formulations.interruptible import interruptible
 from formulations.outcome import Status
 
 ROOM = 2**60  # every row's and objective's sum over the domains stays below; int64 ends at 2**63
@@ -56,7 +57,8 @@ def solve(model: cp_model.CpModel, limits: Limits, *, linearization: int = 1) ->
     solver.parameters.random_seed = limits.seed
     solver.parameters.max_deterministic_time = limits.deterministic_s
     solver.parameters.linearization_level = linearization
-    raw = solver.solve(model)
+    solver.parameters.catch_sigint_signal = False  # it leaves the signal's default behind: death without a word
+    raw = interruptible(lambda: solver.solve(model), solver.stop_search)
     if raw not in _STATUS:
         raise SolverFailure(
             f"CP-SAT ended with {solver.status_name(raw)}: {model.validate() or 'no reason given'}"

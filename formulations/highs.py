@@ -5,6 +5,7 @@ status, the solution and the proven bound. HiGHS has no deterministic time limit
 `node_limit`; `limit_s` is for people.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyomo.environ as pyo
 from pyomo.repn import generate_standard_repn
 
 from formulations.deadline import NEVER, Deadline
+from formulations.interruptible import interruptible
 from formulations.outcome import Status
 
 INFINITY = highspy.kHighsInf
@@ -181,12 +183,27 @@ def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = 
         highs.setSolution(len(chosen), indices, np.array([v for _, v in chosen]))
     if limits.relative_gap > 0 or limits.absolute_gap > EXACT:
         stop_within(highs, limits.relative_gap, limits.absolute_gap)
-    highs.run()
+    _run(highs)
     if highs.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:
         highs.setOptionValue("presolve", "off")  # presolve does not say which of the two it is
-        highs.run()
+        _run(highs)
     result = _read(program)
     return replace(result, status=Status.OPTIMAL) if _within(result, limits) else result
+
+
+def _run(highs: highspy.Highs) -> None:
+    """Run so that Ctrl-C ends the search; without a callback Python would hear it when the search is over."""
+    stopped = threading.Event()
+
+    def heard(event: Any) -> None:
+        if stopped.is_set():
+            event.interrupt()
+
+    highs.cbMipInterrupt.subscribe(heard)
+    try:
+        interruptible(highs.run, stopped.set)
+    finally:
+        highs.cbMipInterrupt.unsubscribe(heard)
 
 
 def _within(result: Result, limits: Limits) -> bool:

@@ -14,6 +14,10 @@ def squares() -> Callable[[Any], Any]:
     return lambda point: {"square": point * point, "third": point / 3}
 
 
+def lengths() -> Callable[[Any], Any]:
+    return lambda point: {"length": len(point), "text": point}
+
+
 def noted(folder: str) -> Callable[[Any], Any]:
     """Leaves a line in `folder` for each point that it begins, so that repeated work shows."""
 

@@ -218,8 +218,9 @@ def test_interrupted_export_from_the_command_line(tmp_path: Path, monkeypatch: p
         raise KeyboardInterrupt
 
     monkeypatch.setattr(folder, "write_programs", interrupted)
-    done = run("best", *H100, "--export", tmp_path / "out")
-    assert (done.code, done.out) == (130, "")
+    done = run("best", *H100, "--export", tmp_path / "a" / "out")
+    assert (done.code, done.err.count("\n")) == (130, 1)
+    assert done.out.startswith("Asked: ")  # the answer is not lost with its folder
     assert list(tmp_path.iterdir()) == []
 
 

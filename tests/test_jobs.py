@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from functools import partial
@@ -12,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from codesign.errors import DataError
 from codesign.jobs.journal import NAME, Journal, identity, key_of
 from codesign.jobs.run import Many, Progress, run
 from codesign.jobs.work import Attempt, Failure
 from tests import job_makers
+from tests.command import put
 
 ROOT = Path(__file__).parent.parent
 
@@ -104,6 +109,41 @@ def test_another_identity_is_other_work(tmp_path: Path) -> None:
     assert seen == [Progress(1, 0, 0)]
     dict(run([2], job_makers.squares, many, identity=identity("catalogue", "query"), progress=seen.append))
     assert seen[1] == Progress(1, 0, 1)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_power_fails_after_any_result(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was handed on is on the disk by then: a run resumed from what was synced repeats none of it."""
+    folder, real, synced, entered = tmp_path / "run", os.fsync, [0], list[int]()
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            entered.append(handle)
+        elif os.path.samestat(os.fstat(handle), os.stat(folder / NAME)):
+            synced[0] = os.fstat(handle).st_size
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    found = run(range(6), job_makers.squares, Many(jobs, resume=folder), identity="test")
+    for n, _ in enumerate(found, start=1):
+        assert entered, "the journal itself is in no folder"
+        left = put(tmp_path / str(n), {NAME: (folder / NAME).read_bytes()[: synced[0]].decode()})
+        with Journal(left) as journal:
+            assert len(journal) == n
+
+
+@settings(max_examples=30)
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=5, unique=True), st.data())
+def test_torn_anywhere_in_the_last_line(points: list[str], data: st.DataObject) -> None:
+    """All lines before it are known, it is solved again, and no line is lost or doubled after."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, many = Path(name), Many(resume=Path(name))
+        expected = solved(points, job_makers.lengths, many)
+        whole = (folder / NAME).read_bytes()
+        last = whole.rindex(b"\n", 0, -1) + 1 if len(points) > 1 else 0
+        (folder / NAME).write_bytes(whole[: data.draw(st.integers(last, len(whole) - 1))])
+        assert solved(points, job_makers.lengths, many) == expected
+        assert sorted((folder / NAME).read_bytes().splitlines()) == sorted(whole.splitlines())
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, -2, -1])

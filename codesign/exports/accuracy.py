@@ -1,11 +1,12 @@
 """errors.csv, predictions.csv and the chart of predicted against measured (PNG, SVG, HTML)."""
 
-import csv
-from io import StringIO
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
+from codesign.exports.kitsune_drawing import save
 from codesign.queries.validate import Validation
 
 HEADER = ("line", "model", "chip", "engine", "tpot_ms", "predicted_tpot_ms", "ttft_ms", "predicted_ttft_ms", "reason")
@@ -18,25 +19,19 @@ def write_validation(folder: Path, v: Validation) -> None:
     def fill(stage: Path) -> None:
         (stage / "errors.csv").write_text(v.table(), encoding="utf-8")
         (stage / "predictions.csv").write_text(_predictions(v), encoding="utf-8")
-        drawn = chart(v)
-        for name in ("chart.png", "chart.svg"):
-            drawn.save(str(stage / name), scale_factor=2)
-        drawn.save(str(stage / "chart.html"), inline=True)
+        save(stage, "chart", chart(v))
 
-    write_folder(folder, fill, FILES)
+    write_folder(folder, fill, FILES, option="--out")
 
 
 def _predictions(v: Validation) -> str:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(HEADER)
+    rows: list[Sequence[object]] = []
     for run, tpot, ttft in zip(v.runs, v.tpot_s, v.ttft_s, strict=True):
         measured = "" if run.ttft_s is None else f"{run.ttft_s * 1e3:.6g}"
-        writer.writerow((run.line, run.model, run.chip, run.engine, f"{run.tpot_s * 1e3:.6g}", f"{tpot * 1e3:.6g}",
-                         measured, f"{ttft * 1e3:.6g}", ""))  # fmt: skip
-    for row in v.refused:
-        writer.writerow((row.line, "", "", "", "", "", "", "", row.reason))
-    return out.getvalue()
+        rows.append((run.line, run.model, run.chip, run.engine, f"{run.tpot_s * 1e3:.6g}", f"{tpot * 1e3:.6g}",
+                 measured, f"{ttft * 1e3:.6g}", ""))  # fmt: skip
+    rows += [(row.line, "", "", "", "", "", "", "", row.reason) for row in v.refused]
+    return csv_text(HEADER, rows)
 
 
 def chart(v: Validation) -> Any:

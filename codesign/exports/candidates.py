@@ -4,11 +4,10 @@ The columns are the query's own. Where experts curve a step, the program's last 
 into ranges of batches; the first range of a cut column keeps its label.
 """
 
-import csv
-from io import StringIO
 
 import numpy as np
 
+from codesign.exports.cells import csv_text
 from codesign.prepared import Prepared
 from codesign.queries.answer_parts import weights
 from codesign.queries.best_system_answer import objective_si, objective_unit
@@ -25,18 +24,16 @@ def candidates(p: Prepared, *, removal: bool = True) -> str:
     feasible = np.flatnonzero(~np.isnan(data.true_value))
     sign = -1.0 if data.instance.objective == "ratio" else 1.0
     kept = set(sweep.kept.tolist()) if removal else set(feasible.tolist())
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(HEADER)
+    rows: list[tuple[object, ...]] = []
     for i in feasible[np.argsort(sign * data.true_value[feasible], kind="stable")].tolist():
         at = int(data.layout[i])
         chip, layout = p.space.chips[int(p.space.chip[at])], p.space.layout(at)
         batch, bound = int(data.true_batch[i]), objective_si(p.query, float(sweep.bound[i]))
         reason = "" if i in kept or best is None else f"bound cannot beat {objective_si(p.query, best[1])!r}"
-        writer.writerow((
+        rows.append((
             int(data.instance.columns[i]), chip.name, chip.memory, chip.stacks or "", layout.tensor,
             getattr(layout, "data", 1), layout.pipeline, layout.expert, weights(layout), layout.kv,
             int(data.instance.most_replicas[i]), batch, batch * layout.pipeline,
             repr(objective_si(p.query, float(data.true_value[i]))), repr(bound), objective_unit(p.query), reason,
         ))  # fmt: skip
-    return out.getvalue()
+    return csv_text(HEADER, rows)

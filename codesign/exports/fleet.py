@@ -1,12 +1,10 @@
 """A folder with everything about a fleet: answer.json, plan.toml, tables of purchases and replicas, charts, program."""
 
-import csv
-from collections.abc import Iterable, Sequence
-from io import StringIO
 from pathlib import Path
 
 from codesign.exports import fleet_charts
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.fleet.answer import FleetAnswer
 from codesign.queries.fleet import FleetResult
 from formulations import fleet, fleet_stochastic, highs
@@ -36,17 +34,9 @@ def write_fleet(folder: Path, result: FleetResult, own: Path | None = None) -> N
     write_folder(folder, fill, FILES)
 
 
-def _text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(["" if x is None else x for x in row] for row in rows)
-    return out.getvalue()
-
-
 def purchases(answer: FleetAnswer) -> str:
     """What is bought, given up and owned of each kind in each period, SI."""
-    return _text(PURCHASES, (
+    return csv_text(PURCHASES, (
         (period.name, period.year, *(getattr(kind, name) for name in PURCHASES[2:]))
         for period in answer.periods for kind in period.kinds
     ))  # fmt: skip
@@ -54,7 +44,7 @@ def purchases(answer: FleetAnswer) -> str:
 
 def replicas(answer: FleetAnswer) -> str:
     """Every replica group of each period, SI."""
-    return _text(("period", *REPLICAS), (
+    return csv_text(("period", *REPLICAS), (
         (period.name, *(getattr(one, name) for name in REPLICAS))
         for period in answer.periods for one in period.replicas
     ))  # fmt: skip

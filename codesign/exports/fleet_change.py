@@ -1,12 +1,11 @@
 """answer.json, tables and charts (PNG, SVG, HTML) of a fleet plan's switch points and sensitivity."""
 
-import csv
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.exports.fleet_change_charts import line_chart, tornado_chart
 from codesign.exports.kitsune_drawing import FORMATS, save
 from codesign.fleet.change_answer import FleetPart, FleetSensitivityAnswer, FleetSwitchAnswer
@@ -55,11 +54,7 @@ def write_fleet_sensitivity(folder: Path, answer: FleetSensitivityAnswer) -> Non
 
 
 def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    path.write_text(out.getvalue(), encoding="utf-8")
+    path.write_text(csv_text(header, rows), encoding="utf-8")
 
 
 def _fleet(fleet: FleetPart) -> list[Any]:

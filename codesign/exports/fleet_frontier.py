@@ -1,13 +1,12 @@
 """frontier.json, frontier.csv (a row a point, SI) and the chart of a fleet plan's dollars and power."""
 
-import csv
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.exports.kitsune_drawing import FORMATS, INK, plain, save, texts, title
 from codesign.fleet.frontier_answer import FleetFrontierAnswer, FrontierPlanPart
 from codesign.units import show
@@ -34,17 +33,16 @@ def write_fleet_frontier(folder: Path, answer: FleetFrontierAnswer) -> None:
 def table(answer: FleetFrontierAnswer) -> str:
     """The points as CSV, a column of servers bought for each kind and period."""
     chips = sorted({chip for one in answer.points for chip in one.fleet.bought or {}})
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("point", "dollars_usd", "bound_usd", "gap", "power_w", "status", "capital_usd",
+    header = ("point", "dollars_usd", "bound_usd", "gap", "power_w", "status", "capital_usd",
                      *(f"power_limit_w {period}" for period in answer.periods),
-                     *(f"{chip} {period}" for chip in chips for period in answer.periods)))  # fmt: skip
+                     *(f"{chip} {period}" for chip in chips for period in answer.periods))  # fmt: skip
+    rows: list[tuple[object, ...]] = []
     for number, one in enumerate(answer.points, 1):
         none, bought = (0,) * len(answer.periods), one.fleet.bought or {}
-        writer.writerow((number, one.dollars, one.fleet.bound, one.fleet.gap, one.power_w, one.fleet.status,
-                         one.fleet.capital_usd, *one.power_limit_w,
-                         *(n for chip in chips for n in bought.get(chip, none))))  # fmt: skip
-    return out.getvalue()
+        rows.append((number, one.dollars, one.fleet.bound, one.fleet.gap, one.power_w, one.fleet.status,
+                     one.fleet.capital_usd, *one.power_limit_w,
+                     *(n for chip in chips for n in bought.get(chip, none))))  # fmt: skip
+    return csv_text(header, rows)
 
 
 def chart(answer: FleetFrontierAnswer) -> Any:

@@ -1,12 +1,11 @@
 """answer.json and tables of a fleet plan's robust purchases: candidates, regrets, scenarios."""
 
-import csv
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.fleet.robust_answer import FleetRobustAnswer, purchases_said
 
 FILES = ("answer.json", "candidates.csv", "regrets.csv", "scenarios.csv")
@@ -37,8 +36,4 @@ def write_fleet_robust(folder: Path, answer: FleetRobustAnswer) -> None:
 
 
 def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    path.write_text(out.getvalue(), encoding="utf-8")
+    path.write_text(csv_text(header, rows), encoding="utf-8")

@@ -1,11 +1,10 @@
 """A folder with a frontier: frontier.json, frontier.csv (a row a point), query.toml, and its chart."""
 
-import csv
-from io import StringIO
 from pathlib import Path
 
 from codesign.changes.frontier_answer import AxisPart, FrontierAnswer
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.exports.frontier_chart import chart
 from codesign.exports.kitsune_drawing import FORMATS, save
 from codesign.query import Query
@@ -30,17 +29,15 @@ def write_frontier(folder: Path, answer: FrontierAnswer, asked: Query) -> None:
 
 def table(answer: FrontierAnswer) -> str:
     """The points as CSV, in SI, along the first axis."""
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("step", *(_head(axis) for axis in answer.axes), *SYSTEM, "replicas", "batch", "users", "servers",
-                     "chips_bought"))  # fmt: skip
+    header = ("step", *(_head(axis) for axis in answer.axes), *SYSTEM, "replicas", "batch", "users", "servers",
+              "chips_bought")  # fmt: skip
+    rows: list[tuple[object, ...]] = []
     for number, step in enumerate(answer.steps, start=1):
         named = [getattr(step.system, name) for name in SYSTEM]
         for p in step.points:
-            writer.writerow((number, *(repr(p.values[axis.name]) for axis in answer.axes),
-                             *("" if x is None else x for x in named), p.replicas, p.batch, p.users,
-                             p.servers_bought, p.chips_bought))  # fmt: skip
-    return out.getvalue()
+            rows.append((number, *(repr(p.values[axis.name]) for axis in answer.axes), *named, p.replicas, p.batch,
+                         p.users, p.servers_bought, p.chips_bought))  # fmt: skip
+    return csv_text(header, rows)
 
 
 def _head(axis: AxisPart) -> str:

@@ -1,7 +1,5 @@
 """A folder with a schedule: schedule.json, which SM hosts what, each pipeline's balance as programs, charts."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 from codesign.errors import AuditError
 from codesign.exports import kitsune_charts
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.kitsune.balance import instance
 from codesign.kitsune.gpu import Gpu
 from codesign.kitsune.pipelines import GEMM_SHARED
@@ -66,22 +65,14 @@ def sms_table(pipelines: Sequence[GroupPart], placed: Sequence[Placed]) -> str:
     for number, (group, found) in enumerate(zip(pipelines, placed, strict=True), 1):
         shown: dict[int | None, str] = {None: "", **{i: stage.operator for i, stage in enumerate(group.stages)}}
         rows += [(number, sm, host.gpc, shown[host.tensor], shown[host.simt]) for sm, host in enumerate(found.hosts)]
-    return _csv(HEAD, rows)
+    return csv_text(HEAD, rows)
 
 
 def placements_table(placed: Sequence[Placed]) -> str:
     """How far the streams of each pipeline travel, as CSV: 1 is all bytes to the other half of L2."""
     rows = [(n, p.placed_by, p.status, p.cost, "" if p.bound is None else p.bound, p.round_robin)
             for n, p in enumerate(placed, 1)]  # fmt: skip
-    return _csv(COSTS, rows)
-
-
-def _csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(head)
-    table.writerows(rows)
-    return text.getvalue()
+    return csv_text(COSTS, rows)
 
 
 def placed_on(times: Times, group: GroupPart) -> Placed:

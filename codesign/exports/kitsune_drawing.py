@@ -1,7 +1,9 @@
 """What the charts of a schedule share: colours, names of groups, boxes and texts placed in px, files."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ COLOURS = ("#56B4E9", "#E69F00", "#A0E888", "#B888A0", "#F0E442", "#7088E8", "#8
 TENSOR, SIMT = "#0072B2", "#D55E00"  # Okabe and Ito
 ALONE, GREY, INK = "#FFFFFF", "#9A9A9A", "#222222"
 FORMATS = ("png", "svg", "html")
+SLOT = "the specification"
+ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 CHARACTER = 5.9  # px of a character of 10 px, on average
 
 
@@ -91,6 +95,24 @@ def plain(drawn: Any) -> Any:
     return drawn.configure_view(stroke=None).configure_axis(gridColor="#E5E5E5", labelFontSize=10, titleFontSize=11)
 
 
+def page(spec: str, version: str) -> str:
+    """A drawing as HTML that stands alone; a name in it, whatever it is, stays a text within the script.
+
+    vl-convert writes the specification into the script as it is, where `</script>` would end it; so it is given an
+    empty one, whose place ours then takes with every character escaped that HTML or an old JavaScript could read.
+    """
+    before, slot, after = _frame(version).partition(json.dumps({"description": SLOT}, separators=(",", ":")))
+    if not slot:
+        raise RuntimeError("vl-convert writes its page in another way than 1.9 did")
+    return before + spec.translate(ESCAPES) + after
+
+
+@lru_cache(maxsize=1)
+def _frame(version: str) -> str:
+    """The page of an empty drawing: the bundled scripts take longer than all the rest."""
+    return vl_convert.vegalite_to_html({"description": SLOT}, vl_version=version, bundle=True)
+
+
 def save(stage: Path, name: str, drawn: Any) -> None:
     """PNG, SVG and HTML that stands alone."""
     version = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
@@ -98,5 +120,4 @@ def save(stage: Path, name: str, drawn: Any) -> None:
     svg = vl_convert.vegalite_to_svg(spec, vl_version=version)
     (stage / f"{name}.svg").write_text(svg, encoding="utf-8")
     (stage / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
-    html = vl_convert.vegalite_to_html(spec, vl_version=version, bundle=True)
-    (stage / f"{name}.html").write_text(html, encoding="utf-8")
+    (stage / f"{name}.html").write_text(page(spec, version), encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 
 import altair as alt
 
+from codesign.exports.cells import unquoted
 from codesign.exports.kitsune_drawing import (
     CHARACTER,
     COLOURS,
@@ -102,7 +103,7 @@ def sms_chart(answer: KitsuneAnswer, pipelines: Sequence[Named], table: str) -> 
     """Which stage each SM hosts while a pipeline runs: `table` as sms.csv has it; the longest where there are many."""
     hosts: dict[int, list[_Sm]] = {}
     for row in csv.DictReader(StringIO(table)):
-        sm = _Sm(int(row["gpc"]), row["tensor_stage"] or None, row["simt_stage"] or None)
+        sm = _Sm(int(row["gpc"]), unquoted(row["tensor_stage"]) or None, unquoted(row["simt_stage"]) or None)
         hosts.setdefault(int(row["pipeline"]), []).append(sm)
     every = list(enumerate(pipelines, 1))
     longest = sorted(sorted(every, key=lambda p: -p[1].part.time_s)[:MOST_MAPS], key=lambda p: p[0])

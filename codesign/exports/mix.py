@@ -1,10 +1,9 @@
 """A folder with a mix of replicas: mix.json, counts.csv, slices.csv, model.lp and model.mps, and two charts."""
 
-import csv
-from io import StringIO
 from pathlib import Path
 
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.exports.mix_charts import FILES as CHARTS
 from codesign.exports.mix_charts import write_charts
 from codesign.mix.answer import MixAnswer
@@ -44,20 +43,14 @@ def _programs(stage: Path, result: MixResult) -> None:
 
 
 def _counts(answer: MixAnswer) -> str:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COUNTS)
-    for k in answer.kinds:
-        writer.writerow((k.name, k.chip, k.layout, k.model, k.count, "" if k.available is None else k.available,
-                         repr(k.price_usd_per_h), repr(k.cost_usd_per_h), repr(k.load), repr(k.spare)))  # fmt: skip
-    return out.getvalue()
+    return csv_text(COUNTS, (
+        (k.name, k.chip, k.layout, k.model, k.count, k.available, k.price_usd_per_h, k.cost_usd_per_h, k.load, k.spare)
+        for k in answer.kinds
+    ))  # fmt: skip
 
 
 def _slices(answer: MixAnswer) -> str:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(SLICES)
-    for s in answer.shares:
-        slices = repr(s.slices) if answer.fractional else round(s.slices)
-        writer.writerow((s.bucket, s.model, s.kind, slices, s.of, repr(s.requests_per_s), repr(s.load)))
-    return out.getvalue()
+    return csv_text(SLICES, (
+        (s.bucket, s.model, s.kind, s.slices if answer.fractional else round(s.slices), s.of, s.requests_per_s, s.load)
+        for s in answer.shares
+    ))  # fmt: skip

@@ -1,10 +1,9 @@
 """Two pools: candidates.csv with the columns of both, and the last program solved as model.lp and model.mps."""
 
-import csv
 import math
-from io import StringIO
 from pathlib import Path
 
+from codesign.exports.cells import csv_text
 from codesign.pools import undominated
 from codesign.pools_program import objective_si
 from codesign.prepared import PreparedPools, SolvedPools
@@ -32,9 +31,7 @@ def pool_candidates(p: PreparedPools, solved: SolvedPools, *, removal: bool = Tr
     """The table as text, each pool's fastest column first; `column` is the label in the program's names."""
     known, kept, start = bounds(p, removal=removal)
     pools, best = p.pools, set(undominated(p.pools).tolist())
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(HEADER)
+    rows: list[tuple[object, ...]] = []
     for c in sorted(range(len(pools)), key=lambda c: (c >= pools.split, -float(pools.handled[c]), c)):
         at = int(pools.layout[c])
         chip, layout, batch = pools.decode.chips[int(pools.chip[c])], pools.decode.layout(at), int(pools.batch[c])
@@ -42,13 +39,13 @@ def pool_candidates(p: PreparedPools, solved: SolvedPools, *, removal: bool = Tr
         if c not in kept:
             reason = f"bound cannot beat {start!r}" if c in best else DOMINATED
             reason = "no pair with it is within the limits" if c in known and bound is None else reason
-        writer.writerow((
+        rows.append((
             c, "prefill" if c < pools.split else "decode", chip.name, chip.memory, chip.stacks or "", layout.tensor,
             layout.data, layout.pipeline, layout.expert, weights(layout), layout.kv, batch, batch * layout.pipeline,
             repr(float(pools.speed[c])), repr(float(pools.cap[c])), repr(float(pools.link[c])),
             repr(float(pools.pace[c])), "" if bound is None else repr(bound), objective_unit(p.query), reason,
         ))  # fmt: skip
-    return out.getvalue()
+    return csv_text(HEADER, rows)
 
 
 def write_pool_programs(folder: Path, solved: SolvedPools, *, removal: bool) -> None:

@@ -1,11 +1,10 @@
 """A folder about robust designs: the document, tables of designs, regrets and scenarios, the chart of regrets."""
 
-import csv
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.exports.kitsune_drawing import save
 from codesign.exports.robust_chart import chart
 from codesign.queries.robust import Robust
@@ -31,12 +30,6 @@ def write_robust(folder: Path, r: Robust, a: RobustAnswer) -> None:
     write_folder(folder, fill, FILES)
 
 
-def _table(rows: list[list[Any]]) -> str:
-    out = StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue()
-
-
 def _designs(a: RobustAnswer) -> str:
     losses = ("best_share", "regret_mean", "regret_p95", "regret_worst", "break_share", "worst_value")
     rows: list[list[Any]] = [
@@ -46,7 +39,7 @@ def _designs(a: RobustAnswer) -> str:
         parts = [[None if part is None else getattr(part, name) for name in losses]
                  for part in (d.scenarios, d.model_error)]  # fmt: skip
         rows.append([d.name, "; ".join(d.roles), d.nominal_value, d.nominal_loss, *parts[0], *parts[1]])
-    return _table(rows)
+    return csv_text(rows[0], rows[1:])
 
 
 def _regrets(r: Robust, a: RobustAnswer) -> str:
@@ -56,7 +49,7 @@ def _regrets(r: Robust, a: RobustAnswer) -> str:
     regret = r.compared.values.regret
     rows: list[list[Any]] = [["scenario", *(d.name for d in a.designs)]]
     rows += [[int(n), *regret[:, s].tolist()] for s, n in enumerate(r.solves.number)]
-    return _table(rows)
+    return csv_text(rows[0], rows[1:])
 
 
 def _scenarios(r: Robust, a: RobustAnswer) -> str:
@@ -68,4 +61,4 @@ def _scenarios(r: Robust, a: RobustAnswer) -> str:
         scenario, best = r.solves.scenarios[s], float(r.solves.best[s])
         numbers = scenario.changes | {f"step_time.{name}": factor for name, factor in scenario.slow.items()}
         rows.append([int(n), 1 / best if cost else best, r.solves.designs[s].shown(), *(numbers[p] for p in paths)])
-    return _table(rows)
+    return csv_text(rows[0], rows[1:])

@@ -1,7 +1,5 @@
 """answer.json, tornado.csv, shadow.csv and the tornado (PNG, SVG, HTML)."""
 
-import csv
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import altair as alt
 
 from codesign.changes.sensitivity_answer import BarPart, SensitivityAnswer
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.exports.kitsune_drawing import FORMATS, INK, plain, save, title
 from codesign.units import show
 
@@ -39,25 +38,21 @@ def _relative(value: float | None, answer: SensitivityAnswer) -> float | None:
 
 
 def _tornado(answer: SensitivityAnswer) -> str:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(TORNADO)
+    rows: list[list[object]] = []
     for bar in answer.bars:
         for name, end in (("low", bar.low), ("high", bar.high)):
-            writer.writerow([bar.path, bar.unit, bar.today, name, end.value, end.best, _relative(end.best, answer),
-                             "" if end.system is None else end.system.shown, end.kept, _relative(end.kept, answer),
-                             " ".join(end.breaks)])  # fmt: skip
-    return out.getvalue()
+            rows.append([bar.path, bar.unit, bar.today, name, end.value, end.best, _relative(end.best, answer),
+                         "" if end.system is None else end.system.shown, end.kept, _relative(end.kept, answer),
+                         " ".join(end.breaks)])  # fmt: skip
+    return csv_text(TORNADO, rows)
 
 
 def _shadow(answer: SensitivityAnswer) -> str:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(SHADOW)
+    rows: list[list[object]] = []
     for row in answer.shadows:
-        writer.writerow([row.path, row.unit, row.step, row.gain, row.relative, row.next_value,
-                         "" if row.next_system is None else row.next_system.shown])  # fmt: skip
-    return out.getvalue()
+        rows.append([row.path, row.unit, row.step, row.gain, row.relative, row.next_value,
+                     "" if row.next_system is None else row.next_system.shown])  # fmt: skip
+    return csv_text(SHADOW, rows)
 
 
 def tornado_chart(answer: SensitivityAnswer) -> Any:

@@ -1,11 +1,10 @@
 """answer.json, bands.csv or ranking.csv, and charts (PNG, SVG, HTML) of switch points."""
 
-import csv
-from io import StringIO
 from pathlib import Path
 
 from codesign.changes.switch_answer import LinePart, SwitchAnswer
 from codesign.exports.atomic import write_folder
+from codesign.exports.cells import csv_text
 from codesign.exports.kitsune_drawing import FORMATS, save
 from codesign.exports.switch_charts import bands_chart, ranking_chart
 
@@ -37,26 +36,22 @@ def write_switch(folder: Path, answer: SwitchAnswer) -> None:
 
 def bands(lines: tuple[LinePart, ...]) -> str:
     """One row a band; both ends belong to it, in SI, so that they read back as the same doubles."""
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(BANDS)
+    rows: list[list[object]] = []
     for line in lines:
         for band in line.bands:
             s = band.system
             system = [""] * 10 if s is None else [s.chip, s.memory, s.stacks, s.tensor, s.pipeline, s.expert, s.data,
                                                   s.weights, s.kv, s.replicas]  # fmt: skip
-            writer.writerow([line.path, line.unit, repr(band.low), repr(band.high), *system, band.low_value,
-                             band.high_value])  # fmt: skip
-    return out.getvalue()
+            rows.append([line.path, line.unit, repr(band.low), repr(band.high), *system, band.low_value,
+                         band.high_value])  # fmt: skip
+    return csv_text(BANDS, rows)
 
 
 def ranking(answer: SwitchAnswer) -> str:
     """One row a parameter, the nearest switch first."""
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(RANKING)
+    rows: list[list[object]] = []
     for r in answer.ranking:
-        writer.writerow([r.path, r.unit, r.today, r.nearest, r.distance, r.below, r.above, r.published_low,
-                         r.published_high, r.confidence, r.inside, "" if r.system is None else r.system.shown,
-                         " ".join(r.changes), r.note])  # fmt: skip
-    return out.getvalue()
+        rows.append([r.path, r.unit, r.today, r.nearest, r.distance, r.below, r.above, r.published_low,
+                     r.published_high, r.confidence, r.inside, "" if r.system is None else r.system.shown,
+                     " ".join(r.changes), r.note])  # fmt: skip
+    return csv_text(RANKING, rows)

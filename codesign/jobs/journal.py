@@ -53,6 +53,7 @@ class Journal:
             raise DataError(f"--resume {folder}: in use by another run") from error
         try:
             self._places = self._read()
+            _sync(folder)
         except DataError:
             self._file.close()
             raise
@@ -101,6 +102,15 @@ class Journal:
                 found[entry["key"]] = place
             place += len(line)
         return found
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the disk has the folder's entries, the journal's own among them."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ def calibrate(catalog: Catalog, table: Path, out: Path, *, today: date | None = 
     constants, splits = calibration.fit(data), _splits(data, runs)
     content = _content(record, constants, table, runs, splits, (today or date.today()).isoformat(), data)
     fitted = AchievedRecord.model_validate(content)
-    write_folder(out, lambda stage: _write(stage, content), ())
+    write_folder(out, lambda stage: _write(stage, content), (), option="--out")
     return fitted
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from codesign.answer import Answer, SystemPart
 from codesign.audit import AGREE
 from codesign.errors import DataError
+from codesign.exports.cells import unquoted
 from codesign.performance import Layout
 from codesign.queries.best_system_answer import better, direction
 from codesign.query import Query
@@ -71,7 +72,7 @@ def rows_of(table: Path, *numbers: str) -> list[dict[str, str]]:
                 int(row["column"])
                 for name in numbers:
                     float(row[name])
-                rows.append({**row, "removed": row["removed"] or ""})
+                rows.append({name: unquoted(cell or "") for name, cell in row.items() if name is not None})
             except (KeyError, TypeError, ValueError) as error:
                 wanted = f"column, {', '.join(numbers)} and removed as --export writes them"
                 raise DataError(f"{table}: line {number}: expected {wanted}") from error

@@ -1,9 +1,7 @@
 """How wrong are the predictions on these measured runs?"""
 
-import csv
 from collections import Counter
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from codesign import achieved, prediction
 from codesign.bands import ordering
 from codesign.catalog import Catalog
 from codesign.errors import DataError
+from codesign.exports.cells import csv_text
 from codesign.measured import Refused, Run
 
 HEADER = ("split", "group", "rows", "predicted", "tpot_median", "tpot_mean", "tpot_p90", "tpot_bias", "ttft_median",
@@ -50,13 +49,10 @@ class Validation:
 
     def table(self) -> str:
         """The errors as CSV."""
-        out = StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(HEADER)
-        for x in self.lines:
-            numbers = [f"{value:.4f}" for value in (*x.tpot, *x.ttft, x.in_band)]
-            writer.writerow([x.split, x.group, x.rows, x.predicted, *numbers])
-        return out.getvalue()
+        return csv_text(HEADER, (
+            (x.split, x.group, x.rows, x.predicted, *(f"{value:.4f}" for value in (*x.tpot, *x.ttft, x.in_band)))
+            for x in self.lines
+        ))  # fmt: skip
 
 
 def validate(catalog: Catalog, table: Path) -> Validation:

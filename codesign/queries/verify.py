@@ -12,6 +12,7 @@ from codesign.answer import Answer
 from codesign.audit import AGREE, Enumerated, System
 from codesign.catalog import Catalog, faults_of, load
 from codesign.errors import AuditError, DataError
+from codesign.exports.atomic import check_whole
 from codesign.fleet.answer import FleetAnswer
 from codesign.mix.answer import MixAnswer
 from codesign.prepared import Prepared
@@ -133,6 +134,7 @@ def _recounted(
 
 
 def _document(path: Path) -> dict[str, Any]:
+    check_whole(path.parent)
     document = json_file(path)
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected an answer, a JSON object")

@@ -3,12 +3,12 @@
 from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.queries.predict import Prediction
 from codesign.queries.validate import Line, Validation
 from codesign.records import AchievedRecord
+from codesign.report.layout import Table
 from codesign.units import show
 
 MOST_GROUPS = 14  # lines of a split on the terminal; the CSV has all

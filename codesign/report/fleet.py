@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.fleet.answer import FleetAnswer, FleetProofPart, PeriodPart, ReplicaPart, ShadowPart
-from codesign.report.layout import count, pairs
+from codesign.report.layout import Table, count, pairs
 from codesign.units import show
 
 OBJECTIVES = {"cost": "least cost", "throughput-per-dollar": "most tokens per dollar", "value": "most served value",

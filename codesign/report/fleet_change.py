@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from rich.table import Table
-
 from codesign.fleet.change_answer import (
     FleetBarPart,
     FleetEndPart,
@@ -17,6 +15,7 @@ from codesign.fleet.change_answer import (
     counted,
     said,
 )  # fmt: skip
+from codesign.report.layout import Table
 from codesign.units import show
 
 MOST = 25

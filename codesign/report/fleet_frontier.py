@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich.table import Table
-
 from codesign.fleet.frontier_answer import FleetFrontierAnswer
 from codesign.report.fleet_relax import servers
-from codesign.report.layout import count
+from codesign.report.layout import Table, count
 from codesign.units import show
 
 

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from rich.table import Table
-
 from codesign.fleet.robust_answer import FleetChoicePart, FleetRobustAnswer, PurchasesPart, purchases_said
-from codesign.report.layout import count
+from codesign.report.layout import Table, count
 
 MOST = 12
 NOTHING = 5e-4  # a loss that would show as 0.0%

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.changes.frontier_answer import AxisPart, FrontierAnswer, StepPart
-from codesign.report.layout import count, pairs
+from codesign.report.layout import Table, count, pairs
 from codesign.report.terminal import doubts, limits_said, workload_said
 from codesign.units import show
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.kitsune.gpu import UNITS
 from codesign.queries.kitsune import ExecutionPart, GroupPart, KitsuneAnswer, QueuePart, StagePart
 from codesign.queries.kitsune_sweep import SweepAnswer
+from codesign.report.layout import Table
 from codesign.units import show
 
 SHOWN = ("sms", "tensor", "simt", "dram_bandwidth", "l2_bandwidth", "l2_capacity")

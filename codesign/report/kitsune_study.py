@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.queries.reproduce_kitsune import (
@@ -18,6 +17,7 @@ from codesign.queries.reproduce_kitsune import (
     Speed,
 )
 from codesign.queries.reproduce_kitsune_checks import Check
+from codesign.report.layout import Table
 from codesign.units import show
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.queries.liminal_findings import Case, Finding, named
 from codesign.queries.reproduce_liminal import Known, Prediction, Reading, Reproduction
+from codesign.report.layout import Table
 from codesign.units import show
 
 

@@ -1,11 +1,11 @@
 """Tables of the catalogue."""
 
 from rich import box
-from rich.table import Table
 
 from codesign.catalog import ALIASES, Catalog, unknown
 from codesign.errors import DataError
 from codesign.records import KINDS, ModelRecord, Record, numbers
+from codesign.report.layout import Table
 
 
 def folder_named(kind: str) -> str:

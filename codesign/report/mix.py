@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.mix.answer import MixAnswer, MixProofPart
-from codesign.report.layout import count, pairs
+from codesign.report.layout import Table, count, pairs
 
 INDENT = (0, 0, 0, 2)
 UNSAID = ("sha256", "options", "plan_toml")  # of the query: for verifying it

@@ -1,11 +1,19 @@
-"""A bar for many solves: how many are done and failed, and how long the rest will take."""
+"""A bar for many solves: how many are done and failed, and how long the rest will take; a sign of life for one."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from codesign.jobs import run
 
@@ -33,6 +41,16 @@ def bar(what: str, total: int) -> Iterator[run.Watch]:
             shown.update(task, completed=seen.done - known, note=_note(seen))
 
         yield watch
+
+
+@contextmanager
+def alive(what: str) -> Iterator[None]:
+    """A sign of life with the time so far, of work without steps that could be counted; where somebody watches."""
+    console = Console(file=sys.stderr, highlight=False)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        shown.add_task(what, total=None)
+        yield
 
 
 def _note(seen: run.Progress) -> str:

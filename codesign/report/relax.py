@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.changes.relax_answer import BoughtPart, JointPart, RelaxAnswer
-from codesign.report.layout import count
+from codesign.report.layout import Table, count
 from codesign.report.terminal import limits_said, quantity, workload_said
 
 

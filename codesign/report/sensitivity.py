@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from rich.table import Table
-
 from codesign.changes.sensitivity_answer import BarPart, EndPart, SensitivityAnswer
+from codesign.report.layout import Table
 from codesign.units import show
 
 MOST = 25

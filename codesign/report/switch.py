@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich.table import Table
-
 from codesign.changes.switch_answer import LinePart, NearPart, SwitchAnswer, SwitchPart, SystemShort
+from codesign.report.layout import Table
 from codesign.units import show
 
 NOTHING = "nothing fits"

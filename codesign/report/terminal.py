@@ -6,13 +6,12 @@ from typing import Any
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.answer import Answer, LimitPart, MoneyPart, PerformancePart, ProofPart, SystemPart
 from codesign.query import Query
 from codesign.report import pools
-from codesign.report.layout import count, pairs
+from codesign.report.layout import Table, count, pairs
 from codesign.units import show
 
 DOLLARS = ("USD", "USD/h", "W", "B", "B/s", "s", "tokens/s")

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codesign.changes.why_not_answer import LeastPart, TermPart, WhyNotAnswer
+from codesign.report.layout import Table
 from codesign.report.terminal import limits_said, quantity, workload_said
 from codesign.units import show
 
