@@ -257,7 +257,7 @@ def test_an_operator_may_be_called_as_a_memory_is(name: str) -> None:
     """Its time stands beside the memory's, not in its place, and what limits the pipeline can be told apart."""
     g = Builder("moving")
     g.relu(g.relu(g.input("x", (1 << 16, 512)), name="first"), name=name)
-    slow = {"dram_bandwidth": "0.02x"} | ({"l2_bandwidth": "0.02x"} if name == "l2" else {})
+    slow = {"dram": {"dram_bandwidth": "0.02x"}, "l2": {"dram_bandwidth": "0.059x", "l2_bandwidth": "0.02x"}}[name]
     times = Times(g.graph(), gpu_named(load(), "a100-40gb", slow))
     priced = price(times, (0, 1), {0: 54, 1: 54})
     moved = {"dram": group_bytes(times.graph, (0, 1)) / times.dram, "l2": through_l2(times, (0, 1)) / times.l2}
