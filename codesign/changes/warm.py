@@ -28,6 +28,7 @@ from codesign.query import Query
 from codesign.records import EconomicsRecord
 from codesign.spaces import AnySpace
 from codesign.supply import Offer, Supply
+from formulations.outcome import Status
 
 PHYSICS = ("usable_bytes", "bandwidth", "peak", "vector", "scale_up", "scale_up_bandwidth", "domain", "scale_out",
            "scale_out_bandwidth")  # fmt: skip
@@ -217,7 +218,8 @@ class Warm:
             if (solved.outcome.solution is None) != (best is None):
                 raise AuditError(f"program: {status}, closed form: {value}")
             if best is not None and value is not None:
-                self._audit(prepared, found, best, value, bound)
+                proof = bound if solved.outcome.status is Status.OPTIMAL else None  # else it is no more than a bound
+                self._audit(prepared, found, best, value, proof)
         system = None if best is None else self.system(case, found, best)
         return Point(status, system, None if best is None else self._batch(case, found, best), value, bound, solves)
 
