@@ -3,6 +3,7 @@
 As in `codesign.cli`, first-party imports are inside the commands. Infeasible is a pipeline that cannot be resident.
 """
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -55,6 +56,7 @@ def kitsune(
     over: Annotated[
         list[str] | None, written("where the schedule changes: l2_bandwidth=1x..4x", "--sweep", "KEY=LOW..HIGH")
     ] = None,
+    time_limit: Annotated[str | None, written("stop then with the best found: '60 s'", metavar="TIME")] = None,
     as_json: Json = False,
     export: Annotated[Path | None, place("write schedule, SMs, programs, charts")] = None,
     catalog: Own = None,
@@ -75,6 +77,9 @@ def kitsune(
         raise DataError("--sweep and --export exclude each other: a sweep has no single schedule to write")
     if over and measured is not None:
         raise DataError("--sweep and --measured exclude each other: times are of one GPU, a sweep changes it")
+    if over and time_limit is not None:
+        raise DataError("--sweep and --time-limit exclude each other: each point of a sweep is proven")
+    limit_s = math.inf if time_limit is None else _limit_s(time_limit)
     loaded = load(catalog)
     asked = _graph(graph, answer, pairs("--set", sizes) or {}, training, loaded)
     chip = gpu_named(loaded, gpu, pairs("--gpu-set", settings))
@@ -89,7 +94,7 @@ def kitsune(
         raise typer.Exit(Exit.of("optimal" if all(one.status == "optimal" for one in swept.points) else "undecided"))
     known = {} if measured is None else read_measured(measured, asked)
     with alive("scheduling"):
-        found = ask(asked, chip, chosen, measured=known)
+        found = ask(asked, chip, chosen, measured=known, limit_s=limit_s)
     from codesign.report.kitsune import render
 
     _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))
@@ -123,6 +128,19 @@ def reproduce_kitsune(
 
         write_study(export, found)
         exported(export, as_json)
+
+
+def _limit_s(written: str) -> float:
+    from codesign.errors import DataError
+    from codesign.units import si
+
+    try:
+        limit_s = si(written, "s")
+    except DataError as error:
+        raise DataError(f"--time-limit: {error}") from error
+    if not 0 < limit_s < math.inf:
+        raise DataError(f"--time-limit {written!r}: must be a time above zero, such as '60 s'")
+    return limit_s
 
 
 def _graph(

@@ -50,6 +50,7 @@ Source
     (`dataflow_schedule_search`).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -60,6 +61,7 @@ import pyomo.environ as pyo
 from formulations import dataflow_schedule_chain as chain
 from formulations import dataflow_schedule_order as order
 from formulations import highs
+from formulations.dataflow_schedule_clock import Clock
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import Pool, group_of
 from formulations.dataflow_schedule_pendants import Bundle
@@ -187,22 +189,25 @@ def solve(
     start: Sequence[Iterable[int]] = (),
     limits: highs.Limits | None = None,
     gap: float = 1e-6,
+    limit_s: float = math.inf,
 ) -> tuple[Outcome[Solution], Proof]:
     """Least total time (s) with its proven bound; never slower than `start`, groups of a partition.
 
     Of schedules that are equally fast within 1e-9 the one with fewest bytes off the chip, where the optimum is
-    proven. A chain is solved by dynamic programming, without a limit of sets. `limits` are of each integer
-    program; the relaxation before them always ends. Raises ValueError when `start` is no
-    partition or has a group that cannot run.
+    proven before `limit_s`. A chain is solved by dynamic programming, without a limit of sets. `limits` are of
+    each integer program, `limit_s` (s) is of the whole search: it ends, a little later, with the best schedule
+    so far and what is proven until then. Raises ValueError when `start` is no partition or has a group that
+    cannot run.
     """
     graph = Graph(data)
     given = _given(data, graph, start)
-    if chain.applies(data, graph):
-        groups, priced = chain.fastest(data, graph)
+    clock = Clock(limit_s)
+    if chain.applies(data, graph) and (fastest := chain.fastest(data, graph, clock)) is not None:
+        groups, priced = fastest
         time = sum(g.time_s for g in groups)
         largest = data.most_operators or len(data.operators)
         return _outcome(groups, time, gap), Proof("chain", priced, True, largest, len(groups), time, 0, 0)
-    pool = Pool(data, graph, most_sets)
+    pool = Pool(data, graph, most_sets, clock)
     search = Search(data, graph, pool, limits=limits or highs.Limits(), given=given, build=build, read=read)
     bound, unit = search.solve(), sum(data.alone_s)
     proof = Proof("columns", pool.sets, pool.complete, pool.complete_to, search.columns, search.relaxation * unit,

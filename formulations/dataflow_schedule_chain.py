@@ -10,6 +10,7 @@ prefix of a best schedule is never lost, and stays within 1e-9.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from formulations.dataflow_schedule_clock import Clock
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import alone, verticals
 from formulations.dataflow_schedule_price import Group, dram_bytes, least_hop_s, pipeline
@@ -17,6 +18,7 @@ from formulations.dataflow_schedule_price import Group, dram_bytes, least_hop_s,
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance
 
+CHAINING = 0.5  # share of the time: then the columns have the rest
 EQUAL = 1e-13  # of the time of all operators alone, for each operator
 
 
@@ -36,8 +38,9 @@ class _Best:
     last: Group | None = None
 
 
-def fastest(data: "Instance", graph: Graph) -> tuple[list[Group], int]:
-    """The groups of least total time, in turn, and how many pipelines were priced."""
+def fastest(data: "Instance", graph: Graph, clock: Clock | None = None) -> tuple[list[Group], int] | None:
+    """The groups of least total time, in turn, and how many pipelines were priced; None: `clock` ran out before."""
+    clock = clock or Clock()
     row = _row(graph)
     at = {v: p for p, v in enumerate(row)}
     ending: dict[int, list[Group]] = {}
@@ -46,6 +49,8 @@ def fastest(data: "Instance", graph: Graph) -> tuple[list[Group], int]:
     least = [_least(data, v) for v in row]
     best, priced, equal = [_Best(0.0, 0.0, 0.0)], 0, EQUAL * sum(data.alone_s)
     for j in range(len(row)):
+        if clock.late(CHAINING):
+            return None
         found, slack = list(ending[j]), (j + 1) * equal
         shortest = min(best[j + 1 - len(g.members)].least + g.time_s for g in found)
         for i, floor in _intervals(data, graph, row, least, j):

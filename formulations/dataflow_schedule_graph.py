@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance, Stage
@@ -35,6 +35,7 @@ class Graph:
         for u, v, size in data.edges:
             self.into[v].append((u, size))
             self.out[u].append(v)
+        self.kept: dict[Any, Any] = {}  # what prices of groups share, each computed once
         self.order = _topological(self.out)
         self.rank = {v: r for r, v in enumerate(self.order)}
         self.before, self.after, self.near = [0] * count, [0] * count, [0] * count

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from formulations.dataflow_schedule_choice import bundled, single
+from formulations.dataflow_schedule_clock import Clock
 from formulations.dataflow_schedule_graph import Graph, bits
 from formulations.dataflow_schedule_pendants import Bundle, Hosts
 from formulations.dataflow_schedule_price import Group, pipeline
@@ -27,6 +28,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 Columns = np.ndarray[Any, np.dtype[np.int64]]
 
 AT_ONCE = 10_000  # sets whose floors are computed together: the means of all their operators are in memory
+ENUMERATING = 0.3  # share of the time in which sets are enumerated
 Around = tuple[int, int, int, int]  # operators before and after a set, its fewest tensor and SIMT stages
 
 
@@ -46,8 +48,8 @@ class Pool:
     `floors` (s) is the time of each column, or below it as long as it is not priced; infinite: not resident.
     """
 
-    def __init__(self, data: "Instance", graph: Graph, most_sets: int) -> None:
-        self.data, self.graph = data, graph
+    def __init__(self, data: "Instance", graph: Graph, most_sets: int, clock: Clock | None = None) -> None:
+        self.data, self.graph, self.clock = data, graph, clock or Clock()
         self.hosts = Hosts(data, graph)
         self.singles = [v for v in range(len(data.operators)) if not self.hosts.pendants >> v & 1]
         priced = [single(self.hosts, v) for v in self.singles]
@@ -73,6 +75,9 @@ class Pool:
         level = {1 << v: (graph.before[v], graph.after[v], *stages[v]) for v in bits(streaming)}
         for size in itertools.count(2):
             if not level or size > self.complete_to:
+                return
+            if self.clock.late(ENUMERATING):
+                self.complete, self.complete_to = False, size - 1
                 return
             level = grown(graph, level, streaming, stages, data.sms, most_sets - self.sets)
             if len(level) > most_sets - self.sets:
@@ -106,11 +111,16 @@ class Pool:
         """Sum of the operators' prices in each column."""
         return np.add.reduceat(prices[self.members], self.starts)
 
-    def price(self, columns: Columns, below: Array) -> None:
-        """Replace the floors of these columns by their times, or raise them to `below` (s) if they are no less."""
+    def price(self, columns: Columns, below: Array, *, share: float = 1.0) -> None:
+        """Replace the floors of these columns by their times, or raise them to `below` (s) if they are no less.
+
+        It ends early where this `share` of the time is used up: the floors that are left are floors still.
+        """
         for column, limit in zip(columns.tolist(), below.tolist(), strict=True):
             if column in self.bundles:
                 continue
+            if self.clock.late(share):
+                return
             core = [v for v in self.own(column) if not self.hosts.pendants >> v & 1]
             bundle = bundled(self.hosts, core, limit)
             if bundle is not None:

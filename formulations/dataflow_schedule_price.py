@@ -51,12 +51,17 @@ def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: f
 
 def ring_entries(data: "Instance", graph: Graph, members: Sequence[int]) -> list[int]:
     """Entries of the ring of one CTA of each member; 0 where no other member reads it."""
-    level: dict[int, int] = {}
-    inside = set(members)
-    for v in graph.in_order(members):
-        level[v] = 1 + max((level[u] for u, _ in graph.into[v] if u in inside), default=0)
+    level, inside = depths(graph, members), set(members)
     ends = [max((level[w] for w in graph.out[v] if w in inside), default=0) for v in members]
     return [data.ring_entries + end - level[v] - 1 if end else 0 for v, end in zip(members, ends, strict=True)]
+
+
+def depths(graph: Graph, members: Sequence[int]) -> dict[int, int]:
+    """How many members are on the longest path to each of them, itself counted."""
+    level: dict[int, int] = {}
+    for v in graph.in_order(members):
+        level[v] = 1 + max((level[u] for u, _ in graph.into[v] if u in level), default=0)
+    return level
 
 
 def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
@@ -126,19 +131,21 @@ class _Search:
     ) -> None:  # fmt: skip
         self.data, self.graph, self.members, self.ends = data, graph, members, ends
         self.dram_s, self.moved, self.limit = dram_s, moved, limit
+        self.depth = max(depths(graph, members).values()) * (1 - 1e-12)
         self.best: Group | None = None
 
     def run(self, payload: int) -> None:
         """Better balances with this payload, if there are any."""
-        data, per_s = self.data, rate(self.data, payload)
-        self.payload, self.options = payload, [
-            [_way(data, row, end, per_s) for row in self.graph.rows(v, last=end[2] == 0)]
-            for v, end in zip(self.members, self.ends, strict=True)]  # fmt: skip
-        self.filled = self.through([min(own, key=_adding) for own in self.options])
+        data = self.data
+        if max(self.dram_s, self.moved / data.l2_bandwidth) + self.depth * data.payloads[payload].hop_s >= self.limit:
+            return
+        each = [_ways(data, self.graph, v, end, payload) for v, end in zip(self.members, self.ends, strict=True)]
+        self.payload, self.options = payload, [ways.every for ways in each]
+        self.filled = self.through([ways.quickest for ways in each])
         self.longest, self.rest = max(self.filled), [(0.0, 0.0)]
-        for own in reversed(self.options):
+        for ways in reversed(each):
             last = self.rest[-1]
-            self.rest.append((last[0] + min(way[1] for way in own), last[1] + min(way[2] for way in own)))
+            self.rest.append((last[0] + ways.tensor_s, last[1] + ways.simt_s))
         self.rest.reverse()
         self.deepen([], 0.0, 0.0, self.moved, -1, -1)
 
@@ -181,6 +188,26 @@ class _Search:
         picks = tuple(_pick(row, own) for (*_, row), own in zip(ways, ctas, strict=True))
         self.limit = found[0] + found[1]
         self.best = Group(tuple(self.members), "pipeline", self.limit, self.payload, picks, ctas)
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """All ways of one operator, the one that adds up quickest, and the least work (s) of either class."""
+
+    every: list[_Way]
+    quickest: _Way
+    tensor_s: float
+    simt_s: float
+
+
+def _ways(data: "Instance", graph: Graph, v: int, end: tuple[float, float, int], payload: int) -> _Ways:
+    """Kept with the graph: inside a long pipeline an operator has the same ends whatever the pipeline."""
+    known: dict[object, _Ways] = graph.kept
+    key = (v, end, payload)
+    if key not in known:
+        every = [_way(data, row, end, rate(data, payload)) for row in graph.rows(v, last=end[2] == 0)]
+        known[key] = _Ways(every, min(every, key=_adding), min(way[1] for way in every), min(way[2] for way in every))
+    return known[key]
 
 
 def _way(data: "Instance", row: Row, end: tuple[float, float, int], per_s: float) -> _Way:

@@ -12,6 +12,7 @@ lighter one is taken before.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule import Instance
 
 ROUNDING = 1e-9  # in multiples of all operators alone: the solver's row tolerance
+RELAXING = 0.6  # share of the time in which the relaxation is solved
 STEADY = 0.5  # share of the best bound's prices in those that columns are sought at
 MOST_COLUMNS = (2_000, 20_000)  # of one integer program, and of the next where the first did not prove its optimum
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -45,7 +47,7 @@ class Search:
                  build: Build, read: Read) -> None:  # fmt: skip
         self.data, self.graph, self.pool, self.limits = data, graph, pool, limits
         self.build, self.read = build, read
-        self.unit = sum(data.alone_s)
+        self.clock, self.unit = pool.clock, sum(data.alone_s)
         self.first = np.array(sorted(pool.bundles), dtype=np.int64)  # columns of single operators and vertical groups
         self.best = order.in_turn(graph, alone(data))
         self.keep(given)
@@ -69,15 +71,18 @@ class Search:
         self.integer(active)
         proven = self.relaxation
         for most in MOST_COLUMNS:  # a better schedule out of few columns leaves fewer to look at
+            if self.clock.late():
+                break
             near, beyond = self.near(self.relaxation, prices, most)
             proven = max(proven, min(self.integer(near), beyond, self.value()))
             if proven >= self.value() - ROUNDING:
                 break
         if not self.pool.complete:
-            self.keep(merged(self.data, self.graph, self.best))
+            if not self.clock.late():
+                self.keep(merged(self.data, self.graph, self.best))
             self.relaxation = self.relax(additive_bound(self.data) / self.unit)[0]
             proven = min(proven, self.relaxation)
-        if proven >= self.value() - ROUNDING:
+        if proven >= self.value() - ROUNDING and not self.clock.late():
             self.lighten(self.near(self.relaxation, prices, MOST_COLUMNS[-1])[0])
         return proven
 
@@ -85,12 +90,13 @@ class Search:
         """Farley's bound with no price above `most`, its prices, and the columns generated.
 
         Columns are sought at a mean of the program's prices and those of the best bound, since the former jump;
-        where there are none, at the program's prices themselves.
+        where there are none, at the program's prices themselves. Out of time it returns the best bound so far:
+        each is one, whatever columns are missing from the program.
         """
         pool, count, unit = self.pool, len(self.data.operators), self.unit
         singly = pool.worth(np.array(self.data.alone_s))
         ratio = np.argsort(pool.floors / singly, kind="stable")[: 4 * count]
-        active = self.priced(self.first, ratio, singly[ratio])
+        active = self.priced(self.first, ratio, singly[ratio], share=RELAXING)
         program = self.relaxed(active, most)
         bound, best, prices, pull = 0.0, np.zeros(count), self.prices(program), 0.0
         while True:
@@ -102,13 +108,14 @@ class Search:
             gain = worth - pool.floors
             gain[active] = -np.inf
             better = np.flatnonzero(gain > ROUNDING * unit)
-            if bound >= float(prices.sum()) - ROUNDING or (len(better) == 0 and pull == 0):
+            done = bound >= float(prices.sum()) - ROUNDING or (len(better) == 0 and pull == 0)
+            if done or self.clock.late(RELAXING):
                 return bound, best, active
             if len(better) == 0:
                 pull = 0.0
                 continue
             better = better[np.argsort(-gain[better], kind="stable")[: 2 * count]]
-            wider = self.priced(active, better, worth[better])
+            wider = self.priced(active, better, worth[better], share=RELAXING)
             new = np.setdiff1d(wider, active)
             active = wider
             if len(new):
@@ -118,9 +125,9 @@ class Search:
             if (pool.worth(prices)[new] * unit > pool.floors[new]).any():
                 prices, pull = self.prices(program), STEADY
 
-    def priced(self, known: Columns, others: Columns, below: Array) -> Columns:
-        """The known columns, and those of the others that are resident in less than `below` s."""
-        self.pool.price(others, below)
+    def priced(self, known: Columns, others: Columns, below: Array, *, share: float = 1.0) -> Columns:
+        """The known columns, and those of the others that are resident in less than `below` s; within the time."""
+        self.pool.price(others, below, share=share)
         return np.union1d(known, [c for c in others.tolist() if c in self.pool.bundles]).astype(np.int64)
 
     def near(self, bound: float, prices: Array, most: int) -> tuple[Columns, float]:
@@ -135,6 +142,8 @@ class Search:
                 beyond, columns = bound + float(cost[columns[most]]), columns[:most]
             before = pool.floors[columns]
             found = self.priced(columns[:0], columns, (worth[columns] + left + ROUNDING) * self.unit)
+            if self.clock.late():
+                return found, bound  # some of the columns may have no price yet: nothing is known beyond the bound
             if (before == pool.floors[columns]).all():
                 return found, beyond
 
@@ -155,7 +164,7 @@ class Search:
         self.columns = len(at)
         while True:
             bundles, rows = self.among(at)
-            result = highs.solve(highs.load(self.build(self.data, bundles, cycles=rows)), self.limits)
+            result = highs.solve(highs.load(self.build(self.data, bundles, cycles=rows)), self.left())
             self.nodes += result.nodes
             bound = 0.0 if result.bound is None else result.bound
             if not result.values:
@@ -171,7 +180,7 @@ class Search:
         while True:
             bundles, rows = self.among(at)
             model = self.build(self.data, bundles, cycles=rows, within=within, dram=[b.dram for b in bundles])
-            result = highs.solve(highs.load(model), self.limits)
+            result = highs.solve(highs.load(model), self.left())
             self.nodes += result.nodes
             if not result.values:
                 return
@@ -180,6 +189,10 @@ class Search:
                 break
         if sum(g.time_s for g in groups) <= within and self.moved(groups) < self.moved(self.best):
             self.best = order.in_turn(self.graph, groups)
+
+    def left(self) -> highs.Limits:
+        """The limits of an integer program, in the time that is left."""
+        return replace(self.limits, limit_s=min(self.limits.limit_s, self.clock.left_s()))
 
     def among(self, at: Columns) -> tuple[list[Bundle], list[list[int]]]:
         """The columns, and the known cycles of them."""

@@ -10,6 +10,7 @@ import pytest
 from formulations import cpsat, dataflow_schedule, dataflow_schedule_chain, dataflow_schedule_cpsat, highs
 from formulations.dataflow_schedule import Instance, Payload, Solution, Stage
 from formulations.dataflow_schedule_choice import FEW, bundled
+from formulations.dataflow_schedule_clock import Clock
 from formulations.dataflow_schedule_graph import Graph
 from formulations.dataflow_schedule_groups import Pool, additive_bound, alone
 from formulations.dataflow_schedule_order import check, in_turn, waiting
@@ -342,6 +343,38 @@ def test_limits_end_without_an_invented_proof():
     assert outcome.status in (Status.FEASIBLE, Status.OPTIMAL)
     assert proof.relaxation_s <= outcome.bound <= best * (1 + 1e-9) <= outcome.value * (1 + 2e-9)
     assert check(data, outcome.solution) == []
+
+
+@pytest.mark.parametrize("data", [layered(24, most_operators=5), chain(30)], ids=["columns", "chain"])
+def test_no_time_at_all_is_an_answer_without_a_proof(data):
+    best = dataflow_schedule.solve(data)[0].value
+    outcome, proof = dataflow_schedule.solve(data, limit_s=0.0)
+    assert (outcome.status, proof.complete, proof.method) == (Status.FEASIBLE, False, "columns")
+    assert 0 < outcome.bound <= best * (1 + 1e-9) and best <= outcome.value * (1 + 1e-9)
+    assert check(data, outcome.solution) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_wherever_the_time_ends_the_bound_holds_and_optimal_is_proven(seed, monkeypatch):
+    """Time is counted in looks at the clock, so that it ends at the same place in each run."""
+    data = layered(14, seed=seed) if seed else chain(14)
+    best, looks = dataflow_schedule.solve(data)[0].value, 0
+
+    def late(clock, share=1.0):
+        nonlocal looks
+        looks += 1
+        return looks > share * clock.limit_s
+
+    monkeypatch.setattr(Clock, "late", late)
+    seen = set()
+    for limit in (1, 3, 8, 20, 50, 120, 300, 1000, 10_000):
+        looks = 0
+        outcome, _ = dataflow_schedule.solve(data, limit_s=limit)
+        assert outcome.bound <= best * (1 + 1e-9) and best <= outcome.value * (1 + 1e-9)
+        assert outcome.status is Status.FEASIBLE or outcome.value == pytest.approx(best, rel=2e-6)
+        assert check(data, outcome.solution) == []
+        seen.add(outcome.status)
+    assert seen == {Status.FEASIBLE, Status.OPTIMAL}
 
 
 @pytest.mark.parametrize("most_sets", [0, 30, 10**6])

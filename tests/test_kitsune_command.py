@@ -121,6 +121,16 @@ def test_what_is_not_proven_says_so() -> None:
     assert "Not decided" in proven(found.chosen())
 
 
+def test_a_time_limit_ends_with_the_best_found_and_what_is_proven() -> None:
+    whole = document("nerf")["executions"][-1]
+    done = run("kitsune", "nerf", "--time-limit", "1 ns", "--json")
+    cut = json.loads(done.out)["executions"][-1]
+    assert (done.code, whole["status"], cut["status"]) == (3, "optimal", "feasible")
+    assert cut["bound_s"] <= whole["time_s"] * (1 + 1e-9) and whole["time_s"] <= cut["time_s"] * (1 + 1e-9)
+    assert any("time limit" in note for note in cut["notes"])
+    assert document("nerf", "--time-limit", "1 h")["executions"] == document("nerf")["executions"]
+
+
 # bad input
 
 
@@ -131,6 +141,11 @@ def test_what_is_not_proven_says_so() -> None:
     (("dlrm", "--gpu", "a100"), "did you mean a100-40gb"),
     (("dlrm", "--gpu", "h100-sxm"), "has no number for l2_bandwidth"),
     (("dlrm", "--set", "bach=2"), "unknown size 'bach'; known: batch"),
+    (("dlrm", "--time-limit", "0 s"), "--time-limit '0 s': must be a time above zero"),
+    (("dlrm", "--time-limit", "-1 s"), "--time-limit"),
+    (("dlrm", "--time-limit", "soon"), "--time-limit: 'soon'"),
+    (("dlrm", "--time-limit", "3 GB"), "--time-limit: '3 GB'"),
+    (("dlrm", "--time-limit", "1 s", "--sweep", "l2_bandwidth=1x..4x"), "--sweep and --time-limit exclude"),
     (("dlrm", "--set", "batch=0"), "must be a positive whole number"),
     (("dlrm", "--set", "batch=1.5"), "must be a positive whole number"),
     (("dlrm", "--set", "batch=many"), "--set batch: 'many' is not a quantity"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from codesign.errors import DataError
@@ -115,7 +116,7 @@ def test_no_file(tmp_path: Path) -> None:
 # ONNX
 
 
-def saved(path: Path, nodes: list[Any], **weights: tuple[int, ...]) -> Path:
+def saved(path: Path, nodes: list[Any], *, release: int = 17, **weights: tuple[int, ...]) -> Path:
     """An ONNX file of these nodes from x [batch, 8] to y."""
     onnx = pytest.importorskip("onnx")
     real = onnx.TensorProto.FLOAT
@@ -123,7 +124,7 @@ def saved(path: Path, nodes: list[Any], **weights: tuple[int, ...]) -> Path:
     ends = (onnx.helper.make_tensor_value_info("x", real, ["batch", 8]),
             onnx.helper.make_tensor_value_info("y", real, None))  # fmt: skip
     graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], stored)
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), str(path))
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", release)]), str(path))
     return path
 
 
@@ -161,6 +162,31 @@ def test_onnx_files_that_are_none(nodes: list[str], words: str, tmp_path: Path) 
     parts = [text.split() for text in nodes]
     path = saved(tmp_path / "bad.onnx", [node(kind, " ".join(ins), out) for kind, *ins, out in parts], w=(16, 4))
     with pytest.raises(DataError, match=words):
+        read_onnx(path, {"batch": 4})
+
+
+@pytest.mark.parametrize("release", [6, 9, 17])
+def test_an_output_that_nobody_reads_needs_no_shape(release: int, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    dropout = onnx.helper.make_node("Dropout", ["x"], ["d", "mask"])
+    path = saved(tmp_path / "net.onnx", [dropout, node("Relu", "d", "y")], release=release)
+    assert [op.inputs for op in read_onnx(path, {"batch": 4}).operators] == [("x",)]
+    if release < 10:
+        path = saved(tmp_path / "read.onnx", [dropout, node("Cast", "mask", "y", to=1)], release=release)
+        with pytest.raises(DataError, match="no complete shape for mask"):
+            read_onnx(path, {"batch": 4})
+
+
+def test_a_shape_that_lies_beside_the_file(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = saved(tmp_path / "net.onnx", [node("Reshape", "x s", "r"), node("MatMul", "r w", "y")], w=(4, 16))
+    model = onnx.load(str(path))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1, 4]), "s"))
+    onnx.save_model(model, str(path), save_as_external_data=True, location="net.bin", size_threshold=0)
+    (only,) = read_onnx(path, {"batch": 4}).operators
+    assert (only.kind, only.output.shape, only.weights) == ("linear", (8, 16), 4 * 4 * 16)
+    (tmp_path / "net.bin").unlink()
+    with pytest.raises(DataError, match="the numbers of s lie in a file beside it that cannot be read"):
         read_onnx(path, {"batch": 4})
 
 

@@ -13,7 +13,9 @@ from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph, Operator, Tensor
 from codesign.kitsune.kinds import KINDS
 from codesign.kitsune.masks import mask_of, members
+from codesign.kitsune.pipelines import price, through_l2
 from codesign.kitsune.selection import kitsune, vertical
+from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import coverage, cut, group_bytes, operator_bytes, saved_bytes, traffic
 from tests.command import load
 
@@ -214,6 +216,54 @@ def test_gradients_where_operands_were_broadcast() -> None:
     g.mul(g.add(x, g.mean(x, name="m"), name="a"), g.view(g.mean(x, name="n"), (4, 1)), name="y")
     shapes = {o.name: o.output.shape for o in training(g.graph()).operators if o.kind == "row_sum"}
     assert shapes == {"a.m_sum": (4, 1), "y.n_sum": (4, 1)}
+
+
+def test_every_operand_of_an_unknown_operator_has_a_gradient_of_its_own_name() -> None:
+    g = Builder("stacked")
+    x = g.input("x", (4, 8))
+    parts = [g.linear(x, 8, name=name) for name in ("a", "b", "c")]
+    g.add_operator("unsupported", parts, (3, 4, 8), name="s", detail="stack")
+    step = training(g.graph())
+    made = {o.name: o.output.shape for o in step.operators if o.kind == "elementwise"}
+    assert made == {"s.dx": (4, 8), "s.dx2": (4, 8), "s.dx3": (4, 8)}
+    reads = {o.name: o.inputs[0] for o in step.operators if o.kind == "linear_dw"}
+    assert reads == {"a.dw": "s.dx", "b.dw": "s.dx2", "c.dw": "s.dx3"}
+
+
+TAKEN = ("a", "a.dx", "a.dw", "a.grad", "a.dx2", "b", "b.sum1", "b.dx", "l2", "dram", "l2.dx")
+
+
+@given(st.permutations(TAKEN), st.booleans())
+def test_names_change_nothing_but_names(names: list[str], trained: bool) -> None:
+    """Whatever operators are called, as gradients or memories are too: the same graph at the same times."""
+    found = []
+    for own in (names, [f"op{n}" for n in range(len(names))]):
+        g = Builder("named")
+        x = g.input("x", (256, 64))
+        h = g.relu(g.linear(x, 64, name=own[0]), name=own[1])
+        z = g.add(g.linear(h, 64, name=own[2]), g.linear(h, 64, name=own[3]), name=own[4])
+        g.add_operator("unsupported", [z, h], (2, 256, 64), name=own[5], detail="stack")
+        graph = training(g.graph()) if trained else g.graph()
+        times = Times(graph, gpu_named(load(), "a100-40gb"))
+        group = (0, 1, 2)
+        priced = price(times, group, dict.fromkeys(group, 20))
+        kinds = [(o.kind, [t.shape for t in o.operands], o.output.shape, o.flop) for o in graph.operators]
+        found.append((kinds, times.alone_s, priced.time_s, priced.steady_s))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", ["l2", "dram"])
+def test_an_operator_may_be_called_as_a_memory_is(name: str) -> None:
+    """Its time stands beside the memory's, not in its place, and what limits the pipeline can be told apart."""
+    g = Builder("moving")
+    g.relu(g.relu(g.input("x", (1 << 16, 512)), name="first"), name=name)
+    slow = {"dram": {"dram_bandwidth": "0.02x"}, "l2": {"dram_bandwidth": "0.059x", "l2_bandwidth": "0.02x"}}[name]
+    times = Times(g.graph(), gpu_named(load(), "a100-40gb", slow))
+    priced = price(times, (0, 1), {0: 54, 1: 54})
+    moved = {"dram": group_bytes(times.graph, (0, 1)) / times.dram, "l2": through_l2(times, (0, 1)) / times.l2}
+    assert priced.bottleneck == name and priced.time_s >= moved[name] == max(moved.values())
+    fast = Times(times.graph, gpu_named(load(), "a100-40gb"))
+    assert price(fast, (0, 1), {0: 107, 1: 1}).bottleneck == f"operator {name}"
 
 
 def test_no_second_backward_pass_and_no_gradient_of_the_unknown() -> None:

@@ -57,6 +57,16 @@ def test_one_pipeline_by_hand() -> None:
     assert ran.plain_s == pytest.approx(50 * memory + min(own), rel=0.03)
 
 
+def test_the_first_tile_of_each_stage_waits_half_a_launch() -> None:
+    """A launch that dwarfs all work: two stages end one launch after their start, three half a launch later."""
+    for layers, group, launches in ((1, (0, 1), 1.0), (2, (0, 1, 2), 1.5)):
+        graph, assumed = mlp(layers=layers), replace(ASSUMED, launch_s=0.5)
+        pipeline = balanced(graph, group)
+        ran = simulate(graph, a100(), assumed, pipeline)
+        assert ran.queued_s == pytest.approx(0.5 * launches, rel=1e-3)
+        assert ran.plain_s < 1e-2
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_generated_graphs_never_deadlock_nor_beat_the_bound(seed: int) -> None:
     graph = generated(seed)

@@ -17,9 +17,9 @@ class BoughtPart(Part):
     users: int
     servers_bought: int
     chips_bought: int
-    value: float = Field(description="of the objective, proven best")
+    value: float = Field(description="of the objective")
     unit: str
-    proven: bool = Field(default=True, description="false: the time given did not prove it best")
+    proven: bool = Field(default=True, description="no system is better")
 
 
 class CuredPart(Part):
@@ -58,7 +58,8 @@ class RelaxAnswer(Part):
     schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["relax"] = "relax"
     status: Literal["feasible", "cured", "incurable", "undecided"] = Field(
-        description="feasible: nothing to relax; undecided: of a cure, what it buys is not proven best")
+        description="feasible: nothing to relax; undecided: what a cure buys is not proven best in the time given"
+    )
     mode: str
     query: dict[str, Any]
     conflicts: tuple[ConflictPart, ...] = ()

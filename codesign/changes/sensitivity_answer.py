@@ -50,7 +50,9 @@ class SensitivityAnswer(Part):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["sensitivity"] = "sensitivity"
-    status: Literal["proven", "infeasible", "undecided"]
+    status: Literal["proven", "infeasible", "undecided"] = Field(
+        description="undecided: not everything that was solved again is proven in the time given"
+    )
     mode: str
     query: dict[str, Any]
     objective: str

@@ -218,7 +218,8 @@ class Warm:
             if (solved.outcome.solution is None) != (best is None):
                 raise AuditError(f"program: {status}, closed form: {value}")
             if best is not None and value is not None:
-                self._audit(prepared, found, best, value, bound if status == Status.OPTIMAL.value else None)
+                proof = bound if solved.outcome.status is Status.OPTIMAL else None  # else it is no more than a bound
+                self._audit(prepared, found, best, value, proof)
         system = None if best is None else self.system(case, found, best)
         return Point(status, system, None if best is None else self._batch(case, found, best), value, bound, solves)
 

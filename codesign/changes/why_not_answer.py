@@ -46,7 +46,8 @@ class WhyNotAnswer(Part):
     schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["why-not"] = "why-not"
     status: Literal["best", "behind", "infeasible", "absent", "undecided"] = Field(
-        description="undecided: one of both systems is not proven best in the time given")
+        description="undecided: not every system here is proven best in the time given; nothing is claimed beyond them"
+    )
     mode: str
     query: dict[str, Any]
     wanted: str

@@ -67,7 +67,8 @@ class _Backward:
                 continue
             if not self.graph.consumers[i] or op.name in self.graph.outputs:
                 out = op.output
-                grad = self.g.input(f"{op.name}.grad", out.shape, bytes_per_element=out.bytes_per_element, rows=op.rows)
+                name, size = self.g.free(f"{op.name}.grad"), out.bytes_per_element
+                grad = self.g.input(name, out.shape, bytes_per_element=size, rows=op.rows)
                 self.found.setdefault(op.name, []).append(grad)
             if op.name in self.found:
                 for name, gradient in self._gradients(op, self._total(op.output, op.rows)):
@@ -185,5 +186,5 @@ class _Backward:
 
     def _add(self, name: str, kind: str, operands: list[Tensor], shape: tuple[int, ...], *, flop: int | None = None,
              weights: int = 0, rows: int | None = None) -> Tensor:  # fmt: skip
-        return self.g.add_operator(kind, operands, shape, name=name, flop=flop, weights=weights, rows=rows,
-                                   backward=True)  # fmt: skip
+        return self.g.add_operator(kind, operands, shape, name=self.g.free(name), flop=flop, weights=weights,
+                                   rows=rows, backward=True)  # fmt: skip

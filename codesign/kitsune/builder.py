@@ -170,6 +170,13 @@ class Builder:
         if not fits:
             raise DataError(f"graph {self.name!r}: {kind}: {x.name!r} {list(x.shape)} {why}")
 
+    def free(self, name: str) -> str:
+        """The name, or with the first number from 2 on that no other tensor has."""
+        number, found = 2, name
+        while found in self._rows:
+            number, found = number + 1, f"{name}{number}"
+        return found
+
     def _next(self, stem: str) -> str:
         stem = stem.replace(" ", "_")
         while True:

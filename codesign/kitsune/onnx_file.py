@@ -6,6 +6,7 @@ is computed from them alone are parameters. A dimension that the file leaves ope
 """
 
 from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ KIND_OF = {
     "Add": "add", "Sum": "add", "Mul": "mul", "ReduceMean": "mean",
 }  # fmt: skip
 VIEWS = {"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Split", "Slice", "Expand"}
+MOST_NUMBERS = 64  # of one shape: more numbers than any tensor has dimensions
 SHAPES_ONLY = {"Constant", "ConstantOfShape", "Shape", "Size"}  # no data of the graph goes through them
 ELEMENTWISE = {"Sub", "Div", "Pow", "Sqrt", "Reciprocal", "Exp", "Log", "Neg", "Abs", "Erf", "Cast", "Clip", "Where",
                "LeakyRelu", "Elu", "HardSigmoid", "HardSwish", "Softplus", "Max", "Min", "Sin", "Cos"}  # fmt: skip
@@ -40,15 +42,36 @@ def read_onnx(path: Path, sizes: Mapping[str, int] | None = None) -> Graph:
         raise DataError(f"{path}: not an ONNX file: {error}") from error
     _give(model, sizes or {}, path)
     _check_order(model.graph, path)
+    absent = _load_shapes(onnx, model.graph, path)
     try:
         model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except Exception as error:  # onnx raises InferenceError and others of its C++ side
-        raise DataError(f"{path}: shapes do not fit: {_first_line(error)}") from error
+        raise DataError(f"{path}: shapes do not fit: {_first_line(error)}{absent}") from error
     try:
         return _graph(onnx, model.graph, path)
     except DataError as error:
-        text = str(error)
-        raise error if text.startswith(str(path)) else DataError(f"{path}: {text}") from error
+        text = str(error) + absent
+        raise DataError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+
+
+def _load_shapes(onnx: Any, graph: Any, path: Path) -> str:
+    """Read the few whole numbers that shapes depend on, where they lie beside the file; says which are absent."""
+    from onnx import external_data_helper
+
+    whole, absent = (onnx.TensorProto.INT64, onnx.TensorProto.INT32), list[str]()
+    for tensor in graph.initializer:
+        if tensor.data_location != onnx.TensorProto.EXTERNAL or tensor.data_type not in whole:
+            continue
+        if prod(tensor.dims) > MOST_NUMBERS:
+            continue
+        try:
+            external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
+        except (OSError, ValueError, onnx.checker.ValidationError):
+            absent.append(tensor.name)
+            continue
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
+    return f"; the numbers of {', '.join(absent)} lie in a file beside it that cannot be read" if absent else ""
 
 
 def _give(model: Any, sizes: Mapping[str, int], path: Path) -> None:
@@ -76,7 +99,10 @@ def _graph(onnx: Any, graph: Any, path: Path) -> Graph:
         importer.parameter(weight.name, weight.dims, _size(onnx, weight.data_type))
     inputs = [value for value in graph.input if value.name not in importer.parameters]
     shapes = _shapes(onnx, (*inputs, *graph.value_info, *graph.output))
-    needed = [value.name for value in inputs] + [name for node in graph.node for name in node.output if name]
+    read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    needed = [value.name for value in inputs] + [
+        name for node in graph.node for n, name in enumerate(filter(None, node.output)) if n == 0 or name in read
+    ]
     faults = []
     for name in needed:
         if name not in shapes or not all(isinstance(size, int) for size in shapes[name][0]):
@@ -88,6 +114,7 @@ def _graph(onnx: Any, graph: Any, path: Path) -> Graph:
     for value in inputs:
         shape, size = shapes[value.name]
         importer.input(value.name, shape, size)
+    shapes = {name: shapes[name] for name in needed}
     for node in graph.node:
         _node(importer, node, shapes)
     return importer.graph([value.name for value in graph.output])
@@ -109,7 +136,7 @@ def _node(importer: Importer, node: Any, shapes: Mapping[str, Any]) -> None:
     if kind == "mean" and shape[:-1] != shapes[reads[0]][0][:-1]:
         kind = "unsupported"
     importer.add(kind, outputs[0], reads, shape, size, node.op_type)
-    for name in outputs[1:]:  # further outputs are parts of the first for whoever reads them
+    for name in (name for name in outputs[1:] if name in shapes):  # parts of the first, for whoever reads them
         source = reads[:1] if kind == "view" else outputs[:1]
         shape, size = shapes[name]
         importer.add("view", name, source, shape, size, node.op_type)

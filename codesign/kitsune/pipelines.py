@@ -27,6 +27,7 @@ from formulations.dataflow_schedule import Instance, Payload, Stage
 
 ALONE_ONLY = ("bmm", "bmm_da", "bmm_db", "buffer", "unsupported")  # an operand is needed whole, or unknown
 GEMM_SHARED = 64 * 1024  # B: tiles of 128 x 64 and 64 x 128 in FP16, twice each
+MEMORIES = ("dram", "l2")
 MOST_TILES = 4096  # of a group in the zero-latency model, where any number is as good
 
 
@@ -51,7 +52,7 @@ class Pipeline:
     fill_s: float
     time_s: float
     tiles: int
-    bottleneck: str   # "dram", "l2" or the name of an operator
+    bottleneck: str   # "dram", "l2", or the name of an operator ("operator l2" where that is its name)
     queues: tuple[Queue, ...]
     entry: int        # B of a queue's entry, at most
 
@@ -169,14 +170,19 @@ def price(times: Times, group: Group, ctas: Mapping[int, int]) -> Pipeline:
     memory = {"dram": group_bytes(graph, group) / times.dram, "l2": through_l2(times, group) / times.l2}
     own = {i: times.streamed_s[i] * sms / ctas[i] for i in group}
     fed = {i: effort / ctas[i] for i, effort in efforts(times, group).items()}
-    limits = memory | {graph.operators[i].name: fed[i] for i in group}
-    bottleneck = max(limits, key=lambda name: limits[name])
-    steady, flow = max(*memory.values(), *own.values()), limits[bottleneck]
+    limits = [*memory.items(), *((_label(graph.operators[i].name), fed[i]) for i in group)]
+    bottleneck, flow = max(limits, key=lambda limit: limit[1])
+    steady = max(*memory.values(), *own.values())
     tiles = _tiles(times, group, flow)
     fill = _longest(times, group, {i: own[i] / tiles + adding_s(times, i, ctas[i], queued=False) for i in group})
     total = flow + filled_s(times, group, ctas)
     return Pipeline(group, dict(ctas), steady, fill if times.assumed.latency else 0.0, total, tiles, bottleneck,
                     _queues(times, group, ctas, tiles), times.assumed.entry)  # fmt: skip
+
+
+def _label(operator: str) -> str:
+    """An operator's name among what can limit a pipeline: one may be called as a memory is."""
+    return f"operator {operator}" if operator in MEMORIES else operator
 
 
 def filled_s(times: Times, group: Group, ctas: Mapping[int, int]) -> float:

@@ -8,6 +8,7 @@
 Forward and backward pass are scheduled one after the other: the loss lies between them.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,6 +23,7 @@ from codesign.kitsune.sums import parts
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
 from formulations import dataflow_schedule
+from formulations.dataflow_schedule_clock import Clock
 from formulations.dataflow_schedule_price import Group as Column
 from formulations.outcome import Status
 
@@ -106,12 +108,14 @@ class Schedule:
 
 
 def evaluate(
-    times: Times, execution: Execution, *, most_sets: int = MOST_SETS, known: Sequence[Schedule] = ()
+    times: Times, execution: Execution, *, most_sets: int = MOST_SETS, known: Sequence[Schedule] = (),
+    limit_s: float = math.inf,
 ) -> Schedule:
     """The graph under one execution model.
 
     `best` is never worse than any of `known`, which are the other models' schedules if not given. It looks at
-    `most_sets` connected sets of operators in each pass; where there are more its bound is weaker, never wrong.
+    `most_sets` connected sets of operators in each pass; where there are more its bound is weaker, never wrong,
+    as it is where `limit_s` seconds do not do.
     Raises ValueError for `best` in the zero-latency model, which has no time to fill.
     """
     if execution == "bulk":
@@ -125,7 +129,7 @@ def evaluate(
         return _kitsune(times)
     if not times.assumed.latency:
         raise ValueError("execution = 'best' needs latency = True: without time to fill any pipeline looks free")
-    return _best(times, most_sets, known or [evaluate(times, name) for name in OTHERS])
+    return _best(times, most_sets, Clock(limit_s), known or [evaluate(times, name) for name in OTHERS])
 
 
 def _alone(times: Times, i: int) -> Run:
@@ -216,13 +220,15 @@ def _name(times: Times, group: Group) -> str:
     return f"{first} .. {last} ({len(group)} operators)"
 
 
-def _best(times: Times, most_sets: int, known: Sequence[Schedule]) -> Schedule:
-    """Both passes by the program; never worse than the known schedules."""
+def _best(times: Times, most_sets: int, clock: Clock, known: Sequence[Schedule]) -> Schedule:
+    """Both passes by the program, in equal shares of the time; never worse than the known schedules."""
     runs: list[Run] = []
     bound, status, notes = 0.0, Status.OPTIMAL, []
-    for phase in phases(times):
+    passes = phases(times)
+    for number, phase in enumerate(passes):
         data = program(times, phase)
-        outcome, proof = dataflow_schedule.solve(data, most_sets=most_sets)
+        share_s = clock.left_s() / (len(passes) - number)
+        outcome, proof = dataflow_schedule.solve(data, most_sets=most_sets, limit_s=share_s)
         chosen = [_of(times, phase, g) for g in outcome.solution.groups] if outcome.solution else []
         for run in chosen:
             _resident(times, run)
@@ -232,6 +238,9 @@ def _best(times: Times, most_sets: int, known: Sequence[Schedule]) -> Schedule:
         bound += outcome.bound or 0.0
         proven = outcome.status is Status.OPTIMAL and bool(chosen)
         status = status if proven else Status.FEASIBLE
+        if not proven and clock.limited:
+            notes.append(f"the time limit of {clock.limit_s:g} s ended the search of {len(phase)} operators: "
+                         "a faster schedule may exist, none below the bound")  # fmt: skip
         if not proof.complete:
             notes.append(f"pipelines of more than {proof.complete_to} operators were not all looked at: "
                          "the bound is weaker")  # fmt: skip

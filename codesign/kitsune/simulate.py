@@ -135,6 +135,7 @@ class _Loop:
         self.hop, self.first = hop, first
         count = len(stages)
         self.started, self.finished, self.visible = [0] * count, [0] * count, [0] * count
+        self.seen = [0.0] * count  # when the last tile of each stage can be seen
         self.heap: list[tuple[float, int, int, bool]] = []
         self.memory = [0.0, 0.0]  # when DRAM and L2 are free
         self.events = 0
@@ -174,7 +175,8 @@ class _Loop:
                 self.memory[m] = max(self.memory[m], now) + size / self.rates[m]
                 end = max(end, self.memory[m])
         self._push(end, stage, False)
-        seen = max(end, now + (self.hop if tile else self.first))
+        seen = max(end, now + (self.hop if tile else self.first), self.seen[stage])  # a ring keeps the order
+        self.seen[stage] = seen
         self._push(seen + (own.added_s[self.queued] if tile + 1 == self.tiles else 0.0), stage, True)
 
     def _push(self, time: float, stage: int, seen: bool) -> None:

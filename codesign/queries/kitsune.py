@@ -1,5 +1,6 @@
 """How should one GPU run this operator graph, and how much faster is that than one operator at a time?"""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from importlib.metadata import version
@@ -119,17 +120,19 @@ def ask(
     assumed: Assumptions | None = None,
     measured: Mapping[str, float] | None = None,
     most_sets: int = MOST_SETS,
+    limit_s: float = math.inf,
 ) -> KitsuneAnswer:
     """Every execution model of a graph; pipelines of the one asked for are simulated too.
 
-    `measured` (s) replaces times of operators alone. Raises ValueError for an unknown execution model.
+    `measured` (s) replaces times of operators alone. `limit_s` ends the search of the best schedule.
+    Raises ValueError for an unknown execution model.
     """
     if execution not in EXECUTIONS:
         raise ValueError(f"execution = {execution!r}, known: {', '.join(EXECUTIONS)}")
     times = Times(graph, gpu, assumed or Assumptions(), measured or {})
     others = [evaluate(times, name) for name in OTHERS]
     if times.assumed.latency or execution == "best":
-        others.append(evaluate(times, "best", most_sets=most_sets, known=others))
+        others.append(evaluate(times, "best", most_sets=most_sets, known=others, limit_s=limit_s))
     schedules = sorted(others, key=lambda s: EXECUTIONS.index(s.execution))
     parts = tuple(_execution(times, s, s.execution == execution) for s in schedules)
     return KitsuneAnswer(

@@ -45,10 +45,10 @@ def relax(
     single = tuple(CuredPart(cure=cure, bought=_bought(p, _cured(p.query, {cure.limit: cure.value or 0.0})))
                    for cure in found.parts)  # fmt: skip
     together = None if joint is None else _joint(p, joint, weights or {})
-    bought = [one.bought for one in (*single, together) if one is not None]
-    cured: Literal["cured", "undecided"] = "cured" if all(one.proven for one in bought) else "undecided"
+    bought = [one.bought for one in single] + ([together.bought] if together else [])
+    status: Literal["cured", "incurable", "undecided"] = "cured" if bought else "incurable"
     return RelaxAnswer(
-        status=cured if bought else "incurable", conflicts=conflict_parts(p.query, sets),
+        status=status if all(one.proven for one in bought) else "undecided", conflicts=conflict_parts(p.query, sets),
         complete=sets.complete, single=single, joint=together, looked_at=0 if joint is None else joint.points,
         held=tuple(name for name in limits_set(p.query) if math.isinf((weights or {}).get(name, 1.0))),
         seconds={"search": searched - start, "systems": time.perf_counter() - searched}, **said,
@@ -91,7 +91,7 @@ def _joint(p: Prepared, joint: Joint, weights: Mapping[str, float]) -> JointPart
 
 
 def _bought(p: Prepared, cured: Query) -> BoughtPart:
-    """The proven best system of the cured query; AuditError where there is none, for a cure must cure."""
+    """The best system of the cured query, and whether that is proven; AuditError where a cure does not cure."""
     answer: Answer = prepare_and_solve(p.catalog, cured, enumerate_all=False).answer
     s, performance, proof = answer.system, answer.performance, answer.proof
     if s is None or performance is None or proof is None:

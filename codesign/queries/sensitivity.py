@@ -37,7 +37,7 @@ def sensitivity(warm: Warm, *, told: Callable[[int, int], None] = lambda done, o
     limits: tuple[LimitPart, ...] = ()
     if today.system is None or today.value is None:
         return _answer(warm, today, limits, status="infeasible")
-    limits = best_system_under(warm.catalog, warm.query, enumerate_all=False).limits
+    answer = best_system_under(warm.catalog, warm.query, enumerate_all=False)
     wide = [one for one in parameters(warm.catalog, warm.query) if _uncertain(one) and warm.touched([one.path])]
     bars = []
     for done, one in enumerate(wide):
@@ -46,9 +46,10 @@ def sensitivity(warm: Warm, *, told: Callable[[int, int], None] = lambda done, o
     moving = [bar for bar in bars if bar.swing > SAME or bar.swing_kept > SAME or bar.low.breaks or bar.high.breaks]
     moving.sort(key=lambda bar: (-max(bar.swing, bar.swing_kept), bar.path))
     still = tuple(sorted({one.path for one in wide} - {bar.path for bar in moving}))
-    shadows = tuple(_shadow(warm, today, path, step, said) for path, step, said in _steps(warm, today.system))
-    proven = today.status == "optimal" and all(end.proven for bar in bars for end in (bar.low, bar.high))
-    return _answer(warm, today, limits, status="proven" if proven else "undecided", bars=tuple(moving),
+    decided = [_known(today), answer.status == "optimal"]
+    shadows = tuple(_shadow(warm, today, *step, decided) for step in _steps(warm, today.system))
+    proven = all((*(end.proven for bar in bars for end in (bar.low, bar.high)), *decided))
+    return _answer(warm, today, answer.limits, status="proven" if proven else "undecided", bars=tuple(moving),
                    without_effect=still, shadows=shadows)  # fmt: skip
 
 
@@ -77,8 +78,12 @@ def _end(warm: Warm, today: Point, system: SystemKey, value: float, path: str, e
         best = warm.at(changes, proven=True)
     kept = keep(warm, system, changes)
     return EndPart(value=end, best=best.value, system=short(best.system),
-                   proven=not moved or best.status in ("optimal", "infeasible"),
+                   proven=not moved or _known(best),
                    kept=kept.value, breaks=kept.breaks)  # fmt: skip
+
+
+def _known(point: Point) -> bool:
+    return point.status in ("optimal", "infeasible")
 
 
 def _steps(warm: Warm, system: SystemKey) -> list[tuple[str, float, str]]:
@@ -113,13 +118,15 @@ def _hardware(warm: Warm, system: SystemKey) -> list[tuple[str, float, str]]:
     return found
 
 
-def _shadow(warm: Warm, today: Point, path: str, step: float, said: str) -> ShadowPart:
+def _shadow(warm: Warm, today: Point, path: str, step: float, said: str, decided: list[bool]) -> ShadowPart:
+    """What one step gains; whether the program proved it is added to `decided`."""
     one = parameter(warm.catalog, warm.query, path)
     value = one.value + step
     row: dict[str, Any] = {"path": path, "unit": one.unit, "step": said}
     row |= {"gain": None, "relative": None, "replicas": None}
     if value > one.least or (one.whole and value >= one.least):
         then = warm.at({path: value}, proven=True)
+        decided.append(_known(then))
         if then.value is not None and today.value is not None:
             row |= {"gain": then.value - today.value, "relative": then.value / today.value - 1,
                     "replicas": then.system.replicas if then.system else None}  # fmt: skip

@@ -88,11 +88,13 @@ def _line(warm: Warm, moved: Sequence[Parameter], over: Range) -> LinePart:
     switches = tuple(
         _switch(one, change, points, proven=proven[i][1] and proven[i + 1][0]) for i, change in enumerate(found.changes)
     )
+    outer = [(proven[0][0], spans[0]), (proven[-1][1], spans[-1])]  # the ends of the range, beside which is no switch
+    undecided = (*found.undecided, *dict.fromkeys((low, high) for known, (low, high, _) in outer if not known))
     return LinePart(
         path=one.path, also=tuple(p.path for p in moved[1:]), unit=one.unit, whole=one.whole, today=one.value,
         published_low=one.low, published_high=one.high, confidence=one.confidence, low=over.low, high=over.high,
         bands=bands, switches=switches,
-        curve=tuple(_curve(warm, line, spans, one.whole)), undecided=found.undecided, samples=found.samples,
+        curve=tuple(_curve(warm, line, spans, one.whole)), undecided=undecided, samples=found.samples,
     )  # fmt: skip
 
 
@@ -229,8 +231,9 @@ def _answer(warm: Warm, **found: Any) -> SwitchAnswer:
     question, today = Question(warm.query, warm.catalog, warm.supply), warm.at({}, proven=True)
     behind, asked = parts.behind(question, []), parts.asked(question)
     open_lines = [line for line in found.get("lines", ()) if line.undecided or not all(s.proven for s in line.switches)]
+    known = today.status in ("optimal", "infeasible")
     return SwitchAnswer(
-        status="undecided" if open_lines else "proven", mode=asked["mode"], query=asked["query"],
+        status="undecided" if open_lines or not known else "proven", mode=asked["mode"], query=asked["query"],
         objective=warm.query.maximize, unit=objective_unit(warm.query), system=short(today.system), value=today.value,
         assumptions=SAID if asked["mode"] == "limit" else (*SAID, TAKEN),
         catalogue=behind["catalogue"], versions=behind["versions"], **found,

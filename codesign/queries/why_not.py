@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -47,11 +47,13 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     if not has.any():
         return WhyNotAnswer(status="absent", **{**said, "absent": {**said["absent"], **_degrees(p.space, wanted)}})
     other = _restricted(p, wanted)
-    best, asked = _solved(p), _solved(other)
+    (best, best_proven), (asked, asked_proven) = _solved(p), _solved(other)
+    decided = best_proven and asked_proven
     if asked is None:
         found = cures.cures(p.query, other.space, p.servers, lambda q: _only(
             best_system.space_of(catalog, q, p.supply), wanted))  # fmt: skip
-        return WhyNotAnswer(status="infeasible", best=best and best.bought, cures=found.parts, **said)
+        status: Literal["infeasible", "undecided"] = "infeasible" if decided else "undecided"
+        return WhyNotAnswer(status=status, best=best and best.bought, cures=found.parts, **said)
     if best is None:
         raise AuditError("a system with what is wanted fits, and none without the wish")
     behind = words.direction(p.query) * (best.value - asked.value) / best.value
@@ -60,12 +62,14 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     if not (best.proven and asked.proven):
         return WhyNotAnswer(status="undecided", behind=behind, solves=2, **said)
     if behind <= TIE:
-        return WhyNotAnswer(status="best", behind=0.0, solves=2, **said)
+        return WhyNotAnswer(status="best" if decided else "undecided", behind=0.0, solves=2, **said)
     terms = _terms(p, best, asked)
     solved = time.perf_counter()
     changes, hopeless, solves = _changes(Warm(None, p.query, catalog=catalog), wanted, asked.system)
+    decided = decided and all(_known(point) for c in changes for point in (c.before, c.after))
     return WhyNotAnswer(
-        status="behind", behind=behind, terms=terms, losing=losing(terms), changes=changes, hopeless=hopeless,
+        status="behind" if decided else "undecided", behind=behind, terms=terms, losing=losing(terms),
+        changes=tuple(map(_least_part, changes)), hopeless=hopeless,
         solves=solves + 2, seconds={"systems": solved - start, "changes": time.perf_counter() - solved}, **said,
     )  # fmt: skip
 
@@ -80,23 +84,26 @@ class _Solved:
         self.bought = BoughtPart(
             system=named_system(system), replicas=system.replicas, batch=system.batch, users=audited.users,
             servers_bought=audited.servers_bought, chips_bought=audited.chips_bought, value=audited.value,
-            unit=words.objective_unit(p.query),
+            unit=words.objective_unit(p.query), proven=proven,
         )  # fmt: skip
 
 
-def _solved(p: Prepared) -> _Solved | None:
-    """Closed form, program and audit of the best; None where nothing fits. AuditError where they differ."""
+def _solved(p: Prepared) -> tuple[_Solved | None, bool]:
+    """Closed form, program and audit of the best, None where nothing fits, and whether the program proved it.
+
+    AuditError where they differ.
+    """
     best, solved = p.columns.incumbent(), best_system.solve(p)
+    infeasible = solved.outcome.status is Status.INFEASIBLE
+    if (infeasible and best is not None) or (solved.outcome.solution is not None and best is None):
+        raise AuditError(f"program: {solved.outcome.status.value}, closed form: {best}")
     if best is None:
-        if solved.outcome.status is not Status.INFEASIBLE:
-            raise AuditError(f"program: {solved.outcome.status.value}, closed form: nothing fits")
-        return None
+        return None, infeasible
     system, audited = best_system.audited_system(p, best[0])
-    bound = words.objective_si(p.query, solved.bound())
-    proven = solved.outcome.status is Status.OPTIMAL
+    bound, proven = words.objective_si(p.query, solved.bound()), solved.outcome.status is Status.OPTIMAL
     if bound is not None and proven:
         audit.agree("objective", audited.value, bound)
-    return _Solved(p, system, audited, bound, proven=proven)
+    return _Solved(p, system, audited, bound, proven=proven), proven
 
 
 def _only(space: AnySpace, wanted: Wanted) -> AnySpace:
@@ -136,7 +143,7 @@ def losing(terms: tuple[TermPart, ...]) -> str:
     return max(by_kind, key=lambda kind: by_kind[kind])
 
 
-def _changes(warm: Warm, wanted: Wanted, system: System) -> tuple[tuple[LeastPart, ...], tuple[str, ...], int]:
+def _changes(warm: Warm, wanted: Wanted, system: System) -> tuple[list[Change], tuple[str, ...], int]:
     """The least change of each kind that makes what is wanted win, the least first, and the kinds that never do."""
     least, found, hopeless = Least(warm, wanted), list[Change](), list[str]()
     for kind in kinds(warm, system.offer.chip):
@@ -150,12 +157,18 @@ def _changes(warm: Warm, wanted: Wanted, system: System) -> tuple[tuple[LeastPar
         found += changes
         hopeless += [] if changes else [f"limits.{name}"]
     ordered = sorted(found, key=lambda change: abs(math.log(change.factor)))
-    return tuple(_least_part(change) for change in ordered), tuple(hopeless), least.solves
+    return ordered, tuple(hopeless), least.solves
 
 
 def _least_part(c: Change) -> LeastPart:
     return LeastPart(kind=c.kind, today=dict(c.today), needs=dict(c.values), units=dict(c.units), factor=c.factor,
-                     exact=c.exact, before=_side(c.before), after=_side(c.after), verified=c.verified)  # fmt: skip
+                     exact=c.exact, before=_side(c.before), after=_side(c.after),
+                     verified=c.verified and _known(c.before) and _known(c.after))  # fmt: skip
+
+
+def _known(point: Point | None) -> bool:
+    """Whether the program proved what is best there; where nothing can be there is nothing to prove."""
+    return point is None or point.status in (Status.OPTIMAL.value, Status.INFEASIBLE.value)
 
 
 def _side(point: Point | None) -> SidePart:

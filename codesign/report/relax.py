@@ -15,6 +15,8 @@ from codesign.report.terminal import limits_said, quantity, workload_said
 def render(answer: RelaxAnswer) -> Iterator[RenderableType]:
     """The parts of the answer in reading order."""
     yield Text(f"Asked: {workload_said(answer.mode, answer.query)}; {limits_said(answer.query)}", style="dim")
+    if answer.status == "undecided":
+        yield Text("Not decided in the time given: what a cure buys may not be the best.", style="bold")
     if answer.status == "feasible":
         yield Text("Nothing to relax: a system satisfies all limits; `codesign best` names it.", style="bold")
         return

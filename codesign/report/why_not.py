@@ -33,6 +33,9 @@ def render(answer: WhyNotAnswer) -> Iterator[RenderableType]:
 
 
 def _verdict(answer: WhyNotAnswer) -> str:
+    if answer.status == "undecided":
+        said = "" if answer.behind is None else f" The best found with it is {answer.behind:.1%} behind the best found."
+        return "Not decided in the time given: no proof of all of this." + said
     if answer.status == "best":
         return "It is the best."
     if answer.status == "undecided":
