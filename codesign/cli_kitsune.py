@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codesign.cli_parts import Json, Own, exported, pairs, place, print_table, written
+from codesign.cli_parts import Json, Own, exported, pairs, place, print_table, quantity, written
 from codesign.exits import Exit
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def kitsune(
         raise DataError("--sweep and --measured exclude each other: times are of one GPU, a sweep changes it")
     if over and time_limit is not None:
         raise DataError("--sweep and --time-limit exclude each other: each point of a sweep is proven")
-    limit_s = math.inf if time_limit is None else _limit_s(time_limit)
+    limit_s = math.inf if time_limit is None else quantity("--time-limit", time_limit, "s")
     loaded = load(catalog)
     asked = _graph(graph, answer, pairs("--set", sizes) or {}, training, loaded)
     chip = gpu_named(loaded, gpu, pairs("--gpu-set", settings))
@@ -128,19 +128,6 @@ def reproduce_kitsune(
 
         write_study(export, found)
         exported(export, as_json)
-
-
-def _limit_s(written: str) -> float:
-    from codesign.errors import DataError
-    from codesign.units import si
-
-    try:
-        limit_s = si(written, "s")
-    except DataError as error:
-        raise DataError(f"--time-limit: {error}") from error
-    if not 0 < limit_s < math.inf:
-        raise DataError(f"--time-limit {written!r}: must be a time above zero, such as '60 s'")
-    return limit_s
 
 
 def _graph(

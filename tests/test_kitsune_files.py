@@ -109,7 +109,7 @@ def test_heads_that_are_none(head: str, words: str) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="none.toml: no such file"):
+    with pytest.raises(DataError, match=r"none\.toml: no such file"):
         read_graph(tmp_path / "none.toml")
 
 

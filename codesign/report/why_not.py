@@ -38,8 +38,6 @@ def _verdict(answer: WhyNotAnswer) -> str:
         return "Not decided in the time given: no proof of all of this." + said
     if answer.status == "best":
         return "It is the best."
-    if answer.status == "undecided":
-        return f"Not proven in the time given; of the systems found, the best with it is {answer.behind:.1%} behind."
     if answer.status == "absent":
         return "No layout that the query allows has it."
     if answer.status == "infeasible":
