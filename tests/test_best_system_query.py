@@ -233,3 +233,15 @@ def test_a_limit_and_what_servers_take_of_it_are_in_one_unit(limit: str, phases:
     data = p.instance if isinstance(p, PreparedPools) else p.columns.instance
     assert len(data.columns) and taken is not None
     assert getattr(data, each) / getattr(data, name) == pytest.approx(np.full(len(data.columns), taken / allowed))
+
+
+@pytest.mark.parametrize("replicas", [1, 5, 9])
+def test_a_rack_begun_is_a_rack_taken(replicas: int) -> None:
+    """Servers of 8 chips, several to a rack: racks are counted whole in what is told and held against a limit."""
+    asked = query(**H100, maximize="throughput", limits={"chips": 8 * replicas, "racks": 9})
+    answer = prepare_and_solve(built_in(), asked).answer
+    server = prepare(built_in(), asked).supply.offers[0].chip.server
+    assert answer.system is not None and server is not None and server.per_rack > 1
+    racks = -(-answer.system.servers_bought // server.per_rack)
+    assert answer.system.racks == racks
+    assert [x.used for x in answer.limits if x.name == "racks"] == [racks]

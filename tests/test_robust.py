@@ -257,3 +257,14 @@ def test_bad_input(options, said):
     for words in said:
         assert words in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.slow
+def test_losses_below_a_solvers_tolerance_are_chosen_among(tmp_path):
+    """A hop's thousandth moves the optimum by a few 1e-8: that is a loss like any other."""
+    text = 'schema = 1\n[[uncertain]]\npaths = ["links.*.hop"]\nfactor = [0.999, 1.001]\n'
+    table = put(tmp_path, {"unc.toml": text}) / "unc.toml"
+    done = run("robust", "--uncertainty", table, "--scenarios", "20", "--json")
+    choice = done.json["choices"][1]
+    assert (done.code, choice["status"]) == (0, "optimal") and 0 < choice["value"] < 1e-6
+    assert choice["value"] == pytest.approx(choice["bound"], rel=1e-6)
