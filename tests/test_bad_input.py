@@ -293,6 +293,7 @@ REFUSED = [
     (("best", *LLAMA, "--mode", "limit", "--draft", "2"), ["draft", "mode achieved only"]),
     (("best", *LLAMA, "--mode", "limit", "--input", "1k"), ["input", "give both"]),
     (("best", *LLAMA, "--mode", "limit", "--output", "1k"), ["output", "give both"]),
+    (("best", *LLAMA, "--phases", "decode", "--chunk", "2k"), ["chunk", "'decode'", "aggregated"]),
     (("best", *LLAMA, "--context", "201000"), ["201,000 tokens", "llama-3.1-8b", "131,072"]),
     (("best", *LLAMA, "--mode", "limit", "--context", "131073"), ["131,073 tokens", "131,072"]),
     (("best", "--model", "gemma-3-27b", "--context", "10M"), ["10,000,000 tokens", "gemma-3-27b", "131,072"]),
