@@ -316,6 +316,9 @@ REFUSED = [
     (("kitsune", "dlrm", "--gpu-set", "l2_bandwidth=1e9x"), ["l2_bandwidth", "PB/s", "at most"]),
     (("kitsune", "dlrm", "--set", "batch=1e12"), ["batch", "10,000,000"]),
     (("best", "--spare-servers", str(10**29)), ["--spare-servers", "1000000"]),
+    (("best", "--assume", f"models.llama-3.1-405b.layers={10**22}"), ["layers", "1000"]),
+    (("best", "--assume", f"models.llama-3.1-405b.hidden={10**22}"), ["hidden", "10000000"]),
+    (("robust", *LLAMA, "--scenarios", str(10**11)), ["--scenarios", "100,000"]),
 ]  # fmt: skip
 
 
