@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from codesign.collective_table import MeasuredTable, read_table
 from codesign.errors import DataError
 from codesign.facts import Fact
-from codesign.reading import shown, toml_of
+from codesign.reading import SHOWN, shown, toml_of
 from codesign.records import KINDS, LinkRecord, Record, SourceRecord, numbers
 
 R = TypeVar("R", bound=Record)
@@ -192,7 +192,7 @@ def _assume(raw: dict[str, dict[str, tuple[str, Raw]]], path: str, value: str | 
         raise DataError(f"{path!r}: {spot[last]!r} is text; only numbers can be assumed")
     fact = {"value": value, "source": "user", "date": date.today().isoformat(), "confidence": "assumed"}
     spot[int(last) if isinstance(spot, list) else last] = _unquoted(value) if folder == "models" else fact
-    raw[folder][name] = (f"{where} with {path} = {value}", table)
+    raw[folder][name] = (f"{where} with {path} = {value if len(str(value)) <= SHOWN else shown(value)}", table)
 
 
 def _inside(spot: Any, key: str, path: str) -> Any:

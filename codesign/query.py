@@ -15,7 +15,7 @@ from codesign.catalog import faults_of
 from codesign.errors import DataError
 from codesign.facts import Table, Written
 from codesign.reading import Document, shown, toml_file, toml_of
-from codesign.units import sane, si
+from codesign.units import sane
 
 Maximize = Literal["throughput-per-dollar", "throughput", "throughput-per-watt", "user-speed", "cost"]
 Precision = Literal["bf16", "fp8", "int8", "fp4", "native"]
@@ -50,6 +50,7 @@ def _listed(raw: Any) -> Any:
     return names
 
 
+MOST_TOKENS = 10**9  # as `units.sane` has it
 NONE = "none"  # an option's value that lifts a limit of the file
 
 Money = Annotated[float, _read("USD"), _write("USD"), Field(gt=0)]
@@ -139,7 +140,10 @@ class Query(Table):
         lengths = raw.get("serving") if isinstance(raw, dict) else None
         if isinstance(lengths, dict) and lengths.get("input") is not None and lengths.get("output") is not None:
             with suppress(DataError):
-                return {**raw, "context": si(lengths["input"], "tokens") + si(lengths["output"], "tokens")}
+                total = sane(lengths["input"], "tokens") + sane(lengths["output"], "tokens")
+                if total > MOST_TOKENS:
+                    raise ValueError(f"serving.input and serving.output: {total:,.0f} tokens, at most {MOST_TOKENS:,}")
+                return {**raw, "context": total}
         return raw
 
     @model_validator(mode="after")
@@ -167,6 +171,8 @@ class Query(Table):
                              "give both input and output, or context")  # fmt: skip
         if self.limits.ttft is not None and self.serving.phases == "decode":
             raise ValueError("limits.ttft: phases 'decode' has no first token; use aggregated or disaggregated")
+        if self.serving.chunk is not None and self.serving.phases == "decode":
+            raise ValueError("serving.chunk: phases 'decode' computes no prompts; use aggregated or disaggregated")
         for key in ("input", "output"):
             if (value := getattr(self.serving, key)) is not None and value >= self.context:
                 raise ValueError(f"serving.{key} = {value}: must leave tokens of context = {self.context}; "

@@ -191,13 +191,13 @@ class ModelRecord(Record):
     source: str
     date: str = Field(pattern=r"^\d{4}(-\d{2}){0,2}$")
     confidence: Confidence
-    layers: int = Field(gt=0)
-    hidden: int = Field(gt=0)
-    vocab: int = Field(gt=0)
+    layers: int = Field(gt=0, le=1000)
+    hidden: int = Field(gt=0, le=10**7)
+    vocab: int = Field(gt=0, le=10**7)
     tied_embedding: bool
-    heads: int = Field(gt=0)
-    kv_heads: int | None = Field(default=None, gt=0)
-    head_dim: int | None = Field(default=None, gt=0)
+    heads: int = Field(gt=0, le=10**7)
+    kv_heads: int | None = Field(default=None, gt=0, le=10**7)
+    head_dim: int | None = Field(default=None, gt=0, le=10**7)
     mla: MlaShape | None = None
     linear: LinearShape | None = None        # of the layers without full attention
     qkv_bias: bool = False
@@ -205,7 +205,7 @@ class ModelRecord(Record):
     output_gate: bool = False                # the output of full attention times a sigmoid, its input as wide as Q
     qk_norm: Literal["none", "head", "full"] = "none"  # a norm of head_dim, or over all heads
     norms: int = Field(default=2, gt=0)      # norms of `hidden` in one layer
-    dense_ffn: int | None = Field(default=None, gt=0)
+    dense_ffn: int | None = Field(default=None, gt=0, le=10**7)
     ffn_matrices: Literal[2, 3] = 3          # 3: gate, up, down
     experts: ExpertShape | None = None
     router_bias: bool = False
@@ -213,9 +213,9 @@ class ModelRecord(Record):
     shared_gate: bool = False                # the shared experts' output times a sigmoid of one number
     sinks: bool = False                      # one learned sink per head
     indexer: bool = False                    # chooses the tokens attended to; neither weights nor work counted
-    window: int | None = Field(default=None, gt=0)
-    full_attention_every: int | None = Field(default=None, gt=0)  # the others: `window` or `linear`
-    context: int = Field(gt=0)
+    window: int | None = Field(default=None, gt=0, le=10**7)
+    full_attention_every: int | None = Field(default=None, gt=0, le=10**7)  # the others: `window` or `linear`
+    context: int = Field(gt=0, le=10**9)
     native: Literal["bf16", "fp8", "mxfp4"]
     published: PublishedCount
 

@@ -293,6 +293,7 @@ REFUSED = [
     (("best", *LLAMA, "--mode", "limit", "--draft", "2"), ["draft", "mode achieved only"]),
     (("best", *LLAMA, "--mode", "limit", "--input", "1k"), ["input", "give both"]),
     (("best", *LLAMA, "--mode", "limit", "--output", "1k"), ["output", "give both"]),
+    (("best", *LLAMA, "--phases", "decode", "--chunk", "2k"), ["chunk", "'decode'", "aggregated"]),
     (("best", *LLAMA, "--context", "201000"), ["201,000 tokens", "llama-3.1-8b", "131,072"]),
     (("best", *LLAMA, "--mode", "limit", "--context", "131073"), ["131,073 tokens", "131,072"]),
     (("best", "--model", "gemma-3-27b", "--context", "10M"), ["10,000,000 tokens", "gemma-3-27b", "131,072"]),
@@ -315,6 +316,9 @@ REFUSED = [
     (("kitsune", "dlrm", "--gpu-set", "l2_bandwidth=1e9x"), ["l2_bandwidth", "PB/s", "at most"]),
     (("kitsune", "dlrm", "--set", "batch=1e12"), ["batch", "10,000,000"]),
     (("best", "--spare-servers", str(10**29)), ["--spare-servers", "1000000"]),
+    (("best", "--assume", f"models.llama-3.1-405b.layers={10**22}"), ["layers", "1000"]),
+    (("best", "--assume", f"models.llama-3.1-405b.hidden={10**22}"), ["hidden", "10000000"]),
+    (("robust", *LLAMA, "--scenarios", str(10**11)), ["--scenarios", "100,000"]),
 ]  # fmt: skip
 
 

@@ -38,8 +38,9 @@ UNCERTAIN = {"schema": 1, "uncertain": [{"paths": ["chips.h100-sxm.price"], "fac
                                          "distribution": "triangular"}]}  # fmt: skip
 GRAPH = tomllib.loads((INSTANCES / "graphs" / "mlp.toml").read_text(encoding="utf-8"))
 
+TODAY = datetime.date(2026, 1, 1)
 WRONG = st.one_of(
-    st.sampled_from([[], {}, [1], ["x", 2], {"x": {"y": [1]}}, datetime.date(2026, 1, 1), datetime.time(1, 2)]),
+    st.sampled_from([[], {}, [1], ["x", 2], {"x": {"y": [1]}}, TODAY, datetime.time(1, 2)]),
     st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e300, -1e-300, 5e-324, 0.5]),
     st.sampled_from([0, -1, 1, 10**9, 10**18, 2**63, 10**29, 10**400]),
     st.sampled_from(["", " ", "\x1b[1m", "é", "日本", "none", "1e30", "-5", "9" * 5000, "x" * 10000, "0x10", "1/0"]),
@@ -148,3 +149,22 @@ def test_wrong_numbers_of_a_gpu(key: str) -> None:
         done = run("kitsune", INSTANCES / "graphs" / "mlp.toml", "--gpu-set", f"{key}={value}")
         assert done.code == 2, (key, value, done.code)
         judge(done, (key,), "GPU")
+
+
+FOUND = [  # once by chance
+    ("served", ("serving", "input"), ["x", 2]), ("served", ("serving", "input"), 10**9),
+    ("served", ("assume", "chips.h100-sxm.price"), "9" * 5000),
+    ("served", ("assume", "chips.h100-sxm.price"), "x" * 5000),
+    ("demand", ("requests_per_s",), 5e-324), ("demand", ("bucket", 0, "name"), "x" * 5000),
+    ("query", ("context",), []), ("query", ("limits", "power"), {}), ("query", ("limits", "budget"), TODAY),
+    ("query", ("spare_servers",), 10**29), ("plan", ("limits", "power"), {"x": TODAY}), ("plan", ("limits",), TODAY),
+    ("plan", ("workloads", "chat", "requests"), "1e300 requests/s"), ("graph", ("inputs", "x"), [10**9] * 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "path", "value"), FOUND)
+def test_found_values_stay_refused(kind: str, path: tuple[Any, ...], value: Any, tmp_path: Path) -> None:
+    table, ask = KINDS[kind]
+    done = ask(tmp_path, put(tmp_path, {"wrong.toml": tomli_w.dumps(replaced(table, path, value))}) / "wrong.toml")
+    assert done.code == 2
+    judge(done, path, str(path[-1]))

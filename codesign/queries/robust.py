@@ -25,6 +25,7 @@ from formulations import robust_choice
 from formulations.outcome import Outcome
 
 CATALOGUE = "catalogue"
+MOST_SCENARIOS = 100_000  # each is a program of its own
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Terms:
         faults = []
         if self.count < 1:
             faults.append(f"--scenarios {self.count}: must be at least 1")
+        if self.count > MOST_SCENARIOS:
+            faults.append(f"--scenarios {self.count}: must be at most {MOST_SCENARIOS:,}")
         if not 0 <= self.must_fit <= 1:
             faults.append(f"--must-fit {self.must_fit:g}: must be a share, 0% to 100%")
         if not 1 < self.error < 100:
