@@ -46,7 +46,8 @@ def write_relax(folder: Path, answer: RelaxAnswer) -> None:
 
 def write_fleet_why_not(folder: Path, answer: FleetWhyNotAnswer) -> None:
     """Write the folder whole or not at all."""
-    fleets = [("best", answer.best), ("asked", answer.other), ("entering", answer.entry and answer.entry.fleet)]
+    entering = None if answer.entry is None else answer.entry.fleet
+    fleets = [("best", answer.best), ("asked", answer.other), ("entering", entering)]
     rows = [(name, *_fleet(fleet)) for name, fleet in fleets if fleet is not None]
     _write(folder, answer, {"fleets.csv": csv_text(("fleet", *FLEET), rows)})
 

@@ -99,7 +99,7 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def pairs(rows: list[tuple[str, str]]) -> Table:
+def pairs(rows: list[tuple[str, str]]) -> rich_table.Table:
     """Names, dimmed, and their values."""
     table = Table.grid(padding=(0, 2))
     table.add_column()
