@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.errors import DataError
@@ -47,7 +47,8 @@ def killed_at(step: int) -> Iterator[list[str]]:
 
         return call
 
-    patches = [patch.object(os, name, counted(name, getattr(os, name))) for name in STEPS]
+    real = {name: getattr(os, name) for name in STEPS} | {"fsync": lambda _: None}  # waiting for the disk shows nothing
+    patches = [patch.object(os, name, counted(name, call)) for name, call in real.items()]
     cleaning = patch.object(atomic.shutil, "rmtree", lambda *_, **__: None)
     for one in (*patches, cleaning):
         one.start()
@@ -79,6 +80,7 @@ CONTENTS = st.dictionaries(st.sampled_from(("answer.json", "query.toml", "table.
                            st.sampled_from(("old", "new", "other")), min_size=1)  # fmt: skip
 
 
+@settings(max_examples=50)
 @given(CONTENTS, CONTENTS, st.booleans(), st.data())
 def test_killed_anywhere_the_folder_is_old_or_new_or_refused(
     old: dict[str, str], new: dict[str, str], foreign: bool, data: st.DataObject
@@ -99,7 +101,7 @@ def test_killed_anywhere_the_folder_is_old_or_new_or_refused(
             assert "INCOMPLETE" in found
         else:
             assert found in (old | mine, kept | new | mine)
-        write(out, new)
+        steps_of(out, new)
         assert seen(out) == kept | new | mine
 
 
@@ -180,7 +182,7 @@ KILLER = """
 import sys
 from pathlib import Path
 from codesign.exports import atomic
-names = [f"{i}.csv" for i in range(200)]
+names = [f"{i}.csv" for i in range(40)]
 for turn in range(10**6):
     def fill(stage):
         for name in names:
@@ -194,12 +196,12 @@ for turn in range(10**6):
 def test_killed_for_good(tmp_path: Path) -> None:
     """Files that are all of one turn, or the mark."""
     kinds = set()
-    for delay in range(12):
+    for delay in range(8):
         out = tmp_path / str(delay)
         with subprocess.Popen([sys.executable, "-c", KILLER, str(out)], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "0\n"
-            time.sleep(delay * 0.003)
+            time.sleep(delay * 0.002)
             process.kill()
         turns = {text for name, text in seen(out).items() if name.endswith(".csv")}
         kinds.add("marked" if (out / "INCOMPLETE").exists() else len(turns))
@@ -236,7 +238,7 @@ def test_bad_place_is_told_before_any_work(command: str, tmp_path: Path, monkeyp
     put(tmp_path, {"file": "mine"})
     (tmp_path / "taken" / "answer.json").mkdir(parents=True)
     option = COMMANDS[command][-1]
-    for place, said in BAD.values():
+    for place, said in list(BAD.values())[: None if command == "best" else 1]:
         done = run(*COMMANDS[command], tmp_path / place)
         assert (done.code, done.out) == (2, ""), done.err
         assert done.err.startswith(f"error: {option} {tmp_path / place}: ")

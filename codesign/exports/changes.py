@@ -46,8 +46,8 @@ def write_relax(folder: Path, answer: RelaxAnswer) -> None:
 
 def write_fleet_why_not(folder: Path, answer: FleetWhyNotAnswer) -> None:
     """Write the folder whole or not at all."""
-    fleets: list[tuple[str, FleetPart | None]] = [("best", answer.best), ("asked", answer.other)]
-    fleets += [] if answer.entry is None else [("entering", answer.entry.fleet)]
+    entering = None if answer.entry is None else answer.entry.fleet
+    fleets = [("best", answer.best), ("asked", answer.other), ("entering", entering)]
     rows = [(name, *_fleet(fleet)) for name, fleet in fleets if fleet is not None]
     _write(folder, answer, {"fleets.csv": csv_text(("fleet", *FLEET), rows)})
 

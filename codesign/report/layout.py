@@ -7,7 +7,7 @@ piece, and a table for which that is not enough is written row below row.
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from rich import table as rich_table
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -31,6 +31,14 @@ class Table(rich_table.Table):
     def add_column(self, *args: Any, **options: Any) -> None:
         """As Rich has it, but that a text which is too long goes on in the next line."""
         super().add_column(*args, **({"overflow": "fold"} | options))
+
+    @classmethod
+    def grid(cls, *headers: Any, **options: Any) -> "Table":
+        """Without lines and heads, of two columns where none are named."""
+        found = super().grid(*headers, **options)
+        for _ in () if headers else range(2):
+            found.add_column()
+        return cast(Table, found)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         spans = [self._span(console, options, column) for column in self.columns]
@@ -99,11 +107,9 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def pairs(rows: list[tuple[str, str]]) -> rich_table.Table:
+def pairs(rows: list[tuple[str, str]]) -> Table:
     """Names, dimmed, and their values."""
-    table = rich_table.Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column()
+    table = Table.grid(padding=(0, 2))
     for name, value in rows:
         table.add_row(Text(name, style="dim"), value)
     return table
