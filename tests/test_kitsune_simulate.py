@@ -9,11 +9,13 @@ import pytest
 from codesign.catalog import load
 from codesign.kitsune import selection
 from codesign.kitsune.apps import application
+from codesign.kitsune.backward import training
 from codesign.kitsune.balance import balance
 from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.pipelines import Pipeline, price
-from codesign.kitsune.simulate import NotResident, agrees, ctas_on_sms, simulate
+from codesign.kitsune.simulate import NotResident, _added, agrees, ctas_on_sms, simulate
+from codesign.kitsune.sums import adding_s
 from codesign.kitsune.times import Assumptions, Times
 from tests.small_gpu import generated, mlp
 
@@ -65,6 +67,16 @@ def test_the_first_tile_of_each_stage_waits_half_a_launch() -> None:
         ran = simulate(graph, a100(), assumed, pipeline)
         assert ran.queued_s == pytest.approx(0.5 * launches, rel=1e-3)
         assert ran.plain_s < 1e-2
+
+
+@pytest.mark.parametrize("ctas", [1, 2, 3, 7, 54, 108])
+def test_parts_of_a_sum_are_added_as_the_closed_form_says(ctas: int) -> None:
+    """Both are written apart, from the same tree: with and without the cost of queues."""
+    times = Times(training(mlp(layers=2)), a100(), ASSUMED)
+    sums = [i for i, op in enumerate(times.graph.operators) if op.reduces]
+    added = [_added(times.graph.operators[i], a100(), ASSUMED, ctas) for i in sums]
+    assert added == [pytest.approx((adding_s(times, i, ctas, queued=False), adding_s(times, i, ctas))) for i in sums]
+    assert ctas < 108 or max(queued for _, queued in added) > max(plain for plain, _ in added) > 0
 
 
 @pytest.mark.parametrize("seed", range(25))
