@@ -14,7 +14,7 @@ from codesign.kitsune.balance import balance
 from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.pipelines import Pipeline, price
-from codesign.kitsune.simulate import NotResident, _added, agrees, ctas_on_sms, simulate
+from codesign.kitsune.simulate import NotResident, _added, _Loop, _Stage, agrees, ctas_on_sms, simulate
 from codesign.kitsune.sums import adding_s
 from codesign.kitsune.times import Assumptions, Times
 from tests.small_gpu import generated, mlp
@@ -67,6 +67,29 @@ def test_the_first_tile_of_each_stage_waits_half_a_launch() -> None:
         ran = simulate(graph, a100(), assumed, pipeline)
         assert ran.queued_s == pytest.approx(0.5 * launches, rel=1e-3)
         assert ran.plain_s < 1e-2
+
+
+@pytest.mark.parametrize("entries", [1, 2, 3])
+def test_a_full_ring_holds_its_producer(entries: int) -> None:
+    """Producer 1 s, consumer 10 s a tile: tile k + entries begins when the consumer has finished tile k."""
+    stages = [_Stage(1.0, 0.0, 0.0, 0.0, (), (1,), entries, (0.0, 0.0)),
+              _Stage(10.0, 0.0, 0.0, 0.0, (0,), (), 0, (0.0, 0.0))]  # fmt: skip
+    loop, ended = _Loop(stages, 6, (1.0, 1.0), 0.0), list[float]()
+    push = loop._push
+
+    def noted(time: float, stage: int, seen: bool) -> None:
+        if stage == 0 and not seen:
+            ended.append(time)
+        push(time, stage, seen)
+
+    loop._push = noted  # type: ignore[method-assign]
+    total = loop.run()
+    made, used = list[float](), list[float]()
+    for k in range(6):
+        room = used[k - entries] if k >= entries else 0.0
+        made.append(max(made[-1] if made else 0.0, room) + 1.0)
+        used.append(max(made[k], used[-1] if used else 0.0) + 10.0)
+    assert ended == pytest.approx(made) and total == pytest.approx(used[-1])
 
 
 @pytest.mark.parametrize("ctas", [1, 2, 3, 7, 54, 108])
