@@ -13,8 +13,8 @@ from codesign.kitsune.backward import training
 from codesign.kitsune.balance import balance
 from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph
-from codesign.kitsune.pipelines import Pipeline, price
-from codesign.kitsune.simulate import NotResident, _added, _Loop, _Stage, agrees, ctas_on_sms, simulate
+from codesign.kitsune.pipelines import GEMM_SHARED, Pipeline, price, ring_bytes
+from codesign.kitsune.simulate import NotResident, _added, _Loop, _Stage, agrees, check, ctas_on_sms, simulate
 from codesign.kitsune.sums import adding_s
 from codesign.kitsune.times import Assumptions, Times
 from tests.small_gpu import generated, mlp
@@ -67,6 +67,19 @@ def test_the_first_tile_of_each_stage_waits_half_a_launch() -> None:
         ran = simulate(graph, a100(), assumed, pipeline)
         assert ran.queued_s == pytest.approx(0.5 * launches, rel=1e-3)
         assert ran.plain_s < 1e-2
+
+
+def test_what_is_just_resident_and_what_just_is_not() -> None:
+    graph, pipeline = mlp(layers=1), balanced(mlp(layers=1))
+    taken = ring_bytes(pipeline)
+    share = taken / a100().l2_capacity
+    needed = GEMM_SHARED + 2 * pipeline.entry  # a tensor and a SIMT stage
+    check(graph, a100(), replace(ASSUMED, queue_share=share * (1 + 1e-9)), pipeline)
+    check(graph, replace(a100(), shared_memory=needed), ASSUMED, pipeline)
+    with pytest.raises(NotResident, match="rings take"):
+        check(graph, a100(), replace(ASSUMED, queue_share=share * (1 - 1e-6)), pipeline)
+    with pytest.raises(NotResident, match="shared memory"):
+        check(graph, replace(a100(), shared_memory=needed - 1), ASSUMED, pipeline)
 
 
 @pytest.mark.parametrize("entries", [1, 2, 3])
