@@ -129,7 +129,7 @@ def build(data: Instance) -> pyo.ConcreteModel:
     at = {stage: i for i, stage in enumerate(data.stages)}
     top = bounds.ceiling(data)
     rates = np.minimum(bounds.rates(data) / top, 1.0) if top > 0 else np.zeros((len(at), data.sms))
-    slope = bounds.rates(data)[:, 0] / top if top > 0 else np.zeros(len(at))
+    slope = np.minimum(bounds.rates(data)[:, 0] / top, 1.0) if top > 0 else np.zeros(len(at))  # y <= 1 <= a[i]
     most = bounds.most_ctas(data)
     m.stages = pyo.Set(initialize=list(at), ordered=True)
     if data.scale is not None:

@@ -455,3 +455,36 @@ def test_two_solves_are_identical():
 def test_bad_numbers_are_named(field, value):
     with pytest.raises(ValueError, match="stages" if "Stage" in repr(value) and "-1" in repr(value) else field):
         replace(two(), **{field: value})
+
+
+def _edge(**others):
+    return instance([dict(PAIR), dict(SIMT)] * 2, [(0, 1, 1e6), (1, 2, 1e6), (2, 3, 1e6), (0, 3, 1e6)], **others)
+
+
+LIMITED = {
+    "one operator": instance([dict(PAIR)], []),
+    "equal operators that move nothing": instance([PAIR | {"read": 0.0, "write": 0.0, "output": 0.0}] * 3,
+                                                  [(0, 1, 0.0), (1, 2, 0.0), (0, 2, 0.0)]),
+    "no room for rings": _edge(queue_room=0), "no shared memory": _edge(shared_memory=0), "one SM": _edge(sms=1),
+    "no payload": _edge(payloads=()), "no operator in a pipeline": _edge(most_operators=0),
+    "nearly no DRAM": _edge(dram_bandwidth=1e-9), "endless memory": _edge(dram_bandwidth=1e30, l2_bandwidth=1e30),
+    "no synchronisation": _edge(sync_s=0.0),
+    **{f"{a:g} s alone": instance([PAIR | {"alone_s": a}, dict(SIMT), dict(PAIR)], [(0, 1, 1e6), (0, 2, 1e6)])
+       for a in (1e-9, 1e9)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_edges_are_those_of_enumeration_and_no_limit_invents_a_proof(name):
+    """Callers rely on a bound that no schedule beats, and on OPTIMAL only within the gap of it."""
+    data = LIMITED[name]
+    best = best_by_enumeration(data)
+    asked = [{"limits": highs.Limits(seed=seed)} for seed in (0, 1, 2)]
+    asked += [{"limits": highs.Limits(node_limit=0)}, {"limits": highs.Limits(node_limit=1)}, {"limit_s": 0.0}]
+    asked += [{"most_sets": 0}, {"most_sets": 1}]
+    for number, options in enumerate(asked):
+        outcome, _ = dataflow_schedule.solve(data, **options)
+        assert outcome.bound <= best * (1 + 1e-9) and best <= outcome.value * (1 + 1e-9)
+        assert outcome.status is Status.OPTIMAL or number > 2
+        assert outcome.status is Status.FEASIBLE or outcome.value == pytest.approx(best, rel=2e-6)
+        assert check(data, outcome.solution) == []

@@ -9,11 +9,13 @@ import pytest
 from codesign.catalog import load
 from codesign.kitsune import selection
 from codesign.kitsune.apps import application
+from codesign.kitsune.backward import training
 from codesign.kitsune.balance import balance
 from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph
-from codesign.kitsune.pipelines import Pipeline, price
-from codesign.kitsune.simulate import NotResident, agrees, ctas_on_sms, simulate
+from codesign.kitsune.pipelines import GEMM_SHARED, Pipeline, price, ring_bytes
+from codesign.kitsune.simulate import NotResident, _added, _Loop, _Stage, agrees, check, ctas_on_sms, simulate
+from codesign.kitsune.sums import adding_s
 from codesign.kitsune.times import Assumptions, Times
 from tests.small_gpu import generated, mlp
 
@@ -65,6 +67,52 @@ def test_the_first_tile_of_each_stage_waits_half_a_launch() -> None:
         ran = simulate(graph, a100(), assumed, pipeline)
         assert ran.queued_s == pytest.approx(0.5 * launches, rel=1e-3)
         assert ran.plain_s < 1e-2
+
+
+def test_what_is_just_resident_and_what_just_is_not() -> None:
+    graph, pipeline = mlp(layers=1), balanced(mlp(layers=1))
+    taken = ring_bytes(pipeline)
+    share = taken / a100().l2_capacity
+    needed = GEMM_SHARED + 2 * pipeline.entry  # a tensor and a SIMT stage
+    check(graph, a100(), replace(ASSUMED, queue_share=share * (1 + 1e-9)), pipeline)
+    check(graph, replace(a100(), shared_memory=needed), ASSUMED, pipeline)
+    with pytest.raises(NotResident, match="rings take"):
+        check(graph, a100(), replace(ASSUMED, queue_share=share * (1 - 1e-6)), pipeline)
+    with pytest.raises(NotResident, match="shared memory"):
+        check(graph, replace(a100(), shared_memory=needed - 1), ASSUMED, pipeline)
+
+
+@pytest.mark.parametrize("entries", [1, 2, 3])
+def test_a_full_ring_holds_its_producer(entries: int) -> None:
+    """Producer 1 s, consumer 10 s a tile: tile k + entries begins when the consumer has finished tile k."""
+    stages = [_Stage(1.0, 0.0, 0.0, 0.0, (), (1,), entries, (0.0, 0.0)),
+              _Stage(10.0, 0.0, 0.0, 0.0, (0,), (), 0, (0.0, 0.0))]  # fmt: skip
+    loop, ended = _Loop(stages, 6, (1.0, 1.0), 0.0), list[float]()
+    push = loop._push
+
+    def noted(time: float, stage: int, seen: bool) -> None:
+        if stage == 0 and not seen:
+            ended.append(time)
+        push(time, stage, seen)
+
+    loop._push = noted  # type: ignore[method-assign]
+    total = loop.run()
+    made, used = list[float](), list[float]()
+    for k in range(6):
+        room = used[k - entries] if k >= entries else 0.0
+        made.append(max(made[-1] if made else 0.0, room) + 1.0)
+        used.append(max(made[k], used[-1] if used else 0.0) + 10.0)
+    assert ended == pytest.approx(made) and total == pytest.approx(used[-1])
+
+
+@pytest.mark.parametrize("ctas", [1, 2, 3, 7, 54, 108])
+def test_parts_of_a_sum_are_added_as_the_closed_form_says(ctas: int) -> None:
+    """Both are written apart, from the same tree: with and without the cost of queues."""
+    times = Times(training(mlp(layers=2)), a100(), ASSUMED)
+    sums = [i for i, op in enumerate(times.graph.operators) if op.reduces]
+    added = [_added(times.graph.operators[i], a100(), ASSUMED, ctas) for i in sums]
+    assert added == [pytest.approx((adding_s(times, i, ctas, queued=False), adding_s(times, i, ctas))) for i in sums]
+    assert ctas < 108 or max(queued for _, queued in added) > max(plain for plain, _ in added) > 0
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -157,3 +157,37 @@ def test_an_a100_is_placed_near_its_bound(stages):
 def test_bad_numbers_are_named(field, value):
     with pytest.raises(ValueError, match=field):
         replace(four(), **{field: value})
+
+
+PLACED = {
+    "one CTA": instance([{"ctas": 1}], []),
+    "no stream": instance([{}, SIMT], []),
+    "a stream of nothing": instance([{}, SIMT], [(0, 1, 0.0)]),
+    "far apart in size": instance([{"ctas": 1}, SIMT | {"ctas": 1}, SIMT], [(0, 1, 1e9), (0, 2, 1e-9)]),
+    "streams both ways and twice": instance([{}, SIMT], [(0, 1, 3.0), (1, 0, 2.0), (0, 1, 3.0)]),
+    "all costs are zero": instance([{}, SIMT], [(0, 1, 3.0)], cost_gpc=0.0, cost_half=0.0, cost_far=0.0),
+    "all costs are equal": instance([{}, SIMT], [(0, 1, 3.0)], cost_gpc=2.0, cost_half=2.0, cost_far=2.0),
+    "costs far apart": instance([{}, SIMT], [(0, 1, 3.0)], cost_gpc=1e-9, cost_half=1e-9, cost_far=1e9),
+    "costs close": instance([{"ctas": 3}, SIMT | {"ctas": 3}], [(0, 1, 1.0)], cost_gpc=1.0, cost_half=1 + 1e-7,
+                            cost_far=1 + 2e-7),
+    "a GPC without SMs": instance([{"ctas": 1}], [], gpc_sms=(0, 1)),
+    "no SM at all": instance([{"ctas": 1}], [], gpc_sms=(0, 0)),
+    "an SM without room": instance([{"ctas": 1}], [], sm_shared=0),
+    "nothing needed, nothing there": instance([{"ctas": 1, "shared": 0, "registers": 0, "threads": 0}], [],
+                                              sm_shared=0, sm_registers=0, sm_threads=0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_edges_are_those_of_enumeration_for_any_seed(name):
+    """Callers rely on the status, and on a bound that is below the least cost and near it where it is OPTIMAL."""
+    data = PLACED[name]
+    best = best_by_enumeration(data)
+    assert (best is None) == bool(bounds.obstacles(data))
+    for seed in (0, 1, 2):
+        outcome = sm_placement.solve(data, limits=cpsat.Limits(seed=seed))
+        assert outcome.status is (Status.INFEASIBLE if best is None else Status.OPTIMAL)
+        if best is not None:
+            far = sm_placement.cost_of_all_far(data)
+            assert outcome.bound <= best * (1 + 1e-9) and outcome.value == pytest.approx(best, rel=1e-9, abs=1e-6 * far)
+            assert bounds.check(data, outcome.solution) == []

@@ -201,3 +201,38 @@ def test_limits_end_without_an_invented_proof_and_at_the_same_place_twice():
 def test_bad_numbers_are_named(field, value):
     with pytest.raises(ValueError, match=field):
         replace(instance([{}, SIMT]), **{field: value})
+
+
+EDGES = {
+    "one stage on one SM": instance([{}], sms=1),
+    "equal stages": instance([{}] * 4),
+    "no memory is moved": instance([{}, SIMT], dram_bytes=0.0, l2_bytes=0.0),
+    "no count is of use": replace(instance([{}, SIMT]), scale=np.zeros((2, 4))),
+    "one stage cannot run": replace(instance([{}, SIMT]), scale=np.array([[0.0] * 4, [0.1, 0.2, 0.3, 0.4]])),
+    **{f"DRAM {off:+g} beside a balance": instance([{}, {}], dram_bandwidth=10.0 * (1 + off))
+       for off in (-1e-7, 0, 1e-7)},
+    **{f"{a:g} beside {b:g}": instance([{"throughput": a}, {"throughput": b}, SIMT | {"throughput": a}])
+       for a, b in ((1e-9, 1e-9), (1e-9, 1e9), (1e9, 1e-9))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_are_those_of_enumeration_for_any_seed(name):
+    """Callers rely on OPTIMAL for each pipeline that is resident, within 1e-6 of it or 1e-9 of the ceiling."""
+    data, best = EDGES[name], best_by_enumeration(EDGES[name])
+    agrees(data)
+    for seed in (0, 1, 2):
+        outcome = spatial_pipeline.solve(data, limits=highs.Limits(seed=seed))
+        assert outcome.status is Status.OPTIMAL
+        assert outcome.value == pytest.approx(best, rel=1e-6, abs=1e-9 * bounds.ceiling(data))
+
+
+@pytest.mark.parametrize("limits", [{"limit_s": 1e-9}, {"node_limit": 0}])
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_without_time_claim_nothing(name, limits):
+    data, best = EDGES[name], best_by_enumeration(EDGES[name])
+    outcome = spatial_pipeline.solve(data, limits=highs.Limits(**limits))
+    assert outcome.status is not Status.INFEASIBLE
+    assert outcome.bound is None or outcome.bound >= best * (1 - 1e-9)
+    if outcome.status is Status.OPTIMAL:
+        assert outcome.value == pytest.approx(best, rel=1e-6, abs=1e-9 * bounds.ceiling(data))
