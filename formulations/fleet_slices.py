@@ -27,6 +27,7 @@ Source
     rows that are added for it: `fleet_slices_rows`.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +38,10 @@ import pyomo.environ as pyo
 
 from formulations import highs
 from formulations.fleet_slices_exact import Fleet, Slices, fleet
+from formulations.fleet_slices_pack import roomy
 from formulations.fleet_slices_search import Proof, Search
+from formulations.fleet_slices_start import able
+from formulations.fleet_slices_walk import cost
 from formulations.outcome import Outcome, Status
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -83,14 +87,14 @@ def solve(data: Instance, *, limits: highs.Limits | None = None) -> tuple[Outcom
     program with finer rows decides.
     """
     search = Search(data, limits or highs.Limits())
-    if not np.isfinite(np.where(data.load <= data.most, data.load, np.inf)).any(axis=1).all():
+    if not able(data.load, data.most, fractional=data.fractional).any(axis=1).all():
         return Outcome(Status.INFEASIBLE, None, None, None), search.proof()
     if not data.fractional and not search.proven:
         search.fleets()
     for rows in (1.0, FINE):
         if search.proven or search.last in (Status.INFEASIBLE, Status.UNKNOWN):
             break
-        result = search.run(data, rows=rows)
+        result = search.run(rows=rows)
         search.last = result.status
         if result.values:
             search.improve(read(data, result.values))
@@ -149,23 +153,31 @@ def build(data: Instance) -> pyo.ConcreteModel:
 def read(data: Instance, values: Mapping[str, float]) -> Fleet | None:
     """The slices in whole numbers and the fewest replicas for them, counted exactly; None where supply ends.
 
-    Divided slices stay what the solver made of them, but the largest share of a bucket takes what is missing,
-    and what the solver's tolerance let a kind without replicas serve.
+    Divided slices stay what the solver made of them where its replicas carry them; else those of its replicas
+    that are least full together. Where even these overload a kind, it gets the replicas that they take.
     """
-    found = fleet(data, _assigned(data, values, data.kinds.tolist()))
-    if found is None or not data.fractional:
-        return found
-    return fleet(data, _assigned(data, values, [g for g in data.kinds.tolist() if found.counts[g] > 0]))
+    share = np.zeros(data.load.shape)
+    for (b, bucket), (g, kind) in itertools.product(enumerate(data.buckets), enumerate(data.kinds)):
+        share[b, g] = max(values.get(f"assign[{bucket},{kind}]", 0.0), 0.0)
+    if not data.fractional:
+        return fleet(data, _assigned(data, np.round(share)))
+    counts = np.array([round(values[f"count[{g}]"]) for g in data.kinds], dtype=np.float64)
+    divided = roomy(data, counts)
+    if divided is None:
+        return fleet(data, _assigned(data, share))
+    first = fleet(data, _assigned(data, np.where(counts > 0, share, 0.0)))
+    if first is not None and first.cost <= cost(data, counts):
+        return first
+    return fleet(data, _assigned(data, np.maximum(divided.share, 0.0)))
 
 
-def _assigned(data: Instance, values: Mapping[str, float], kinds: list[int]) -> Slices:
+def _assigned(data: Instance, share: Array) -> Slices:
+    """Slices by labels; the largest share of a bucket takes what is missing."""
     assign: dict[tuple[int, int], float] = {}
+    kinds = data.kinds.tolist()
     for b, bucket in enumerate(data.buckets.tolist()):
-        able = [g for g in data.kinds[np.isfinite(data.load[b])].tolist() if g in kinds]
-        shares = {g: max(values.get(f"assign[{bucket},{g}]", 0.0), 0.0) for g in able}
-        if not data.fractional:
-            shares = {g: round(share) for g, share in shares.items()}
-        largest = max(shares, key=lambda g: shares[g])
-        shares[largest] += int(data.slices[b]) - sum(shares.values())
-        assign |= {(bucket, g): share for g, share in shares.items() if share > 0}
+        most = max(np.flatnonzero(np.isfinite(data.load[b])).tolist(), key=lambda g: share[b, g])
+        shares = [float(each) if data.fractional else int(each) for each in share[b].tolist()]
+        shares[most] += int(data.slices[b]) - sum(shares)
+        assign |= {(bucket, kinds[g]): each for g, each in enumerate(shares) if each > 0}
     return assign

@@ -70,9 +70,13 @@ class Search:
         seconds = self.limits.limit_s - (time.monotonic() - self.began)
         return replace(self.limits, limit_s=max(seconds, 0.0))
 
-    def run(self, data: "Instance", *, rows: float = 1.0) -> highs.Result:
-        """One program, which raises the bound by what it proves; INFEASIBLE: nothing is cheaper than the known."""
-        reduced = start.reduced(data, self.known, self.unit)
+    def run(self, *, divided: bool = False, rows: float = 1.0) -> highs.Result:
+        """One program, which raises the bound by what it proves; INFEASIBLE: nothing is cheaper than the known.
+
+        `divided` lets it divide slices, but only over the pairs that those of the instance can have.
+        """
+        reduced = start.reduced(self.data, self.known, self.unit)
+        reduced = replace(reduced, fractional=reduced.fractional or divided)
         ceiling = None if self.known is None else start.below(self.known, self.unit)
         gap = self.limits.absolute_gap if self.unit is None else ENOUGH
         program = load(reduced, self.unit, ceiling=ceiling, rows=rows)
@@ -97,7 +101,7 @@ class Search:
 
         Ends without a proof where fleets are too many, too hard to fill, or time is over.
         """
-        result = self.run(replace(self.data, fractional=True))
+        result = self.run(divided=True)
         self.floor, self.last = float(self.bound), result.status
         if not result.values:
             return

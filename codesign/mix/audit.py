@@ -7,9 +7,10 @@ from fractions import Fraction
 
 from codesign.errors import AuditError
 from codesign.mix.question import Mix, decimal
+from formulations.fleet_slices_exact import SPARED
 
-ROUNDED = Fraction(2, 10**9)  # replicas: the program's loads are doubles, and may be off by a little more
-DIVIDED = Fraction(2, 10**6)  # replicas, and slices: those divided at will are floats
+ROUNDED = 2 * SPARED  # replicas: the program's loads are doubles, and may be off by a little more than it spares
+DIVIDED = SPARED      # slices of a bucket: shares of those divided at will are floats
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,8 @@ def recompute(mix: Mix, counts: Mapping[int, int], assign: Mapping[tuple[int, in
         asked = bucket.slices if bucket.rate > 0 else 0
         if abs(placed[b] - asked) > off:
             raise AuditError(f"{float(placed[b])!r} of {asked} slices of {bucket.label} are served")
-    spared = DIVIDED if mix.fractional else ROUNDED
     for g, kind in enumerate(mix.kinds):
-        if loads[g] > counts[g] + spared:
+        if loads[g] > counts[g] + ROUNDED:
             raise AuditError(f"{kind.name}: {counts[g]} replicas carry a load of {float(loads[g])!r}")
         if counts[g] < 0 or (kind.available is not None and counts[g] > kind.available):
             raise AuditError(f"{kind.name}: {counts[g]} replicas of {kind.available}")
@@ -45,12 +45,16 @@ def recompute(mix: Mix, counts: Mapping[int, int], assign: Mapping[tuple[int, in
 
 
 def least(mix: Mix) -> float:
-    """$/h that no fleet is below: every slice on the kind that serves it for the least money, no replica idle."""
+    """$/h that no fleet is below: every slice on the kind that serves it for the least money, no replica idle.
+
+    Less what every kind may carry beyond its replicas.
+    """
     cheapest: dict[int, float] = {}
     for (b, g), load in mix.loads.items():
         paid = float(load) * mix.buckets[b].slices * mix.kinds[g].price
         cheapest[b] = min(paid, cheapest.get(b, paid))
-    return sum(cheapest.values())
+    spared = float(ROUNDED) * sum(kind.price for kind in mix.kinds)
+    return max(sum(cheapest.values()) - spared, 0.0)
 
 
 def check(mix: Mix, found: Audited, *, value: float, bound: float | None, optimal: bool) -> None:
