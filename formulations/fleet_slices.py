@@ -37,11 +37,10 @@ import numpy as np
 import pyomo.environ as pyo
 
 from formulations import highs
-from formulations.fleet_slices_exact import Fleet, Slices, fleet
-from formulations.fleet_slices_pack import roomy
+from formulations.fleet_slices_exact import Fleet
+from formulations.fleet_slices_pack import shared
 from formulations.fleet_slices_search import Proof, Search
 from formulations.fleet_slices_start import able
-from formulations.fleet_slices_walk import cost
 from formulations.outcome import Outcome, Status
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -81,7 +80,7 @@ def solve(data: Instance, *, limits: highs.Limits | None = None) -> tuple[Outcom
     """The cheapest fleet with proof; value and bound in $/h.
 
     Three steps, each only where those before have not proven the fleet known so far: a fleet by rounding;
-    the cheapest fleets for slices divided at will, a floor for all others, one after the other until whole
+    the cheapest fleets for slices divided at will, a floor for all others, one after the other until the
     slices fit one; the program itself. All look below the cost of the known fleet only. What they find is
     counted again in exact numbers: where the solver's tolerance let a load pass that is too much, the
     program with finer rows decides.
@@ -89,10 +88,13 @@ def solve(data: Instance, *, limits: highs.Limits | None = None) -> tuple[Outcom
     search = Search(data, limits or highs.Limits())
     if not able(data.load, data.most, fractional=data.fractional).any(axis=1).all():
         return Outcome(Status.INFEASIBLE, None, None, None), search.proof()
-    if not data.fractional and not search.proven:
+    if not search.proven:
         search.fleets()
     for rows in (1.0, FINE):
         if search.proven or search.last in (Status.INFEASIBLE, Status.UNKNOWN):
+            break
+        if data.fractional:
+            search.divide()
             break
         result = search.run(rows=rows)
         search.last = result.status
@@ -151,33 +153,8 @@ def build(data: Instance) -> pyo.ConcreteModel:
 
 
 def read(data: Instance, values: Mapping[str, float]) -> Fleet | None:
-    """The slices in whole numbers and the fewest replicas for them, counted exactly; None where supply ends.
-
-    Divided slices stay what the solver made of them where its replicas carry them; else those of its replicas
-    that are least full together. Where even these overload a kind, it gets the replicas that they take.
-    """
+    """The whole slices and the fewest replicas for them, counted exactly; None where supply ends."""
     share = np.zeros(data.load.shape)
     for (b, bucket), (g, kind) in itertools.product(enumerate(data.buckets), enumerate(data.kinds)):
-        share[b, g] = max(values.get(f"assign[{bucket},{kind}]", 0.0), 0.0)
-    if not data.fractional:
-        return fleet(data, _assigned(data, np.round(share)))
-    counts = np.array([round(values[f"count[{g}]"]) for g in data.kinds], dtype=np.float64)
-    divided = roomy(data, counts)
-    if divided is None:
-        return fleet(data, _assigned(data, share))
-    first = fleet(data, _assigned(data, np.where(counts > 0, share, 0.0)))
-    if first is not None and first.cost <= cost(data, counts):
-        return first
-    return fleet(data, _assigned(data, np.maximum(divided.share, 0.0)))
-
-
-def _assigned(data: Instance, share: Array) -> Slices:
-    """Slices by labels; the largest share of a bucket takes what is missing."""
-    assign: dict[tuple[int, int], float] = {}
-    kinds = data.kinds.tolist()
-    for b, bucket in enumerate(data.buckets.tolist()):
-        most = max(np.flatnonzero(np.isfinite(data.load[b])).tolist(), key=lambda g: share[b, g])
-        shares = [float(each) if data.fractional else int(each) for each in share[b].tolist()]
-        shares[most] += int(data.slices[b]) - sum(shares)
-        assign |= {(bucket, kinds[g]): each for g, each in enumerate(shares) if each > 0}
-    return assign
+        share[b, g] = round(values.get(f"assign[{bucket},{kind}]", 0.0))
+    return shared(data, share)

@@ -71,6 +71,18 @@ def counted(data: "Instance", whole: Array) -> Fleet | None:
     return fleet(data, {(int(data.buckets[b]), int(data.kinds[g])): int(whole[b, g]) for b, g in at})
 
 
+def shared(data: "Instance", share: Array) -> Fleet | None:
+    """The fleet of shares (buckets x kinds), of whose floats a bucket's largest takes what is missing."""
+    assign: dict[tuple[int, int], float] = {}
+    kinds = data.kinds.tolist()
+    for b, bucket in enumerate(data.buckets.tolist()):
+        most = max(np.flatnonzero(np.isfinite(data.load[b])).tolist(), key=lambda g: share[b, g])
+        shares = [max(each, 0.0) if data.fractional else int(each) for each in share[b].tolist()]
+        shares[most] += int(data.slices[b]) - sum(shares)
+        assign |= {(bucket, kinds[g]): each for g, each in enumerate(shares) if each > 0}
+    return fleet(data, assign)
+
+
 def carried(data: "Instance", whole: Array) -> Array:
     """Replicas of each kind kept busy."""
     total: Array = (whole * np.where(np.isfinite(data.load), data.load, 0.0)).sum(axis=0)
