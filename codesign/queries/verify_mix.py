@@ -34,7 +34,8 @@ FILES = {"instance": "sha256", "profile": "profile_sha256", "demand": "demand_sh
 def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[MixAnswer, Mix, tuple[str, ...]]:
     """The answer, its question out of the files that it names, and which of these have changed.
 
-    A file is looked for where it was named, then beside the answer. Raises DataError for what is no answer, and
+    A file is looked for where it was named, then beside the answer, as itself and as the copy of an export: the first
+    with the content of then, else the first. Raises DataError for what is no answer, and
     for files that are not there.
     """
     try:
@@ -42,7 +43,7 @@ def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[MixAns
     except ValidationError as error:
         raise DataError("\n".join(faults_of(error, str(path), MixAnswer))) from error
     asked = answer.query
-    files = {key: _file(asked[key], f"{path}: query.{key}", path.parent) for key in FILES if asked.get(key)}
+    files = {key: _file(asked, key, f"{path}: query.{key}", path.parent) for key in FILES if asked.get(key)}
     try:
         mix = _question(answer, files, f"{path}: query", own)
     except (KeyError, TypeError, ValidationError) as error:
@@ -52,11 +53,13 @@ def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[MixAns
     return answer, mix, tuple(changed)
 
 
-def _file(name: Any, where: str, beside: Path) -> Path:
-    for file in (Path(str(name)), beside / Path(str(name)).name):
-        if file.is_file():
-            return file
-    raise DataError(f"{where} = {name!r}: no such file, here or beside the answer; verify where it was asked")
+def _file(asked: Mapping[str, Any], key: str, where: str, beside: Path) -> Path:
+    name = Path(str(asked[key]))
+    found = [file for file in (name, beside / name.name, beside / f"{key}{name.suffix}") if file.is_file()]
+    if not found:
+        raise DataError(f"{where} = {asked[key]!r}: no such file, here or beside the answer; verify where it was asked")
+    same = (file for file in found if hashlib.sha256(file.read_bytes()).hexdigest() == asked.get(FILES[key]))
+    return next(same, found[0])
 
 
 def _question(answer: MixAnswer, files: dict[str, Path], where: str, own: Path | None) -> Mix:
