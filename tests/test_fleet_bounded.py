@@ -52,7 +52,7 @@ def test_a_ratio_over_servers_that_cost_nothing_is_refused() -> None:
         "assume": {"prices.default.upkeep": "0 1/years", "prices.default.electricity": "0 USD/kWh"},
     }  # fmt: skip
     asked = plan(table(ONE), **free)
-    with pytest.raises(DataError, match="throughput-per-dollar.*costs nothing.*upkeep"):
+    with pytest.raises(DataError, match=r"throughput-per-dollar.*costs nothing.*upkeep"):
         prepare_and_solve(load(None, asked.assumptions()), asked)
 
 
@@ -76,7 +76,8 @@ def test_what_is_not_decided_is_never_told_as_two_that_must_give(monkeypatch: py
     assert not left
     assert found or "at least two of them must give" in way
     monkeypatch.setattr(fleet_cures, "cures", lambda data, limits: [
-        fleet_cures.Cure("power", None, None, Status.UNKNOWN), fleet_cures.Cure("racks", None, None, Status.INFEASIBLE)])
+        fleet_cures.Cure("power", None, None, Status.UNKNOWN),
+        fleet_cures.Cure("racks", None, None, Status.INFEASIBLE)])
     monkeypatch.setattr(fleet, "solve", lambda *a, **k: (Outcome(Status.UNKNOWN, None, None, None), None))
     way, found, left = cures.cures(short.prepared)
     assert not found

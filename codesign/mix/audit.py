@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from codesign.errors import AuditError
+from codesign.mix import recount
 from codesign.mix.question import Mix, decimal
 from formulations.fleet_slices_exact import SPARED
 
@@ -58,7 +59,7 @@ def least(mix: Mix) -> float:
 
 
 def check(mix: Mix, found: Audited, *, value: float, bound: float | None, optimal: bool) -> None:
-    """The fleet costs what the solver says, no less than any bound, and no more than one kind that can be had."""
+    """The fleet costs what the solver says, no less than any bound, and no more than fleets found by hand."""
     cost = float(found.cost)
     if not math.isclose(cost, value, rel_tol=1e-12, abs_tol=1e-12):
         raise AuditError(f"cost {cost!r}, the program says {value!r}")
@@ -72,3 +73,7 @@ def check(mix: Mix, found: Audited, *, value: float, bound: float | None, optima
         alone = mix.alone[g]
         if alone and (kind.available is None or alone[0] <= kind.available) and float(alone[1]) < cost * (1 - 1e-9):
             raise AuditError(f"{alone[0]} replicas of {kind.name} alone cost {float(alone[1])!r}, less than {cost!r}")
+    other = recount.cheapest(mix)
+    if other is not None and float(other[0]) < cost * (1 - 1e-9):
+        named = ", ".join(f"{n} x {name}" for name, n in other[1].items())
+        raise AuditError(f"{named} serve the demand for {float(other[0])!r}, less than {cost!r}")

@@ -12,7 +12,7 @@ from codesign.answer import Part
 from codesign.catalog import faults_of, load
 from codesign.errors import AuditError, DataError
 from codesign.fleet.reading import checked
-from codesign.mix import audit
+from codesign.mix import audit, recount
 from codesign.mix.answer import MixAnswer
 from codesign.mix.demand import Demand, read_demand
 from codesign.mix.from_plan import demand_of
@@ -140,5 +140,8 @@ def _without(answer: MixAnswer, mix: Mix) -> list[str]:
     alone = [f"{one[0]} replicas of {kind.name} alone serve the demand"
              for kind, one in zip(mix.kinds, mix.alone, strict=True)
              if one is not None and (kind.available is None or one[0] <= kind.available)]  # fmt: skip
+    other = recount.cheapest(mix)
+    if other is not None and not alone:
+        alone = [", ".join(f"{n} x {name}" for name, n in other[1].items()) + " serve the demand"]
     unlimited = not mix.unserved() and all(kind.available is None for kind in mix.kinds)
     return alone or (["every bucket is served by some kind, and no kind is limited"] if unlimited else [])
