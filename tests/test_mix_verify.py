@@ -98,7 +98,7 @@ def test_audit_takes_no_dearer_fleet_for_the_cheapest():
     mix = Mix((Kind("cheap", "c", "", "", 1.0, 4), Kind("dear", "d", "", "", 10.0, None)),
               (Bucket("x", "", Fraction(5), 1),), {(0, 0): 1.0, (0, 1): 1.0}, fractional=True)  # fmt: skip
     found = audit.recompute(mix, {0: 0, 1: 5}, {(0, 1): 1.0})
-    with pytest.raises(AuditError, match="4 x cheap, 1 x dear serve the demand for 14.0"):
+    with pytest.raises(AuditError, match=r"4 x cheap, 1 x dear serve the demand for 14.0"):
         audit.check(mix, found, value=50.0, bound=50.0, optimal=True)
 
 
