@@ -34,8 +34,8 @@ FILES = {"instance": "sha256", "profile": "profile_sha256", "demand": "demand_sh
 def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[MixAnswer, Mix, tuple[str, ...]]:
     """The answer, its question out of the files that it names, and which of these have changed.
 
-    A file is looked for where it was named, then beside the answer, as itself and as the copy of an export: the first
-    with the content of then, else the first. Raises DataError for what is no answer, and
+    A file is looked for where it was named, then beside the answer, as itself and as the copy of an export.
+    Raises DataError for what is no answer, and
     for files that are not there.
     """
     try:
@@ -58,8 +58,7 @@ def _file(asked: Mapping[str, Any], key: str, where: str, beside: Path) -> Path:
     found = [file for file in (name, beside / name.name, beside / f"{key}{name.suffix}") if file.is_file()]
     if not found:
         raise DataError(f"{where} = {asked[key]!r}: no such file, here or beside the answer; verify where it was asked")
-    same = (file for file in found if hashlib.sha256(file.read_bytes()).hexdigest() == asked.get(FILES[key]))
-    return next(same, found[0])
+    return found[0]
 
 
 def _question(answer: MixAnswer, files: dict[str, Path], where: str, own: Path | None) -> Mix:
