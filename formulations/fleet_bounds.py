@@ -14,34 +14,47 @@ servers are to be bought, a server that can go by the need may have to stay; the
 so many are added.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from formulations import fleet_terms
+from formulations.outcome import Outcome, Status
 
 if TYPE_CHECKING:
     from formulations.fleet import Instance
 
+S = TypeVar("S")
 Array = np.ndarray[Any, np.dtype[np.float64]]
+PLENTY = 10.0  # times the chips of all demand
 SLACK = 1e-9  # a quotient this near below a whole number is the whole number: too large an M stays valid
 
 
 def most_owned(data: "Instance", needed: Array | None = None) -> Array:
-    """[h, p] servers; raises ValueError where neither a limit nor the need bounds a kind.
+    """[h, p] servers; where not `bounded`, PLENTY times the chips that all demand takes stand for no limit.
 
-    `needed` replaces `need` where more is needed than the demand asks: servers in reserve.
+    `needed` replaces `need` where more is needed than the demand asks: servers in reserve. PLENTY is not proven to be
+    enough: a fleet found with it is one, but neither its bound nor the lack of a fleet is a proof (`unproven`).
     """
     most = by_limits(data)
+    by_use = (by_need(data) if needed is None else over_lives(needed)) + _bought(data)
     if data.second_source is None:
-        most = np.minimum(most, (by_need(data) if needed is None else over_lives(needed)) + _bought(data))
-    if not np.isfinite(most).all():
-        h, p = (int(i[0]) for i in np.nonzero(~np.isfinite(most)))
-        raise ValueError(
-            f"most_kinds = {data.most_kinds} with second_source needs a limit (supply, power, racks, capital or "
-            f"spending) that bounds the servers of kind {h} in period {p}"
-        )
-    return most
+        return np.minimum(most, by_use)
+    chips = data.chips_per_server[:, None]
+    plenty = np.ceil(PLENTY * ((by_use * chips).sum() + chips.sum()) / chips)
+    return np.where(np.isfinite(most), most, plenty)
+
+
+def bounded(data: "Instance") -> bool:
+    """Whether `most_owned` is proven wherever use_kind asks for it: no limit may bound what a second source adds."""
+    return data.most_kinds is None or data.second_source is None or bool(np.isfinite(by_limits(data)).all())
+
+
+def unproven(outcome: Outcome[S]) -> Outcome[S]:
+    """What is left of an outcome under an N that is not `bounded`."""
+    if outcome.solution is None:
+        return Outcome(Status.UNKNOWN, None, None, None)
+    return Outcome(Status.FEASIBLE, outcome.solution, outcome.value, None)
 
 
 def _bought(data: "Instance") -> Array:
@@ -129,10 +142,25 @@ def least_paid(data: "Instance") -> float:
 
     Raises ValueError where that can be nothing: then a ratio has no bound.
     """
-    works = fleet_terms.alive(data)
-    bought = data.charge.sum(axis=2) + np.where(works, data.running[:, None, :], 0.0).sum(axis=2)
-    options = [bought[data.supply >= 1], data.running[data.installed >= 1]]
-    least = min((float(each.min()) for each in options if each.size), default=1.0)
+    least = least_price(data)
     if not least > 0:
         raise ValueError("objective 'ratio' needs a cost of every server: one that costs nothing has no ratio")
     return least
+
+
+def beyond(data: "Instance", infinity: float) -> tuple[str, float] | None:
+    """Name and value of a parameter that is finite and yet no number to a solver."""
+    for name in ("demand", "worth", "price", "charge", "running", "installed", "capital", "spending", "power", "racks",
+                 "supply", "watts", "rate"):  # fmt: skip
+        values = getattr(data, name)
+        if values is not None and (large := values[np.isfinite(values) & (np.abs(values) >= infinity)]).size:
+            return name, float(large.flat[0])
+    return None
+
+
+def least_price(data: "Instance") -> float:
+    """k$ of the cheapest server for a period or its life, bought or installed; 1 where there is none."""
+    works = fleet_terms.alive(data)
+    bought = data.charge.sum(axis=2) + np.where(works, data.running[:, None, :], 0.0).sum(axis=2)
+    options = [bought[data.supply >= 1], data.running[data.installed >= 1]]
+    return min((float(each.min()) for each in options if each.size), default=1.0)

@@ -121,7 +121,11 @@ def _cure(data: "Instance", family: str, of: int | None, limits: highs.Limits) -
     model.least = pyo.Objective(expr=slack)
     result = highs.solve(highs.load(model), limits)
     found = result.value if family in MEASURED else None
-    return Cure(family, of, found, result.status)
+    status = result.status
+    if family != "second_source" and not fleet_bounds.bounded(_without(data, family, of)):
+        known = {Status.OPTIMAL: Status.OPTIMAL if family == "one_kind" else Status.FEASIBLE}
+        status = known.get(status, Status.UNKNOWN if found is None else Status.FEASIBLE)
+    return Cure(family, of, found, status)
 
 
 MEASURED = (*ROWS, "supply", "servers", "kinds", "demand")

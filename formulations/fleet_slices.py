@@ -27,6 +27,7 @@ Source
     rows that are added for it: `fleet_slices_rows`.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,8 +37,10 @@ import numpy as np
 import pyomo.environ as pyo
 
 from formulations import highs
-from formulations.fleet_slices_exact import Fleet, Slices, fleet
+from formulations.fleet_slices_exact import Fleet
+from formulations.fleet_slices_pack import shared
 from formulations.fleet_slices_search import Proof, Search
+from formulations.fleet_slices_start import able
 from formulations.outcome import Outcome, Status
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -77,20 +80,23 @@ def solve(data: Instance, *, limits: highs.Limits | None = None) -> tuple[Outcom
     """The cheapest fleet with proof; value and bound in $/h.
 
     Three steps, each only where those before have not proven the fleet known so far: a fleet by rounding;
-    the cheapest fleets for slices divided at will, a floor for all others, one after the other until whole
+    the cheapest fleets for slices divided at will, a floor for all others, one after the other until the
     slices fit one; the program itself. All look below the cost of the known fleet only. What they find is
     counted again in exact numbers: where the solver's tolerance let a load pass that is too much, the
     program with finer rows decides.
     """
     search = Search(data, limits or highs.Limits())
-    if not np.isfinite(np.where(data.load <= data.most, data.load, np.inf)).any(axis=1).all():
+    if not able(data.load, data.most, fractional=data.fractional).any(axis=1).all():
         return Outcome(Status.INFEASIBLE, None, None, None), search.proof()
-    if not data.fractional and not search.proven:
+    if not search.proven:
         search.fleets()
     for rows in (1.0, FINE):
         if search.proven or search.last in (Status.INFEASIBLE, Status.UNKNOWN):
             break
-        result = search.run(data, rows=rows)
+        if data.fractional:
+            search.divide()
+            break
+        result = search.run(rows=rows)
         search.last = result.status
         if result.values:
             search.improve(read(data, result.values))
@@ -147,25 +153,8 @@ def build(data: Instance) -> pyo.ConcreteModel:
 
 
 def read(data: Instance, values: Mapping[str, float]) -> Fleet | None:
-    """The slices in whole numbers and the fewest replicas for them, counted exactly; None where supply ends.
-
-    Divided slices stay what the solver made of them, but the largest share of a bucket takes what is missing,
-    and what the solver's tolerance let a kind without replicas serve.
-    """
-    found = fleet(data, _assigned(data, values, data.kinds.tolist()))
-    if found is None or not data.fractional:
-        return found
-    return fleet(data, _assigned(data, values, [g for g in data.kinds.tolist() if found.counts[g] > 0]))
-
-
-def _assigned(data: Instance, values: Mapping[str, float], kinds: list[int]) -> Slices:
-    assign: dict[tuple[int, int], float] = {}
-    for b, bucket in enumerate(data.buckets.tolist()):
-        able = [g for g in data.kinds[np.isfinite(data.load[b])].tolist() if g in kinds]
-        shares = {g: max(values.get(f"assign[{bucket},{g}]", 0.0), 0.0) for g in able}
-        if not data.fractional:
-            shares = {g: round(share) for g, share in shares.items()}
-        largest = max(shares, key=lambda g: shares[g])
-        shares[largest] += int(data.slices[b]) - sum(shares.values())
-        assign |= {(bucket, g): share for g, share in shares.items() if share > 0}
-    return assign
+    """The whole slices and the fewest replicas for them, counted exactly; None where supply ends."""
+    share = np.zeros(data.load.shape)
+    for (b, bucket), (g, kind) in itertools.product(enumerate(data.buckets), enumerate(data.kinds)):
+        share[b, g] = round(values.get(f"assign[{bucket},{kind}]", 0.0))
+    return shared(data, share)

@@ -3,6 +3,7 @@
 A load that was computed from decimals is a double beside the number that was meant: 5/6 of 6 requests/s
 is 5.000000000000001 to one and 5 to the other, and must not cost a replica. So a kind may carry 1e-9
 replicas more than it has, not a step more, and what serves anything has a replica, however small the load.
+The same holds for slices divided at will: their shares are floats, but what they load is counted exactly.
 """
 
 import math
@@ -14,9 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.fleet_slices import Instance
 
-SPARED = Fraction(1, 10**9)   # replicas that a kind may carry too much
-DIVIDED = Fraction(1, 10**6)  # the same where slices are divided at will: those are floats
-FINEST = 10**6                # the dearest price in price units, at most; beyond it prices have no common unit
+SPARED = Fraction(1, 10**9)  # replicas that a kind may carry too much
+FINEST = 10**6               # the dearest price in price units, at most; beyond it prices have no common unit
 
 Slices = Mapping[tuple[int, int], int] | Mapping[tuple[int, int], float]
 
@@ -66,9 +66,7 @@ def loads(data: "Instance", assign: Slices) -> dict[int, Fraction]:
 
 def fleet(data: "Instance", assign: Slices) -> Fleet | None:
     """The fewest replicas that carry these slices; None where there are not so many."""
-    spared, fewest = (DIVIDED, 0) if data.fractional else (SPARED, 1)
-    counts = {kind: max(math.ceil(total - spared), fewest if total else 0)
-              for kind, total in loads(data, assign).items()}  # fmt: skip
+    counts = {kind: max(math.ceil(total - SPARED), 1 if total else 0) for kind, total in loads(data, assign).items()}
     if any(counts[int(kind)] > most for kind, most in zip(data.kinds, data.most.tolist(), strict=True)):
         return None
     prices = zip(data.kinds, data.price.tolist(), strict=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import highspy
 import numpy as np
 
+from formulations import fleet_slices_start as start
 from formulations import highs
 from formulations.fleet_slices_exact import Fleet, fleet
 from formulations.fleet_slices_rows import WHOLE, entries, passed
@@ -25,6 +26,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 STEPS = 200      # moves and exchanges, at most
 NEAR = 1e-9      # replicas; what is found is counted exactly afterwards
 MARGIN = 1e-7    # replicas: reduced costs and room are floats, and a pair goes only where they are this far apart
+FINEST_ROWS = 1e-10  # the smallest tolerance of rows that HiGHS takes: well within the replicas spared
 NODES = 20_000   # of the program; beyond them the whole program is as good
 
 
@@ -69,6 +71,18 @@ def counted(data: "Instance", whole: Array) -> Fleet | None:
     return fleet(data, {(int(data.buckets[b]), int(data.kinds[g])): int(whole[b, g]) for b, g in at})
 
 
+def shared(data: "Instance", share: Array) -> Fleet | None:
+    """The fleet of shares (buckets x kinds), of whose floats a bucket's largest takes what is missing."""
+    assign: dict[tuple[int, int], float] = {}
+    kinds = data.kinds.tolist()
+    for b, bucket in enumerate(data.buckets.tolist()):
+        most = max(np.flatnonzero(np.isfinite(data.load[b])).tolist(), key=lambda g: share[b, g])
+        shares = [max(each, 0.0) if data.fractional else int(each) for each in share[b].tolist()]
+        shares[most] += int(data.slices[b]) - sum(shares)
+        assign |= {(bucket, kinds[g]): each for g, each in enumerate(shares) if each > 0}
+    return fleet(data, assign)
+
+
 def carried(data: "Instance", whole: Array) -> Array:
     """Replicas of each kind kept busy."""
     total: Array = (whole * np.where(np.isfinite(data.load), data.load, 0.0)).sum(axis=0)
@@ -80,7 +94,7 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
 
     None: some bucket has no kind in use that could take a slice.
     """
-    able = (data.load <= counts + NEAR) & (counts > 0)
+    able = start.able(data.load, counts, fractional=data.fractional)
     if not able.any(axis=1).all():
         return None
     bucket, kind = np.nonzero(able)
@@ -99,6 +113,8 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
             np.concatenate([bucket, buckets + kind, buckets + used]),
             np.concatenate([np.ones(pairs), data.load[bucket, kind], np.ones(len(used))]))  # fmt: skip
     solver = passed(lp)
+    if data.fractional:  # these shares are the answer, not a guess at whole ones
+        solver.setOptionValue("primal_feasibility_tolerance", FINEST_ROWS)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         raise highs.SolverFailure(f"room of a fleet: {solver.modelStatusToString(solver.getModelStatus())}")

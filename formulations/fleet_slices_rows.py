@@ -7,6 +7,7 @@ let pass without a replica. Prices are counted in their common unit: with whole 
 bounds are whole.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,10 @@ NOTHING = 1e-9  # a coefficient that HiGHS drops
 WHOLE, REAL = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
 
 
-def load(data: "Instance", unit: Fraction | None, *, ceiling: Fraction | None = None, rows: float = 1.0) -> Program:
+def load(
+    data: "Instance", unit: Fraction | None, *, ceiling: Fraction | None = None, rows: float = 1.0,
+    beyond: Sequence[Array] = (),
+) -> Program:  # fmt: skip
     """A quiet, single-threaded HiGHS with the program; carry_load is multiplied by `rows`.
 
     The objective is in `unit`, else in $/h.
@@ -52,7 +56,23 @@ def load(data: "Instance", unit: Fraction | None, *, ceiling: Fraction | None = 
     entries(lp, *(np.concatenate(part) for part in zip(*parts, strict=True)))
     lp.integrality_ = [REAL if data.fractional else WHOLE] * pairs + [WHOLE] * kinds
     names = [f"assign[{b},{g}]" for b, g in zip(data.buckets[bucket], data.kinds[kind], strict=True)]
-    return Program(passed(lp), [*names, *(f"count[{g}]" for g in data.kinds)], {})
+    program = Program(passed(lp), [*names, *(f"count[{g}]" for g in data.kinds)], {})
+    for counts in beyond:
+        _more_of_some(program, data, counts, pairs)
+    return program
+
+
+def _more_of_some(program: Program, data: "Instance", counts: Array, first: int) -> None:
+    """more_of_some, sum_g z[g] >= 1 with y[g] >= (counts[g] + 1) z[g], z binary: no part of this fleet."""
+    solver, before = program.highs, program.highs.getNumCol()
+    for g, count in enumerate(counts.tolist()):
+        solver.addVar(0.0, float(count + 1 <= data.most[g]))
+        solver.changeColIntegrality(before + g, WHOLE)
+        program.names.append(f"more[{before + g}]")
+        row, value = np.array([first + g, before + g], dtype=np.int32), np.array([1.0, -(count + 1.0)])
+        solver.addRow(0.0, INFINITY, 2, row, value)
+    chosen = np.arange(before, before + len(counts), dtype=np.int32)
+    solver.addRow(1.0, INFINITY, len(chosen), chosen, np.ones(len(chosen)))
 
 
 def _room(data: "Instance", bucket: Any, kind: Any) -> Array:

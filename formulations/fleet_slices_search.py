@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,8 +12,8 @@ import numpy as np
 from formulations import fleet_slices_start as start
 from formulations import fleet_slices_walk as walk
 from formulations import highs
-from formulations.fleet_slices_exact import Fleet, money, price_unit
-from formulations.fleet_slices_pack import MARGIN, fit, roomy
+from formulations.fleet_slices_exact import SPARED, Fleet, money, price_unit
+from formulations.fleet_slices_pack import MARGIN, fit, roomy, shared
 from formulations.fleet_slices_rows import Array, load
 from formulations.outcome import Status
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
 NOT_WHOLE = Fraction(1, 10**6)  # price units: a proven bound so little above whole ones may be a rounding error
 FLEETS = 300                    # tried one after the other; beyond them one program over all is no slower
 WINDOWS = 16                    # of cost, at least so many between the floor and the known fleet, if not narrow
+FINER = 1e3                     # times the rows, where the solver failed
+AGAIN = 50                      # programs of divided slices; each leaves out a fleet that floats let pass
 ENOUGH = 0.99                   # price units between value and bound: less than one proves
 
 
@@ -70,13 +73,21 @@ class Search:
         seconds = self.limits.limit_s - (time.monotonic() - self.began)
         return replace(self.limits, limit_s=max(seconds, 0.0))
 
-    def run(self, data: "Instance", *, rows: float = 1.0) -> highs.Result:
-        """One program, which raises the bound by what it proves; INFEASIBLE: nothing is cheaper than the known."""
-        reduced = start.reduced(data, self.known, self.unit)
+    def run(self, *, divided: bool = False, rows: float = 1.0, beyond: Sequence[Array] = ()) -> highs.Result:
+        """One program, which raises the bound by what it proves; INFEASIBLE: nothing is cheaper than the known.
+
+        `divided` lets it divide slices, but only over the pairs that those of the instance can have. Of each of
+        the fleets `beyond`, which cannot serve, the next has more of some kind.
+        """
+        reduced = start.reduced(self.data, self.known, self.unit)
+        reduced = replace(reduced, fractional=reduced.fractional or divided)
         ceiling = None if self.known is None else start.below(self.known, self.unit)
         gap = self.limits.absolute_gap if self.unit is None else ENOUGH
-        program = load(reduced, self.unit, ceiling=ceiling, rows=rows)
-        result = highs.solve(program, replace(self.left(), absolute_gap=gap))
+
+        def program_of(finer: float) -> highs.Program:
+            return load(reduced, self.unit, ceiling=ceiling, rows=rows * finer, beyond=beyond)
+
+        result = self._solved(program_of, gap)
         self.solves, self.nodes = self.solves + 1, self.nodes + max(result.nodes, 0)
         self.pairs = int(np.isfinite(reduced.load).sum())
         if result.status is Status.INFEASIBLE and self.known is not None:
@@ -84,6 +95,19 @@ class Search:
         elif result.bound is not None:
             self._raise(result.bound)
         return result
+
+    def _solved(self, program_of: Callable[[float], highs.Program], gap: float) -> highs.Result:
+        """Where a load is beyond its replicas by just about the solver's tolerance, HiGHS may find a solution, lose it
+        when it undoes its presolve, and end with an error: finer rows, or no presolve, leave no doubt.
+        """
+        for finer, presolve in ((1.0, "choose"), (FINER, "choose"), (1.0, "off")):
+            program = program_of(finer)
+            program.highs.setOptionValue("presolve", presolve)
+            try:
+                return highs.solve(program, replace(self.left(), absolute_gap=gap))
+            except highs.SolverFailure as error:
+                failed = error
+        raise failed
 
     def _raise(self, proven: float) -> None:
         """A solver's bound, up to whole price units."""
@@ -93,20 +117,34 @@ class Search:
             self.bound = max(self.bound, math.ceil(Fraction(proven) - NOT_WHOLE) * self.unit)
 
     def fleets(self) -> None:
-        """The fleet that is cheapest for slices divided at will, then the next dearer ones, until whole slices fit.
+        """The fleet that is cheapest for slices divided at will, then the next dearer ones, until the slices fit.
 
         Ends without a proof where fleets are too many, too hard to fill, or time is over.
         """
-        result = self.run(replace(self.data, fractional=True))
+        result = self.run(divided=True)
         self.floor, self.last = float(self.bound), result.status
         if not result.values:
             return
-        counts = np.array([round(result.values[f"count[{g}]"]) for g in self.data.kinds], dtype=np.float64)
-        if not self._cannot(counts) or self.unit is None or self.data.price.min() == 0:
+        if not self._cannot(self._counts(result)) or self.unit is None or self.data.price.min() == 0:
             return
         while self.known is not None and not self.proven:
             if not self._window(self.unit):
                 return
+
+    def divide(self) -> None:
+        """The program of slices divided at will, again while its replicas cannot carry them when counted exactly."""
+        beyond: list[Array] = []
+        for _ in range(AGAIN):
+            result = self.run(rows=FINER, beyond=beyond)
+            self.last = result.status
+            if not result.values:
+                return
+            beyond.append(self._counts(result))
+            if not self._cannot(beyond[-1]):
+                return
+
+    def _counts(self, result: highs.Result) -> Array:
+        return np.array([round(result.values[f"count[{g}]"]) for g in self.data.kinds], dtype=np.float64)
 
     def _window(self, unit: Fraction) -> bool:
         """Fill the fleets from the bound on, in a narrow window of cost; whether the next window may help.
@@ -132,10 +170,14 @@ class Search:
         return listed is not None
 
     def _cannot(self, counts: Array) -> bool:
-        """Try to serve whole slices by these replicas; whether they certainly cannot, and are struck off."""
+        """Try to serve the slices by these replicas; whether they certainly cannot, and are struck off."""
         self.tried += 1
         divided = roomy(self.data, counts)
-        if divided is not None and divided.room >= -MARGIN:
+        if divided is not None and self.data.fractional:
+            if divided.room >= -SPARED:
+                self.improve(shared(self.data, divided.share))
+                return False
+        elif divided is not None and divided.room >= -MARGIN:
             status, found, nodes = fit(self.data, counts, divided, self.left())
             self.nodes += nodes
             self.improve(found)

@@ -61,7 +61,7 @@ def reduced(data: "Instance", known: Fleet | None, unit: Fraction | None) -> "In
     """The instance without what no fleet cheaper than the known one needs: pairs at infinite load, fewer `most`.
 
     A kind goes where another, of which there is no shortage, serves every bucket with no more load for no
-    more money: its replicas can be exchanged. A pair goes where one slice needs replicas for too much money.
+    more money: its replicas can be exchanged. A pair goes where one whole slice needs replicas for too much money.
     """
     load = np.where(_dominated(data), np.inf, data.load)
     finite = np.isfinite(load)
@@ -71,7 +71,16 @@ def reduced(data: "Instance", known: Fleet | None, unit: Fraction | None) -> "In
         dear = [math.inf if price == 0 else max(0, math.floor(ceiling / money(price))) for price in data.price.tolist()]
         most = np.minimum(most, np.asarray(dear))
     most = np.where(finite.any(axis=0), most, 0.0)
-    return replace(data, load=np.where((load <= most + NEAR) & (most > 0), load, np.inf), most=most)
+    return replace(data, load=np.where(able(load, most, fractional=data.fractional), load, np.inf), most=most)
+
+
+def able(load: Any, counts: Any, *, fractional: bool) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Pairs (buckets x kinds) of which so many replicas can serve something.
+
+    A whole slice has to find room; of one that is divided at will any part may go to any replica.
+    """
+    found: np.ndarray[Any, np.dtype[np.bool_]] = np.isfinite(load) & (counts > 0)
+    return found if fractional else found & (load <= counts + NEAR)
 
 
 def _dominated(data: "Instance") -> np.ndarray[Any, Any]:

@@ -102,7 +102,7 @@ def divided_by_enumeration(data: Instance) -> float | None:
 
 def check(data: Instance, fleet: Fleet, value: float) -> None:
     """Every slice is served, no kind is overloaded, supply is enough, and the cost is that of the counts."""
-    off, spared = (Fraction(1, 10**6),) * 2 if data.fractional else (Fraction(0), Fraction(1, 10**9))
+    off, spared = Fraction(int(data.fractional), 10**9), Fraction(1, 10**9)
     placed = [Fraction(0)] * len(data.buckets)
     carried = [Fraction(0)] * len(data.kinds)
     for (b, g), share in fleet.assign.items():
@@ -114,7 +114,7 @@ def check(data: Instance, fleet: Fleet, value: float) -> None:
     for g, count in fleet.counts.items():
         assert isinstance(count, int)
         assert carried[g] <= count + spared
-        assert count > 0 or data.fractional or carried[g] == 0
+        assert count > 0 or carried[g] == 0
         assert 0 <= count <= data.most[g]
     cost = sum(count * money(data.price[g]) for g, count in fleet.counts.items())
     assert fleet.cost == cost

@@ -325,6 +325,8 @@ def test_a_mix_follows_its_files(mix: Path) -> None:
     done = run("verify", mix)
     assert done.code == 5 and "table.csv has other content" in done.out and "recorded as 10.5" in done.out
     (mix.parent / "table.csv").unlink()
+    assert run("verify", mix).code == 0  # the export's own copy
+    (mix.parent / "profile.csv").unlink()
     missing = run("verify", mix)
     assert (missing.code, missing.out) == (2, "") and "query.profile" in missing.err and "no such file" in missing.err
 

@@ -1,4 +1,7 @@
-"""A folder with a mix of replicas: mix.json, counts.csv, slices.csv, model.lp and model.mps, and two charts."""
+"""A folder with a mix of replicas: mix.json, counts.csv, slices.csv, model.lp and model.mps, two charts, its inputs.
+
+With copies of the files that it was asked with, the folder can be verified wherever it is.
+"""
 
 from pathlib import Path
 
@@ -10,7 +13,9 @@ from codesign.mix.answer import MixAnswer
 from codesign.queries.mix import MixResult
 from formulations import fleet_slices, highs
 
-FILES = ("mix.json", "counts.csv", "slices.csv", "model.lp", "model.mps", *CHARTS)
+INPUTS = ("instance", "profile", "demand")  # of the query: names of files
+COPIES = tuple(f"{key}{suffix}" for key in INPUTS for suffix in (".csv", ".toml", ".json"))
+FILES = ("mix.json", "counts.csv", "slices.csv", "model.lp", "model.mps", *COPIES, *CHARTS)
 COUNTS = ("kind", "chip", "layout", "model", "count", "available", "price_usd_per_h", "cost_usd_per_h", "load", "spare")
 SLICES = ("bucket", "model", "kind", "slices", "of", "requests_per_s", "load")
 
@@ -27,6 +32,10 @@ def write_mix(folder: Path, result: MixResult) -> None:
             write_charts(stage, answer)
         if len(result.instance.buckets) and not result.mix.unserved():
             _programs(stage, result)
+        for key in INPUTS:
+            name = Path(str(answer.query.get(key) or ""))
+            if name.is_file() and f"{key}{name.suffix}" in COPIES:
+                (stage / f"{key}{name.suffix}").write_bytes(name.read_bytes())
 
     write_folder(folder, fill, FILES)
 

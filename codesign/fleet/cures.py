@@ -27,26 +27,37 @@ from formulations.outcome import Status
 NEAR = 0.02        # relative: how near to the least amount, or to the speed, that just works
 MOST = 1024.0      # times slower, at most
 ALMOST = 0.9       # share of a demand that is not served, above which NEAR of it says little of the rest
-NODES = 500        # of each try; one that is not decided counts as none that works
+NODES = 500        # of each try; one that is not decided is told
+DECIDED = {Status.OPTIMAL: True, Status.FEASIBLE: True, Status.INFEASIBLE: False}
 EXTRA = 1e-9       # relative: on top of the least, so that it holds when it is written
 AMOUNTS = {        # family of the program -> limit of the plan, unit, SI in the program's unit
     "capital": ("capital", "USD", KILO), "spending": ("hourly", "USD/h", KILO), "power": ("power", "W", KILO),
     "racks": ("racks", "1", 1.0),
 }  # fmt: skip
+NAMES = {"spending": "limits.hourly", "one_kind": "limits.one_kind_per_workload"}  # of families called otherwise
 
 
-def cures(p: Prepared, cases: Sequence[Case] = ()) -> tuple[str, list[CurePart]]:
-    """What is in the way, in words, and the cures: of limits, then of workloads, or of the cases that may come."""
-    hopeless = list(unserved(p))
+def cures(p: Prepared, cases: Sequence[Case] = ()) -> tuple[str, list[CurePart], tuple[str, ...]]:
+    """What is in the way, in words, and the cures: of limits, then of workloads, or of the cases that may come.
+
+    Last, what was not decided in the nodes of a try: of these nothing is said.
+    """
+    hopeless, left = list(unserved(p)), list[str]()
     if hopeless:
-        return "; ".join(hopeless), list(_speeds(p))
+        return "; ".join(hopeless), list(_speeds(p, left)), tuple(left)
     data = instance_of(p)
-    if several(p.plan) and works(data):
-        return _of_cases(p, data, cases)
-    found = [*_limits(p, data), *_supplies(p, data), *_speeds(p)]
+    if several(p.plan):
+        as_it_is = works(data)
+        if as_it_is:
+            return _of_cases(p, data, cases)
+        left += ["the plan without its cases"] if as_it_is is None else []
+    found = [*_limits(p, data, left), *_supplies(p, data, left), *_speeds(p, left)]
+    open_ones = tuple(dict.fromkeys(left))
     if found:
-        return "", found
-    return "no single limit and no single workload: at least two of them must give", []
+        return "", found, open_ones
+    if open_ones:
+        return f"no single cure was found, and not decided are: {', '.join(open_ones)}", [], open_ones
+    return "no single limit and no single workload: at least two of them must give", [], ()
 
 
 def unserved(p: Prepared) -> Iterator[str]:
@@ -67,24 +78,35 @@ def unserved(p: Prepared) -> Iterator[str]:
                    f"{length.output:,} out with {said}")  # fmt: skip
 
 
-def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case]) -> tuple[str, list[CurePart]]:
+def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case]) -> tuple[str, list[CurePart], tuple[str, ...]]:
     """The cases that no servers hold, each beside the first; and the share of demand that survives every loss."""
-    bad = [case.name for case in cases if not _hold(p, data, [replace(cases[0], probability=1.0), _sure(case)])]
-    way = f"a fleet serves the plan as it is, but not in the case {', '.join(bad)}" if bad else (
-        "a fleet serves the plan as it is, and each case alone, but none serves all of them")  # fmt: skip
+    held = {case.name: _hold(p, data, [replace(cases[0], probability=1.0), _sure(case)]) for case in cases}
+    bad, left = ([name for name, fit in held.items() if fit is which] for which in (False, None))
+    way = "a fleet serves the plan as it is, and each case alone, but none serves all of them"
+    if bad:
+        way = f"a fleet serves the plan as it is, but not in the case {', '.join(bad)}"
+    elif left:
+        way = f"a fleet serves the plan as it is; not decided are the cases {', '.join(left)}"
     if p.plan.survive is None or p.plan.survive_share == 0:
-        return way, []
+        return way, [], tuple(left)
 
     def fits(inverse: float) -> bool:
         less = [case if not case.loss else replace(case, least=case.least / inverse) for case in cases]
-        return _hold(p, data, less)
+        return _sure_of(_hold(p, data, less), "survive_share", left)
 
     inverse = least_factor(fits)
     if inverse is None:
-        return way, []
+        return way, [], tuple(dict.fromkeys(left))
     share = p.plan.survive_share / inverse
     return way, [CurePart(limit="survive_share", asked=f"{p.plan.survive_share:.1%}", works=f"at most {share:.1%}",
-                          value=share)]  # fmt: skip
+                          value=share)], tuple(dict.fromkeys(left))  # fmt: skip
+
+
+def _sure_of(fit: bool | None, name: str, left: list[str]) -> bool:
+    """Whether it fits for sure; what is not decided is told in `left`."""
+    if fit is None:
+        left.append(name)
+    return fit is True
 
 
 def _sure(case: Case) -> Case:
@@ -92,16 +114,16 @@ def _sure(case: Case) -> Case:
     return replace(case, probability=None)
 
 
-def _hold(p: Prepared, data: Instance, cases: Sequence[Case]) -> bool:
-    """Whether some servers do in every case."""
+def _hold(p: Prepared, data: Instance, cases: Sequence[Case]) -> bool | None:
+    """Whether some servers do in every case; None: not decided."""
     outcome, _ = fleet_stochastic.solve(stochastic_of(p, data, cases), limits=highs.Limits(node_limit=NODES), gap=0.9)
-    return outcome.status in (Status.OPTIMAL, Status.FEASIBLE)
+    return DECIDED.get(outcome.status)
 
 
-def works(data: Instance) -> bool:
-    """Whether some fleet satisfies the program."""
+def works(data: Instance) -> bool | None:
+    """Whether some fleet satisfies the program; None: not decided."""
     outcome, _ = fleet.solve(data, limits=highs.Limits(node_limit=NODES), gap=0.9)
-    return outcome.status in (Status.OPTIMAL, Status.FEASIBLE)
+    return DECIDED.get(outcome.status)
 
 
 def least_factor(fits: Callable[[float], bool]) -> float | None:
@@ -121,11 +143,13 @@ def _scaled(fits: Callable[[float | None], bool], asked: float, sign: int, facto
     return fits(asked * factor**sign)
 
 
-def _limits(p: Prepared, data: Instance) -> Iterator[CurePart]:
+def _limits(p: Prepared, data: Instance, left: list[str]) -> Iterator[CurePart]:
     """Each limit, and each workload's demand, eased alone by the least that leaves a fleet."""
     for cure in fleet_cures.cures(data, limits=highs.Limits(node_limit=10 * NODES, relative_gap=NEAR)):
         if cure.family == "demand" and cure.of is not None and cure.status not in (Status.OPTIMAL, Status.INFEASIBLE):
-            yield from _tried(p, cure.of)
+            yield from _tried(p, cure.of, left)
+        elif cure.status is Status.UNKNOWN and cure.family != "supply":
+            left.append(NAMES.get(cure.family, f"limits.{cure.family}"))
         found = cure.status is Status.FEASIBLE and cure.least is not None and cure.family in AMOUNTS
         if (cure.status is not Status.OPTIMAL and not found) or cure.family == "supply":
             continue
@@ -133,7 +157,7 @@ def _limits(p: Prepared, data: Instance) -> Iterator[CurePart]:
         if cure.family in AMOUNTS:
             yield _amount(p, data, cure.family, more, "" if cure.status is Status.OPTIMAL else ", or less,")
         elif cure.family == "demand" and cure.of is not None:
-            small = list(_tried(p, cure.of)) if more > ALMOST else []
+            small = list(_tried(p, cure.of, left)) if more > ALMOST else []
             yield from small or [_demand(p, cure.of, max(1 - more, 0.0))]
         elif cure.family == "kinds":
             most = (data.most_kinds or 0) + round(more)
@@ -167,12 +191,13 @@ def _demand(p: Prepared, workload: int, share: float) -> CurePart:
     return CurePart(limit=f"workloads.{name}.requests", asked=_rates(asked), works=told, value=share)
 
 
-def _tried(p: Prepared, workload: int) -> Iterator[CurePart]:
+def _tried(p: Prepared, workload: int, left: list[str]) -> Iterator[CurePart]:
     """As `_demand` where the least was not decided: shares that a fleet was found for, by bisection."""
     mine = np.array([[of.workload == p.workloads[workload]] for of in p.demands])
 
     def fits(inverse: float) -> bool:
-        return works(instance_of(replace(p, requests=np.where(mine, 1 / inverse, 1.0) * p.requests)))
+        less = replace(p, requests=np.where(mine, 1 / inverse, 1.0) * p.requests)
+        return _sure_of(works(instance_of(less)), f"workloads.{p.workloads[workload]}.requests", left)
 
     if (inverse := least_factor(fits)) is not None:
         yield _demand(p, workload, 1 / inverse)
@@ -182,13 +207,13 @@ def _rates(values: Floats) -> str:
     return " / ".join(f"{value:,.4g}" for value in values) + " requests/s"
 
 
-def _supplies(p: Prepared, data: Instance) -> Iterator[CurePart]:
+def _supplies(p: Prepared, data: Instance, left: list[str]) -> Iterator[CurePart]:
     """More of one kind, in the periods in which some can be bought."""
     for h, chip in enumerate(p.kinds.names):
         if np.isfinite(data.supply[h]).any() and data.supply[h].any():
             many = data.supply.astype(np.float64)
             many[h] = np.where(many[h] > 0, np.inf, 0)
-            if works(replace(data, supply=many)):
+            if _sure_of(works(replace(data, supply=many)), f"limits.chips.{chip}", left):
                 chips = " / ".join(_chips(n * p.kinds.offers[h].bill.chips) for n in data.supply[h])
                 yield CurePart(limit=f"limits.chips.{chip}", asked=f"{chips} chips", value=None,
                                works="more of them, wherever some can be bought,")  # fmt: skip
@@ -198,7 +223,7 @@ def _chips(number: float) -> str:
     return "any" if np.isinf(number) else f"{number:,.0f}"
 
 
-def _speeds(p: Prepared) -> Iterator[CurePart]:
+def _speeds(p: Prepared, left: list[str]) -> Iterator[CurePart]:
     """A slower user speed, or a later first token, of one workload."""
     for name, one in p.plan.workloads.items():
         spaces = {d: spaces_for(p, of) for d, of in enumerate(p.demands) if of.workload == name} if (
@@ -207,7 +232,8 @@ def _speeds(p: Prepared) -> Iterator[CurePart]:
             asked = getattr(one, key)
 
             def fits(value: float | None, name: str = name, key: str = key, spaces: Any = spaces) -> bool:
-                return works(instance_of(_asking(p, name, key, value, spaces)))
+                asked_so = works(instance_of(_asking(p, name, key, value, spaces)))
+                return _sure_of(asked_so, f"workloads.{name}.{key}", left)
 
             if asked is None or not fits(None):
                 continue

@@ -71,6 +71,7 @@ def kinds_of(plan: Plan, supplies: Mapping[str, Supply]) -> tuple[Kinds, dict[st
     undated = [name for name, offer in found.items() if offer.chip.available is None]
     for name in undated:
         left[name] = "no available"
+    left = {name: _as_key(reason) for name, reason in left.items()}
     offers = tuple(found[name] for name in sorted(found) if name not in undated)
     periods = list(plan.periods.values())
     years = depreciation(next(iter(supplies.values())))
@@ -83,6 +84,13 @@ def kinds_of(plan: Plan, supplies: Mapping[str, Supply]) -> tuple[Kinds, dict[st
                         ).reshape(len(offers), len(periods)),
         hours=np.array([p.years * HOURS_PER_YEAR for p in periods]),
     ), left  # fmt: skip
+
+
+def _as_key(reason: str) -> str:
+    """A hint at an option as the key of a plan, which has no such options."""
+    for option, key in (("--prior ", "--set prior="), ("--basis ", "--set basis="), ("--chip", "allow.chips")):
+        reason = reason.replace(option, key)
+    return reason
 
 
 def depreciation(supply: Supply) -> float:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from codesign.errors import AuditError
+from codesign.mix import recount
 from codesign.mix.question import Mix, decimal
+from formulations.fleet_slices_exact import SPARED
 
-ROUNDED = Fraction(2, 10**9)  # replicas: the program's loads are doubles, and may be off by a little more
-DIVIDED = Fraction(2, 10**6)  # replicas, and slices: those divided at will are floats
+ROUNDED = 2 * SPARED  # replicas: the program's loads are doubles, and may be off by a little more than it spares
+DIVIDED = SPARED      # slices of a bucket: shares of those divided at will are floats
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,8 @@ def recompute(mix: Mix, counts: Mapping[int, int], assign: Mapping[tuple[int, in
         asked = bucket.slices if bucket.rate > 0 else 0
         if abs(placed[b] - asked) > off:
             raise AuditError(f"{float(placed[b])!r} of {asked} slices of {bucket.label} are served")
-    spared = DIVIDED if mix.fractional else ROUNDED
     for g, kind in enumerate(mix.kinds):
-        if loads[g] > counts[g] + spared:
+        if loads[g] > counts[g] + ROUNDED:
             raise AuditError(f"{kind.name}: {counts[g]} replicas carry a load of {float(loads[g])!r}")
         if counts[g] < 0 or (kind.available is not None and counts[g] > kind.available):
             raise AuditError(f"{kind.name}: {counts[g]} replicas of {kind.available}")
@@ -45,16 +46,20 @@ def recompute(mix: Mix, counts: Mapping[int, int], assign: Mapping[tuple[int, in
 
 
 def least(mix: Mix) -> float:
-    """$/h that no fleet is below: every slice on the kind that serves it for the least money, no replica idle."""
+    """$/h that no fleet is below: every slice on the kind that serves it for the least money, no replica idle.
+
+    Less what every kind may carry beyond its replicas.
+    """
     cheapest: dict[int, float] = {}
     for (b, g), load in mix.loads.items():
         paid = float(load) * mix.buckets[b].slices * mix.kinds[g].price
         cheapest[b] = min(paid, cheapest.get(b, paid))
-    return sum(cheapest.values())
+    spared = float(ROUNDED) * sum(kind.price for kind in mix.kinds)
+    return max(sum(cheapest.values()) - spared, 0.0)
 
 
 def check(mix: Mix, found: Audited, *, value: float, bound: float | None, optimal: bool) -> None:
-    """The fleet costs what the solver says, no less than any bound, and no more than one kind that can be had."""
+    """The fleet costs what the solver says, no less than any bound, and no more than fleets found by hand."""
     cost = float(found.cost)
     if not math.isclose(cost, value, rel_tol=1e-12, abs_tol=1e-12):
         raise AuditError(f"cost {cost!r}, the program says {value!r}")
@@ -68,3 +73,7 @@ def check(mix: Mix, found: Audited, *, value: float, bound: float | None, optima
         alone = mix.alone[g]
         if alone and (kind.available is None or alone[0] <= kind.available) and float(alone[1]) < cost * (1 - 1e-9):
             raise AuditError(f"{alone[0]} replicas of {kind.name} alone cost {float(alone[1])!r}, less than {cost!r}")
+    other = recount.cheapest(mix)
+    if other is not None and float(other[0]) < cost * (1 - 1e-9):
+        named = ", ".join(f"{n} x {name}" for name, n in other[1].items())
+        raise AuditError(f"{named} serve the demand for {float(other[0])!r}, less than {cost!r}")

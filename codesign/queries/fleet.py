@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from codesign import audit as audits
+from codesign.answer import CurePart
 from codesign.catalog import Catalog
 from codesign.cost import HOURS_PER_YEAR
 from codesign.errors import AuditError, SolverError
 from codesign.fleet import cases, cures, steps
 from codesign.fleet.answer import DualPart, FleetAnswer, FleetProofPart, PeriodPart, ShadowPart, SinglePart
 from codesign.fleet.audit import Fleet, Run
+from codesign.fleet.bounded import refuse
 from codesign.fleet.cases import Case
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, prepare
@@ -96,6 +98,7 @@ def prepare_and_solve(
     start = clock()
     p = prepare(catalog, plan)
     data = instance_of(p)
+    refuse(p, data)
     prepared = clock()
     timed = highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=plan.time_limit)
     may_come = cases.cases_of(p)
@@ -224,7 +227,11 @@ def _without(p: Prepared, solved: Solved, *, extras: bool) -> FleetAnswer:
     """No fleet: proven, or none found in the time given."""
     status = solved.outcome.status
     if status is Status.INFEASIBLE:
-        way, found = cures.cures(p, cases.cases_of(p)) if extras else ("; ".join(cures.unserved(p)) or NOT_ASKED, [])
+        way, found = NOT_ASKED, list[CurePart]()
+        if extras:
+            way, found, _ = cures.cures(p, cases.cases_of(p))
+        elif said := "; ".join(cures.unserved(p)):
+            way = said
         return FleetAnswer(status="infeasible", in_the_way=way, cures=tuple(found), **words.behind(p, []))
     if status is Status.UNKNOWN:
         return FleetAnswer(status="unknown", **words.behind(p, []))

@@ -44,11 +44,11 @@ def fleet_relax(resolver: Resolver, *, most: int = MOST_SETS) -> FleetRelaxAnswe
     }  # fmt: skip
     if whole is None and not sets.sets:
         return _answer(resolver, oracle, "undecided", **found)
-    way, alone = cures.cures(p, cases_of(p))
+    way, alone, left = cures.cures(p, cases_of(p))
     single = tuple(one for one in (_single(p, cure) for cure in alone) if one is not None)
-    joint = _joint(p, list(dict.fromkeys(name for one in sets.sets for name in one)) if sets.complete else names)
+    joint, sure = _joint(p, list(dict.fromkeys(name for one in sets.sets for name in one)) if sets.complete else names)
     bought = [one.bought for one in single if one.bought is not None] + [one.bought for one in joint]
-    decided = (not sets.undecided and all(one.decided for one in joint)
+    decided = (not sets.undecided and not left and sure and all(one.decided for one in joint)
                and all(fleet.status == "optimal" for fleet in bought))  # fmt: skip
     status: Status = "undecided" if not decided else "cured" if single or joint else "incurable"
     return _answer(resolver, oracle, status, way=way, single=single, joint=joint, **found)
@@ -71,14 +71,14 @@ def _bought(p: Prepared) -> FleetPart:
     return fleet_part(point_of(p, data, solved_of(p, data)).point)
 
 
-def _joint(p: Prepared, names: Sequence[str]) -> tuple[FactorPart, ...]:
-    """Limits alone by one factor, with requests as asked; and requests divided by it too."""
+def _joint(p: Prepared, names: Sequence[str]) -> tuple[tuple[FactorPart, ...], bool]:
+    """Limits alone by one factor, with requests as asked; and requests divided by it too. Last: all is decided."""
     wider, less = limits.amounts(names), limits.demands(names)
-    found = (_factor(p, *way) for way in dict.fromkeys(((wider, ()), (wider, less))) if any(way))
-    return tuple(one for one in found if one is not None)
+    found = [_factor(p, *way) for way in dict.fromkeys(((wider, ()), (wider, less))) if any(way)]
+    return tuple(one for one, _ in found if one is not None), all(decided for _, decided in found)
 
 
-def _factor(p: Prepared, wider: Sequence[str], less: Sequence[str]) -> FactorPart | None:
+def _factor(p: Prepared, wider: Sequence[str], less: Sequence[str]) -> tuple[FactorPart | None, bool]:
     tried: dict[float, bool | None] = {1.0: False}
 
     def fits(factor: float) -> bool:
@@ -86,13 +86,14 @@ def _factor(p: Prepared, wider: Sequence[str], less: Sequence[str]) -> FactorPar
         return tried[factor] is True
 
     factor = cures.least_factor(fits)
+    decided = None not in tried.values()
     if factor is None:
-        return None
+        return None, decided
     return FactorPart(
-        multiplied=tuple(wider), divided=tuple(less), factor=factor, decided=None not in tried.values(),
+        multiplied=tuple(wider), divided=tuple(less), factor=factor, decided=decided,
         too_little=max(x for x, fit in tried.items() if not fit),
         bought=_bought(limits.scaled(p, (*wider, *less), factor)),
-    )  # fmt: skip
+    ), decided  # fmt: skip
 
 
 def _answer(resolver: Resolver, oracle: Oracle, status: Status, **found: Any) -> FleetRelaxAnswer:

@@ -11,7 +11,7 @@ from codesign.answer import Part
 from codesign.catalog import faults_of, load
 from codesign.errors import AuditError, DataError
 from codesign.fleet.reading import checked
-from codesign.mix import audit
+from codesign.mix import audit, recount
 from codesign.mix.answer import MixAnswer
 from codesign.mix.demand import Demand, read_demand
 from codesign.mix.from_plan import demand_of
@@ -34,7 +34,8 @@ FILES = {"instance": "sha256", "profile": "profile_sha256", "demand": "demand_sh
 def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[MixAnswer, Mix, tuple[str, ...]]:
     """The answer, its question out of the files that it names, and which of these have changed.
 
-    A file is looked for where it was named, then beside the answer. Raises DataError for what is no answer, and
+    A file is looked for where it was named, then beside the answer, as itself and as the copy of an export.
+    Raises DataError for what is no answer, and
     for files that are not there.
     """
     try:
@@ -42,7 +43,7 @@ def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[MixAns
     except ValidationError as error:
         raise DataError("\n".join(faults_of(error, str(path), MixAnswer))) from error
     asked = answer.query
-    files = {key: _file(asked[key], f"{path}: query.{key}", path.parent) for key in FILES if asked.get(key)}
+    files = {key: _file(asked, key, f"{path}: query.{key}", path.parent) for key in FILES if asked.get(key)}
     try:
         mix = _question(answer, files, f"{path}: query", own)
     except (KeyError, TypeError, ValidationError) as error:
@@ -52,11 +53,12 @@ def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[MixAns
     return answer, mix, tuple(changed)
 
 
-def _file(name: Any, where: str, beside: Path) -> Path:
-    for file in (Path(str(name)), beside / Path(str(name)).name):
-        if file.is_file():
-            return file
-    raise DataError(f"{where} = {name!r}: no such file, here or beside the answer; verify where it was asked")
+def _file(asked: Mapping[str, Any], key: str, where: str, beside: Path) -> Path:
+    name = Path(str(asked[key]))
+    found = [file for file in (name, beside / name.name, beside / f"{key}{name.suffix}") if file.is_file()]
+    if not found:
+        raise DataError(f"{where} = {asked[key]!r}: no such file, here or beside the answer; verify where it was asked")
+    return found[0]
 
 
 def _question(answer: MixAnswer, files: dict[str, Path], where: str, own: Path | None) -> Mix:
@@ -137,5 +139,8 @@ def _without(answer: MixAnswer, mix: Mix) -> list[str]:
     alone = [f"{one[0]} replicas of {kind.name} alone serve the demand"
              for kind, one in zip(mix.kinds, mix.alone, strict=True)
              if one is not None and (kind.available is None or one[0] <= kind.available)]  # fmt: skip
+    other = recount.cheapest(mix)
+    if other is not None and not alone:
+        alone = [", ".join(f"{n} x {name}" for name, n in other[1].items()) + " serve the demand"]
     unlimited = not mix.unserved() and all(kind.available is None for kind in mix.kinds)
     return alone or (["every bucket is served by some kind, and no kind is limited"] if unlimited else [])
