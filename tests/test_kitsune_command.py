@@ -141,7 +141,7 @@ def test_a_time_limit_ends_with_the_best_found_and_what_is_proven() -> None:
     (("dlrm", "--gpu", "a100"), "did you mean a100-40gb"),
     (("dlrm", "--gpu", "h100-sxm"), "has no number for l2_bandwidth"),
     (("dlrm", "--set", "bach=2"), "unknown size 'bach'; known: batch"),
-    (("dlrm", "--time-limit", "0 s"), "--time-limit '0 s': must be a time above zero"),
+    (("dlrm", "--time-limit", "0 s"), "--time-limit = '0 s' must be at least"),
     (("dlrm", "--time-limit", "-1 s"), "--time-limit"),
     (("dlrm", "--time-limit", "soon"), "--time-limit: 'soon'"),
     (("dlrm", "--time-limit", "3 GB"), "--time-limit: '3 GB'"),

@@ -59,8 +59,6 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     behind = words.direction(p.query) * (best.value - asked.value) / best.value
     said |= {"best": best.bought, "other": asked.bought, "bounds": (best.bound, asked.bound),
              "limited_by": (best.limited_by, asked.limited_by)}  # fmt: skip
-    if not (best.proven and asked.proven):
-        return WhyNotAnswer(status="undecided", behind=behind, solves=2, **said)
     if behind <= TIE:
         return WhyNotAnswer(status="best" if decided else "undecided", behind=0.0, solves=2, **said)
     terms = _terms(p, best, asked)

@@ -46,7 +46,7 @@ class Table(rich_table.Table):
         if not self.show_header or sum(full for _, full in spans) <= room:
             yield from super().__rich_console__(console, options)
         elif sum(least for least, _ in spans) > room:
-            yield from self._stacked()
+            yield from self._stacked(options.max_width)
         else:
             yield from self._folded(console, options, _widths(spans, room))
 
@@ -78,14 +78,16 @@ class Table(rich_table.Table):
             for column, width_before in zip(self.columns, before, strict=True):
                 column.width = width_before
 
-    def _stacked(self) -> RenderResult:
+    def _stacked(self, room: int) -> RenderResult:
         """Each row as lines of a column's name and the cell."""
         if self.title:
             yield Text(str(self.title), style="bold")
         heads = [column.header for column in self.columns]
+        numbers = [cell for column in self.columns if column.justify == "right" for cell in column.cells]
+        longest = max((len(str(cell)) for cell in numbers), default=0)
         for row in zip(*(column.cells for column in self.columns), strict=True):
             block = rich_table.Table.grid(padding=(0, 2, 0, 0))
-            block.add_column(style="dim", overflow="fold")
+            block.add_column(style="dim", overflow="fold", max_width=max(1, room - 2 - longest))
             block.add_column(overflow="fold")
             for head, cell in zip(heads, row, strict=True):
                 if cell != "":
