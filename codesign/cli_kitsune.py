@@ -79,7 +79,7 @@ def kitsune(
         raise DataError("--sweep and --measured exclude each other: times are of one GPU, a sweep changes it")
     if over and time_limit is not None:
         raise DataError("--sweep and --time-limit exclude each other: each point of a sweep is proven")
-    limit_s = math.inf if time_limit is None else quantity("--time-limit", time_limit, "s", least=1e-6)
+    limit_s = math.inf if time_limit is None else quantity("--time-limit", time_limit, "s", least=1e-10)
     loaded = load(catalog)
     asked = _graph(graph, answer, pairs("--set", sizes) or {}, training, loaded)
     chip = gpu_named(loaded, gpu, pairs("--gpu-set", settings))
