@@ -114,7 +114,10 @@ def _cure(data: "Instance", family: str, of: int | None, limits: highs.Limits) -
     if family in ("one_kind", "second_source"):
         model = fleet.build(_dropped(data, family))
     else:
-        most = None if data.most_kinds is None else fleet_bounds.most_owned(_without(data, family, of))
+        without = _without(data, family, of)
+        if fleet_bounds.unbounded(without):
+            return Cure(family, of, None, Status.UNKNOWN)  # nothing else bounds the servers of a kind
+        most = None if data.most_kinds is None else fleet_bounds.most_owned(without)
         model = fleet.build(data, most_owned=most)
     model.best.deactivate()
     slack = _ease(model, data, family, of)

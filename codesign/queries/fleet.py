@@ -17,7 +17,7 @@ from codesign.fleet.audit import Fleet, Run
 from codesign.fleet.cases import Case
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, prepare
-from codesign.fleet.program import KILO, instance_of, stochastic_of
+from codesign.fleet.program import KILO, demand_bounded, instance_of, stochastic_of
 from codesign.queries import fleet_answer as words
 from formulations import fleet, fleet_check, fleet_stochastic, highs
 from formulations.fleet import Instance, Solution
@@ -55,6 +55,7 @@ class FleetResult:
 def solve_cases(p: Prepared, data: Instance, found: Sequence[Case], limits: highs.Limits) -> Solved:
     """The best servers over all cases."""
     asked = stochastic_of(p, data, found)
+    demand_bounded(data)
     try:
         return Solved(*fleet_stochastic.solve(asked, limits=limits, gap=SEVERAL_GAP), asked)
     except highs.SolverFailure as error:
@@ -79,7 +80,8 @@ def solve_plan(data: Instance, limits: highs.Limits) -> Solved:
 
 
 def solve(data: Instance, *, limits: highs.Limits | None = None, gap: float = GAP) -> Solved:
-    """Numbers -> proof."""
+    """Numbers -> proof. Raises DataError for limits that leave the program without a bound."""
+    demand_bounded(data)
     try:
         return Solved(*fleet.solve(data, limits=limits or highs.Limits(), gap=gap))
     except highs.SolverFailure as error:
@@ -224,8 +226,11 @@ def _without(p: Prepared, solved: Solved, *, extras: bool) -> FleetAnswer:
     """No fleet: proven, or none found in the time given."""
     status = solved.outcome.status
     if status is Status.INFEASIBLE:
-        way, found = cures.cures(p, cases.cases_of(p)) if extras else ("; ".join(cures.unserved(p)) or NOT_ASKED, [])
-        return FleetAnswer(status="infeasible", in_the_way=way, cures=tuple(found), **words.behind(p, []))
+        if not extras:
+            return FleetAnswer(status="infeasible", in_the_way="; ".join(cures.unserved(p)) or NOT_ASKED,
+                               **words.behind(p, []))  # fmt: skip
+        found = cures.cures(p, cases.cases_of(p))
+        return FleetAnswer(status="infeasible", in_the_way=found.way, cures=found.parts, **words.behind(p, []))
     if status is Status.UNKNOWN:
         return FleetAnswer(status="unknown", **words.behind(p, []))
     raise AuditError(f"the program of a fleet ended {status.value}")
