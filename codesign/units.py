@@ -92,7 +92,7 @@ def si(text: str | float, unit: str) -> float:
         raise DataError(f"{text!r} is a truth value, expected a quantity in {unit}")
     if isinstance(text, int | float):
         return _bare(float(text), unit, repr(text))
-    match = _WRITTEN.match(text)
+    match = _WRITTEN.match(text) if isinstance(text, str) else None
     if match is None:
         raise DataError(f"{text!r} is not a quantity; expected {_called(unit)}, {known_units(unit)}")
     dollar, digits, written = match.groups()

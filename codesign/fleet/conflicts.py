@@ -33,10 +33,13 @@ def feasible(p: Prepared) -> bool | None:
     limits = highs.Limits(node_limit=NODES)
     if p.plan.time_limit is not None:
         limits = replace(limits, limit_s=p.plan.time_limit)
-    if several(p.plan):
-        status = fleet_stochastic.solve(stochastic_of(p, data, cases_of(p)), limits=limits, gap=ROUGH_GAP)[0].status
-    else:
-        status = fleet.solve(data, limits=limits, gap=ROUGH_GAP)[0].status
+    try:
+        if several(p.plan):
+            status = fleet_stochastic.solve(stochastic_of(p, data, cases_of(p)), limits=limits, gap=ROUGH_GAP)[0].status
+        else:
+            status = fleet.solve(data, limits=limits, gap=ROUGH_GAP)[0].status
+    except highs.SolverFailure:
+        return None
     return {Status.OPTIMAL: True, Status.FEASIBLE: True, Status.INFEASIBLE: False}.get(status)
 
 

@@ -136,7 +136,11 @@ def _hold(p: Prepared, data: Instance, cases: Sequence[Case]) -> bool | None:
     """Whether some servers do in every case; None: not decided."""
     if fleet_bounds.unbounded(data):
         return None
-    outcome, _ = fleet_stochastic.solve(stochastic_of(p, data, cases), limits=highs.Limits(node_limit=NODES), gap=0.9)
+    try:
+        outcome, _ = fleet_stochastic.solve(
+            stochastic_of(p, data, cases), limits=highs.Limits(node_limit=NODES), gap=0.9)  # fmt: skip
+    except highs.SolverFailure:
+        return None
     return TOLD.get(outcome.status)
 
 
@@ -144,7 +148,10 @@ def works(data: Instance) -> bool | None:
     """Whether some fleet satisfies the program; None: not decided."""
     if fleet_bounds.unbounded(data):
         return None
-    outcome, _ = fleet.solve(data, limits=highs.Limits(node_limit=NODES), gap=0.9)
+    try:
+        outcome, _ = fleet.solve(data, limits=highs.Limits(node_limit=NODES), gap=0.9)
+    except highs.SolverFailure:
+        return None
     return TOLD.get(outcome.status)
 
 
