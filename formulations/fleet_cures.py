@@ -122,7 +122,10 @@ def _cure(data: "Instance", family: str, of: int | None, limits: highs.Limits) -
     model.best.deactivate()
     slack = _ease(model, data, family, of)
     model.least = pyo.Objective(expr=slack)
-    result = highs.solve(highs.load(model), limits)
+    try:
+        result = highs.solve(highs.load(model), limits)
+    except highs.SolverFailure:
+        return Cure(family, of, None, Status.UNKNOWN)  # no proof, of a program that only looks for what may help
     found = result.value if family in MEASURED else None
     return Cure(family, of, found, result.status)
 

@@ -35,7 +35,7 @@ def _requests(p: "Prepared") -> Iterator[str]:
             for name, factor in said.items():
                 amount = float(p.requests[d, i]) * factor
                 parts = [share for share in (p.strict(d), p.plan.survive_share) if share]
-                if amount and not (LEAST_REQUESTS <= min((1.0, *parts)) * amount and amount <= MOST_REQUESTS):
+                if amount and not (min((1.0, *parts)) * amount >= LEAST_REQUESTS and amount <= MOST_REQUESTS):
                     yield (f"{name}workloads.{of.workload}.requests = {amount:g} requests/s in {period} of "
                            f"{of.length.input:,} tokens in and {of.length.output:,} out (requests, growth, shares of "
                            f"lengths): must be 0 or within {LEAST_REQUESTS:g} .. {MOST_REQUESTS:g}, and at least as "
