@@ -9,10 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.errors import DataError
+from codesign.fleet.cases import cases_of
 from codesign.fleet.conflicts import feasible
-from codesign.fleet.cures import UNDECIDED, cures
+from codesign.fleet.cures import UNDECIDED, Found, cures
+from codesign.fleet.limits import eased
 from codesign.fleet.prepared import prepare
+from codesign.fleet.resolve import Resolver
 from codesign.queries.fleet import prepare_and_solve
+from codesign.queries.fleet_relax import fleet_relax
 from formulations import fleet, fleet_bounds, fleet_cures
 from formulations.fleet import Instance
 from formulations.outcome import Status
@@ -107,3 +111,39 @@ def test_cures_that_were_not_decided_are_no_proof_that_there_is_none(monkeypatch
     monkeypatch.setattr("codesign.fleet.cures.works", lambda data: None)
     found = cures(prepare(catalog(), plan(ONE, limits__power="2 kW")))
     assert (found.way, found.parts, found.decided) == (UNDECIDED, (), False)
+
+
+def test_a_chip_of_which_none_may_be_bought_is_a_single_limit():
+    found = cures(prepare(catalog(), plan(ONE, limits__chips={"h100-sxm": 0})))
+    assert "limits.chips.h100-sxm" in [cure.limit for cure in found.parts]
+    assert found.decided
+
+
+def test_one_limit_on_all_chips_is_a_single_limit():
+    """Half of the chips of each vendor: more of one kind alone is of no use, more of all is."""
+    p = prepare(catalog(), plan(ONE, limits__chips={"all": 8}, limits__second_source=0.5, prior="all",
+                                allow__chips=["h100-sxm", "mi300x"],
+                                workloads__chat__requests="3000 requests/s"))  # fmt: skip
+    found = cures(p)
+    chips = [cure for cure in found.parts if cure.limit.startswith("limits.chips")]
+    assert [cure.limit for cure in chips] == ["limits.chips.all"]
+    assert feasible(eased(p, chips[0]))
+
+
+def test_what_a_case_does_is_not_claimed_where_it_was_not_decided(monkeypatch):
+    """A fleet serves the plan; whether one survives a loss is not known."""
+    p = prepare(catalog(), plan(ONE, survive="one-kind"))
+    monkeypatch.setattr("codesign.fleet.cures._hold", lambda *asked: None)
+    found = cures(p, cases_of(p))
+    assert "but not in the case" not in found.way
+    assert "not decided: as planned, without every h100-sxm" in found.way
+    assert not found.decided
+
+
+def test_relax_is_undecided_where_no_cure_was_and_none_was_found(monkeypatch):
+    """The conflicts are proven; that nothing cures them is not."""
+    resolver = Resolver(None, plan(ONE, limits__power="2 kW"), catalog=catalog())
+    monkeypatch.setattr("codesign.queries.fleet_relax.cures.cures", lambda p, cases: Found(UNDECIDED, (), False))
+    monkeypatch.setattr("codesign.queries.fleet_relax._joint", lambda p, names: ((), True))
+    answer = fleet_relax(resolver)
+    assert (answer.status, answer.way) == ("undecided", UNDECIDED)

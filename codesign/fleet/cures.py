@@ -97,6 +97,7 @@ def unserved(p: Prepared) -> Iterator[str]:
 def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case], tries: Tries) -> tuple[str, list[CurePart]]:
     """The cases that no servers hold, each beside the first; and the share of demand that survives every loss."""
     held = {case.name: _hold(p, data, [replace(cases[0], probability=1.0), _sure(case)]) for case in cases}
+    tries.decided = tries.decided and None not in held.values()
     way = _in_words(held)
     if p.plan.survive is None or p.plan.survive_share == 0:
         return way, []
