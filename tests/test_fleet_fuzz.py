@@ -64,7 +64,7 @@ def answered(asked: dict[str, Any], *, extras: bool) -> str:
 
 
 @pytest.mark.slow
-@settings(derandomize=True, deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(tables(), st.booleans())
 def test_a_plan_made_at_random_is_answered_or_refused(asked: dict[str, Any], extras: bool) -> None:
     assert answered(asked, extras=extras) in ("optimal", "feasible", "infeasible", "unknown", "refused")
