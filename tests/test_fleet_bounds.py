@@ -12,7 +12,8 @@ from codesign.errors import DataError
 from codesign.fleet.cases import cases_of
 from codesign.fleet.conflicts import feasible
 from codesign.fleet.cures import UNDECIDED, Found, cures
-from codesign.fleet.limits import eased
+from codesign.fleet.limits import eased, opened
+from codesign.fleet.plan import ALL
 from codesign.fleet.prepared import prepare
 from codesign.fleet.resolve import Resolver
 from codesign.queries.fleet import prepare_and_solve
@@ -147,3 +148,26 @@ def test_relax_is_undecided_where_no_cure_was_and_none_was_found(monkeypatch):
     monkeypatch.setattr("codesign.queries.fleet_relax._joint", lambda p, names: ((), True))
     answer = fleet_relax(resolver)
     assert (answer.status, answer.way) == ("undecided", UNDECIDED)
+
+
+def test_servers_that_only_balance_the_vendors_are_within_the_bound():
+    """Half of the chips each, in servers of 8 and of 3: 24 and 24 is the least, though one server serves all."""
+    data = instance([{"rate": 9.0, "size": 8}], [{"chips": 8}, {"chips": 3, "vendor": 1}], most_kinds=2,
+                    second_source=0.5)  # fmt: skip
+    for method in ("full", "columns"):
+        assert fleet.solve(data, method=method)[0].solution.own.tolist() == [[3], [8]]
+    bought = replace(data, second_source=None, least_bought=np.array([5.0, 5.0]))
+    assert fleet_bounds.most_owned(bought).tolist() == [[6], [5]]
+    assert fleet.solve(replace(data, least_bought=np.array([50.0, 0.0])))[0].solution.own.tolist() == [[51], [136]]
+
+
+def test_more_of_a_chip_that_is_enough_alone_needs_no_more_of_all():
+    p = prepare(catalog(), plan(ONE, limits__chips={"all": 8}))
+    assert [cure.limit for cure in cures(p).parts if "chips" in cure.limit] == ["limits.chips.h100-sxm"]
+
+
+def test_no_limit_lifted_sells_a_chip_before_its_year():
+    years = {"2024": {"year": 2024, "price": 1.0}, "2026": {"year": 2026, "price": 1.0}}
+    p = prepare(catalog(), plan(ONE, periods=years,
+                                limits__chips={"all": 8}, allow__chips=["b200-sxm", "h100-sxm"]))  # fmt: skip
+    assert opened(p, ALL).tolist() == [[0.0, np.inf], [np.inf, np.inf]]
