@@ -229,8 +229,7 @@ def solve(
 
     `method` None: "columns" above LARGE undominated columns times periods. `removal` drops dominated columns.
     FEASIBLE where `limits` ended the search or the proof stops short of the relative `gap`; INFEASIBLE also
-    for a ratio of nothing served. FEASIBLE or UNKNOWN where not
-    `fleet_bounds.bounded`. Raises SolverFailure where a solution, recounted, breaks a row.
+    for a ratio of nothing served. Raises SolverFailure where a solution, recounted, breaks a row.
     """
     limits = replace(limits or highs.Limits(), relative_gap=gap)
     kept = fleet_dominance.undominated(data) if removal else data.columns
@@ -243,8 +242,6 @@ def solve(
         outcome = way.ratio(lambda s: (fleet_check.gained(data, s), fleet_check.paid(data, s)), least)
     else:
         outcome = way.plain(lambda s: fleet_check.value(data, s), least=data.objective in ("cost", "power"))
-    if not fleet_bounds.bounded(data):
-        outcome = fleet_bounds.unproven(outcome)
     last = way.solved[-1]
     return outcome, Proof(
         method, len(data.columns), len(kept), last.priced, last.entered, last.relaxation, last.duals, way.trace,

@@ -9,52 +9,75 @@ do with one less, all replicas of h could move to that many servers: so in such 
 need[h, p]. Take a best fleet from which no server can go. Each server of kind h has a period of its life
 in which it cannot. Of the servers owned in p whose such period is p or later all work in the first of
 these periods, of the others all work in the last: at most the most need from p on, and the most before p.
-A second source may ask for servers that serve nothing, and there only the limits count. Where least_bought
-servers are to be bought, a server that can go by the need may have to stay; then no more than these are bought:
-so many are added.
+Where least_bought servers are to be bought, a server that can go by the need may have to stay; then no more than
+these are bought: so many are added.
+
+A second source z may ask for servers that serve nothing. In one period, call A the servers above (a[v] chips of
+vendor v), the others extras, q = 1 - z, f the chips of all V vendors, L a common multiple of the chips of every
+kind's server, and T the vendors of more than q (f - V L) chips. If some kind of every vendor in T has L chips of
+extras, and |T| q <= 1, then L chips of such a kind of each of them (of any one kind, a server, where T is empty) can
+go: a vendor in T loses L >= q |T| L, and every other one is far enough from its most. A best fleet from which no more
+can go thus has no extras; or a vendor t in T whose H[t] kinds have less than L chips of extras each, so that
+q (f - V L) < a[t] + H[t] L; or |T| q > 1, and k q (f - V L) < f for k = |T|, which bounds f the more loosely the
+fewer they are. In several periods extras of other lives stand in for each other, and only the limits count.
 """
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from formulations import fleet_terms
-from formulations.outcome import Outcome, Status
 
 if TYPE_CHECKING:
     from formulations.fleet import Instance
 
-S = TypeVar("S")
 Array = np.ndarray[Any, np.dtype[np.float64]]
-PLENTY = 10.0  # times the chips of all demand
 SLACK = 1e-9  # a quotient this near below a whole number is the whole number: too large an M stays valid
 
 
 def most_owned(data: "Instance", needed: Array | None = None) -> Array:
-    """[h, p] servers; where not `bounded`, PLENTY times the chips that all demand takes stand for no limit.
+    """[h, p] servers; raises ValueError where neither a limit nor the need bounds a kind: see `unbounded`.
 
-    `needed` replaces `need` where more is needed than the demand asks: servers in reserve. PLENTY is not proven to be
-    enough: a fleet found with it is one, but neither its bound nor the lack of a fleet is a proof (`unproven`).
+    `needed` replaces `need` where more is needed than the demand asks: servers in reserve.
     """
+    most = _most(data, needed)
+    if not np.isfinite(most).all():
+        h, p = (int(i[0]) for i in np.nonzero(~np.isfinite(most)))
+        raise ValueError(
+            f"most_kinds = {data.most_kinds} with second_source over several periods needs a limit (supply, power, "
+            f"racks, capital or spending) that bounds the servers of kind {h} in period {p}"
+        )
+    return most
+
+
+def unbounded(data: "Instance") -> bool:
+    """Whether `most_owned` is asked for and has no bound: kinds and a second source, over several periods."""
+    return data.most_kinds is not None and bool(data.second_source) and len(data.periods) > 1 and not np.isfinite(
+        by_limits(data)).all()  # fmt: skip
+
+
+def _most(data: "Instance", needed: Array | None) -> Array:
     most = by_limits(data)
-    by_use = (by_need(data) if needed is None else over_lives(needed)) + _bought(data)
-    if data.second_source is None:
-        return np.minimum(most, by_use)
-    chips = data.chips_per_server[:, None]
-    plenty = np.ceil(PLENTY * ((by_use * chips).sum() + chips.sum()) / chips)
-    return np.where(np.isfinite(most), most, plenty)
+    if data.second_source and len(data.periods) > 1:
+        return most
+    least = (by_need(data) if needed is None else over_lives(needed)) + _bought(data)
+    return np.minimum(most, with_second_source(data, least) if data.second_source else least)
 
 
-def bounded(data: "Instance") -> bool:
-    """Whether `most_owned` is proven wherever use_kind asks for it: no limit may bound what a second source adds."""
-    return data.most_kinds is None or data.second_source is None or bool(np.isfinite(by_limits(data)).all())
-
-
-def unproven(outcome: Outcome[S]) -> Outcome[S]:
-    """What is left of an outcome under an N that is not `bounded`."""
-    if outcome.solution is None:
-        return Outcome(Status.UNKNOWN, None, None, None)
-    return Outcome(Status.FEASIBLE, outcome.solution, outcome.value, None)
+def with_second_source(data: "Instance", least: Array) -> Array:
+    """[h, 1] the most servers of each kind, of one period, where all but `least` [h, 1] are there for their vendor."""
+    q, chips = 1 - float(data.second_source or 0.0), data.chips_per_server
+    if q <= 0:
+        return np.zeros(least.shape)  # no vendor may have a chip
+    kinds = [data.vendor == v for v in data.vendors]
+    own = [float((chips * least[:, 0])[mine].sum()) for mine in kinds]
+    vendors, common = len(kinds), float(math.lcm(*chips.tolist()))
+    most = [sum(own), *((a + mine.sum() * common) / q + vendors * common for a, mine in zip(own, kinds, strict=True))]
+    crowd = math.floor(1 / q + SLACK) + 1
+    if crowd <= vendors:
+        most.append(crowd * q * vendors * common / (crowd * q - 1))
+    return np.maximum(least, _floor(max(most) / chips[:, None]))
 
 
 def _bought(data: "Instance") -> Array:
@@ -142,25 +165,10 @@ def least_paid(data: "Instance") -> float:
 
     Raises ValueError where that can be nothing: then a ratio has no bound.
     """
-    least = least_price(data)
-    if not least > 0:
-        raise ValueError("objective 'ratio' needs a cost of every server: one that costs nothing has no ratio")
-    return least
-
-
-def beyond(data: "Instance", infinity: float) -> tuple[str, float] | None:
-    """Name and value of a parameter that is finite and yet no number to a solver."""
-    for name in ("demand", "worth", "price", "charge", "running", "installed", "capital", "spending", "power", "racks",
-                 "supply", "watts", "rate"):  # fmt: skip
-        values = getattr(data, name)
-        if values is not None and (large := values[np.isfinite(values) & (np.abs(values) >= infinity)]).size:
-            return name, float(large.flat[0])
-    return None
-
-
-def least_price(data: "Instance") -> float:
-    """k$ of the cheapest server for a period or its life, bought or installed; 1 where there is none."""
     works = fleet_terms.alive(data)
     bought = data.charge.sum(axis=2) + np.where(works, data.running[:, None, :], 0.0).sum(axis=2)
     options = [bought[data.supply >= 1], data.running[data.installed >= 1]]
-    return min((float(each.min()) for each in options if each.size), default=1.0)
+    least = min((float(each.min()) for each in options if each.size), default=1.0)
+    if not least > 0:
+        raise ValueError("objective 'ratio' needs a cost of every server: one that costs nothing has no ratio")
+    return least

@@ -38,7 +38,7 @@ Labels = np.ndarray[Any, np.dtype[np.int64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 ROUNDS = 200
 NEGATIVE = 1e-7   # reduced costs above minus this are zero: HiGHS's duals are no more exact
-SHORT = 1e-6      # requests/s: a shortage up to here is none
+SHORT = 1e-8      # of the most that must be served: a shortage up to here is none
 TIGHTEN = 500     # pairs above which cuts, patterns and a second search are worth their time
 FIRST = 0.25      # share of the time left for a first fleet, and for a bound by whole servers
 
@@ -73,7 +73,7 @@ class _Master:
         self.priced += sum(len(each) for each in costs)
         return np.stack(costs, axis=1)
 
-    def generate(self, groups: Labels) -> tuple[Status, Array]:
+    def generate(self, groups: Labels, negative: float = NEGATIVE) -> tuple[Status, Array]:
         """Run and price until no column has a negative reduced cost; the reduced costs [j, p] at the end."""
         for _ in range(ROUNDS):
             status = self.run()
@@ -82,7 +82,7 @@ class _Master:
             if status != highspy.HighsModelStatus.kOptimal:
                 return Status.UNKNOWN, np.zeros(0)
             costs = self.price()
-            if self.add(_least_of_groups(groups, costs, (self.program.rate > 0) & (costs < -NEGATIVE))) == 0:
+            if self.add(_least_of_groups(groups, costs, (self.program.rate > 0) & (costs < -negative))) == 0:
                 return Status.OPTIMAL, costs
         return Status.UNKNOWN, np.zeros(0)
 
@@ -94,7 +94,7 @@ class _Master:
         solver.changeColsCost(every, np.arange(every, dtype=np.int32), np.zeros(every))
         n, ones = len(rows), np.ones(len(rows))
         solver.addCols(n, ones, 0 * ones, np.full(n, highs.INFINITY), n, np.arange(n, dtype=np.int32), rows, ones)
-        status, _ = self.generate(groups)
+        status, _ = self.generate(groups, highs.FEASIBILITY)  # what is left out adds up over all replicas
         short = float(solver.getInfo().objective_function_value)
         added = np.arange(every, every + n, dtype=np.int32)
         solver.changeColsBounds(n, added, 0 * ones, 0 * ones)
@@ -111,7 +111,7 @@ class _Master:
         status, short = self.shortage(groups)
         if status is Status.INFEASIBLE:  # though nothing need be served: the rows of servers have no solution
             return status, costs
-        if status is not Status.OPTIMAL or short > SHORT:
+        if status is not Status.OPTIMAL or short > SHORT * float(self.program.data.least.max(initial=0.0)):
             return (Status.UNKNOWN if status is not Status.OPTIMAL else Status.INFEASIBLE), costs
         status, costs = self.generate(groups)
         return (Status.UNKNOWN if status is Status.INFEASIBLE else status), costs

@@ -114,18 +114,20 @@ def _cure(data: "Instance", family: str, of: int | None, limits: highs.Limits) -
     if family in ("one_kind", "second_source"):
         model = fleet.build(_dropped(data, family))
     else:
-        most = None if data.most_kinds is None else fleet_bounds.most_owned(_without(data, family, of))
+        without = _without(data, family, of)
+        if fleet_bounds.unbounded(without):
+            return Cure(family, of, None, Status.UNKNOWN)  # nothing else bounds the servers of a kind
+        most = None if data.most_kinds is None else fleet_bounds.most_owned(without)
         model = fleet.build(data, most_owned=most)
     model.best.deactivate()
     slack = _ease(model, data, family, of)
     model.least = pyo.Objective(expr=slack)
-    result = highs.solve(highs.load(model), limits)
+    try:
+        result = highs.solve(highs.load(model), limits)
+    except highs.SolverFailure:
+        return Cure(family, of, None, Status.UNKNOWN)  # no proof, of a program that only looks for what may help
     found = result.value if family in MEASURED else None
-    status = result.status
-    if family != "second_source" and not fleet_bounds.bounded(_without(data, family, of)):
-        known = {Status.OPTIMAL: Status.OPTIMAL if family == "one_kind" else Status.FEASIBLE}
-        status = known.get(status, Status.UNKNOWN if found is None else Status.FEASIBLE)
-    return Cure(family, of, found, status)
+    return Cure(family, of, found, result.status)
 
 
 MEASURED = (*ROWS, "supply", "servers", "kinds", "demand")

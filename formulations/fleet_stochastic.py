@@ -151,8 +151,6 @@ def solve(
         outcome = way.ratio(lambda s: (gained(data, s), paid(data, s)), fleet_bounds.least_paid(data.plan))
     else:
         outcome = way.plain(lambda s: value(data, s), least=data.plan.objective in ("cost", "power"))
-    if not fleet_bounds.bounded(data.plan):
-        outcome = fleet_bounds.unproven(outcome)
     nodes = sum(each.result.nodes for each in way.solved)
     return outcome, Proof(len(data.plan.columns), len(kept), nodes)
 

@@ -1,5 +1,6 @@
 """A fleet plan is read whole: every fault in one message with the path of its key, and written back as it was."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 
 from codesign.catalog import builtin_plan
 from codesign.errors import DataError
+from codesign.fleet.prepared import prepare
 from codesign.fleet.reading import checked, read_plan
-from tests.command import known
+from tests.command import known, load
 from tests.fleet_plans import ONE, SMALL, catalog, plan, table
 
 # keys of the small plan, and what the message must say
@@ -54,6 +56,14 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"survive": "one-chip"}, ["survive = 'one-chip'", "'one-rack'"]),
     ({"schema": 2}, ["schema = 2"]),
     ({"budget": "$1M"}, ["budget", "unknown key", "limits"]),
+    ({"workloads__chat__requests": "1e30 requests/s"}, ["workloads.chat.requests", "out of range"]),
+    ({"limits__power": "1e30 W"}, ["limits.power", "'1e30 W' is out of range"]),
+    ({"limits__capital": "1e30 USD"}, ["limits.capital", "'1e30 USD' is out of range"]),
+    ({"limits__kinds": 10**30}, ["limits.kinds", "out of range"]),
+    ({"limits__power": []}, ["limits.power"]),
+    ({"limits__power": {}}, ["limits.power", "{} is not a quantity"]),
+    ({"periods__2026__price": 1e30}, ["periods.2026.price", "out of range"]),
+    ({"limits__second_source": 1e-9}, ["limits.second_source", "cannot be told from none"]),
 ]
 
 
@@ -132,3 +142,26 @@ def test_a_share_without_a_loss_is_refused() -> None:
 def test_installed_servers_that_no_period_has_are_named() -> None:
     done = known("fleet", "--quick", "--set", "installed.h100-sxm.bought=2010", "--json")
     assert any(line.startswith("installed h100-sxm, bought in 2010: beyond its") for line in done.json["assumptions"])
+
+
+def test_hints_at_chips_left_out_are_keys_of_a_plan() -> None:
+    """`codesign fleet` has no --prior, --basis or --chip."""
+    left = prepare(catalog(), plan(ONE, allow__chips=None)).left_out
+    assert any("--set prior=all" in why for why in left.values())
+    assert any("--set basis=rent" in why for why in left.values())
+    assert not any(option in why for why in left.values() for option in ("--prior", "--basis", "--chip"))
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"workloads__chat__requests": "1e-9 requests/s"}, "workloads.chat.requests = 1e-09 requests/s in 2026"),
+    ({"workloads__chat__growth": "900 /year", "workloads__chat__requests": "1e8 requests/s",
+      "periods__2027": {"year": 2027, "price": 1.0}}, "workloads.chat.requests = 9.01e+10 requests/s in 2027"),
+    ({"scenarios": {"high": {"probability": 1, "demand": 1e9}}}, "scenarios.high: workloads.chat.requests = 3e+11"),
+    ({"workloads__chat__user_speed": "9 tokens/s", "workloads__chat__share": 1e-6,
+      "workloads__chat__requests": "1e-4 requests/s"}, "times share and survive_share"),
+    ({"periods__2026__price": 1e9, "assume": {"chips.h100-sxm.price": "1e12 USD"}}, "a server of h100-sxm costs 8e"),
+])  # fmt: skip
+def test_amounts_that_follow_and_no_solver_can_tell_are_refused(changes: dict[str, Any], said: str) -> None:
+    asked = plan(ONE, **changes)
+    with pytest.raises(DataError, match=re.escape(said)):
+        prepare(load(None, asked.assumptions()), asked)

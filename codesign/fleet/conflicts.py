@@ -13,7 +13,7 @@ from codesign.fleet.cases import cases_of, several
 from codesign.fleet.limits import kept
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.program import instance_of, stochastic_of
-from formulations import fleet, fleet_stochastic, highs
+from formulations import fleet, fleet_bounds, fleet_stochastic, highs
 from formulations.outcome import Status
 
 NODES = 2_000    # of a program; one that is not decided is told
@@ -28,13 +28,18 @@ def feasible(p: Prepared) -> bool | None:
     data = instance_of(p)
     if data.objective == "power":
         data = replace(data, objective="cost")
+    if fleet_bounds.unbounded(data):
+        return None
     limits = highs.Limits(node_limit=NODES)
     if p.plan.time_limit is not None:
         limits = replace(limits, limit_s=p.plan.time_limit)
-    if several(p.plan):
-        status = fleet_stochastic.solve(stochastic_of(p, data, cases_of(p)), limits=limits, gap=ROUGH_GAP)[0].status
-    else:
-        status = fleet.solve(data, limits=limits, gap=ROUGH_GAP)[0].status
+    try:
+        if several(p.plan):
+            status = fleet_stochastic.solve(stochastic_of(p, data, cases_of(p)), limits=limits, gap=ROUGH_GAP)[0].status
+        else:
+            status = fleet.solve(data, limits=limits, gap=ROUGH_GAP)[0].status
+    except highs.SolverFailure:
+        return None
     return {Status.OPTIMAL: True, Status.FEASIBLE: True, Status.INFEASIBLE: False}.get(status)
 
 

@@ -6,58 +6,74 @@ to first token change the columns: they are moved by bisection.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from codesign.answer import CurePart
+from codesign.fleet import limits
 from codesign.fleet.cases import Case, several
 from codesign.fleet.columns import Demand, query_of
+from codesign.fleet.plan import ALL
 from codesign.fleet.prepared import Prepared, columns_for, spaces_for
 from codesign.fleet.program import KILO, instance_of, stochastic_of
 from codesign.layouts import Floats
 from codesign.mode import settled
 from codesign.units import show
-from formulations import fleet, fleet_cures, fleet_stochastic, highs
+from formulations import fleet, fleet_bounds, fleet_cures, fleet_stochastic, highs
 from formulations.fleet import Instance
 from formulations.outcome import Status
 
 NEAR = 0.02        # relative: how near to the least amount, or to the speed, that just works
 MOST = 1024.0      # times slower, at most
 ALMOST = 0.9       # share of a demand that is not served, above which NEAR of it says little of the rest
-NODES = 500        # of each try; one that is not decided is told
-DECIDED = {Status.OPTIMAL: True, Status.FEASIBLE: True, Status.INFEASIBLE: False}
+NODES = 500        # of each try; one that is not decided is no cure, and no proof that there is none
 EXTRA = 1e-9       # relative: on top of the least, so that it holds when it is written
 AMOUNTS = {        # family of the program -> limit of the plan, unit, SI in the program's unit
     "capital": ("capital", "USD", KILO), "spending": ("hourly", "USD/h", KILO), "power": ("power", "W", KILO),
     "racks": ("racks", "1", 1.0),
 }  # fmt: skip
-NAMES = {"spending": "limits.hourly", "one_kind": "limits.one_kind_per_workload"}  # of families called otherwise
 
 
-def cures(p: Prepared, cases: Sequence[Case] = ()) -> tuple[str, list[CurePart], tuple[str, ...]]:
-    """What is in the way, in words, and the cures: of limits, then of workloads, or of the cases that may come.
+@dataclass(frozen=True)
+class Found:
+    """What is in the way, in words, and the cures; `decided`: what is not among them is proven to be none."""
 
-    Last, what was not decided in the nodes of a try: of these nothing is said.
-    """
-    hopeless, left = list(unserved(p)), list[str]()
+    way: str
+    parts: tuple[CurePart, ...]
+    decided: bool
+
+
+class Tries:
+    """Programs that were asked whether a fleet satisfies them; `decided` until one could not be told."""
+
+    def __init__(self) -> None:
+        self.decided = True
+
+    def fits(self, found: bool | None) -> bool:
+        """Whether one was found; None: not decided, which is noted."""
+        self.decided = self.decided and found is not None
+        return found is True
+
+
+NONE = "no single limit and no single workload: at least two of them must give"
+UNDECIDED = "no single limit and no single workload was found to be enough; some were not decided in the nodes given"
+
+
+def cures(p: Prepared, cases: Sequence[Case] = ()) -> Found:
+    """What is in the way, and the cures: of limits, then of workloads, or of the cases that may come."""
+    tries = Tries()
+    hopeless = list(unserved(p))
     if hopeless:
-        return "; ".join(hopeless), list(_speeds(p, left)), tuple(left)
+        return Found("; ".join(hopeless), tuple(_speeds(p, tries)), tries.decided)
     data = instance_of(p)
-    if several(p.plan):
-        as_it_is = works(data)
-        if as_it_is:
-            return _of_cases(p, data, cases)
-        left += ["the plan without its cases"] if as_it_is is None else []
-    found = [*_limits(p, data, left), *_supplies(p, data, left), *_speeds(p, left)]
-    open_ones = tuple(dict.fromkeys(left))
-    if found:
-        return "", found, open_ones
-    if open_ones:
-        return f"no single cure was found, and not decided are: {', '.join(open_ones)}", [], open_ones
-    return "no single limit and no single workload: at least two of them must give", [], ()
+    if several(p.plan) and tries.fits(works(data)):
+        way, parts = _of_cases(p, data, cases, tries)
+        return Found(way, tuple(parts), tries.decided)
+    found = (*_limits(p, data, tries), *_supplies(p, data, tries), *_speeds(p, tries))
+    return Found("" if found else NONE if tries.decided else UNDECIDED, found, tries.decided)
 
 
 def unserved(p: Prepared) -> Iterator[str]:
@@ -78,35 +94,35 @@ def unserved(p: Prepared) -> Iterator[str]:
                    f"{length.output:,} out with {said}")  # fmt: skip
 
 
-def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case]) -> tuple[str, list[CurePart], tuple[str, ...]]:
+def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case], tries: Tries) -> tuple[str, list[CurePart]]:
     """The cases that no servers hold, each beside the first; and the share of demand that survives every loss."""
     held = {case.name: _hold(p, data, [replace(cases[0], probability=1.0), _sure(case)]) for case in cases}
-    bad, left = ([name for name, fit in held.items() if fit is which] for which in (False, None))
-    way = "a fleet serves the plan as it is, and each case alone, but none serves all of them"
-    if bad:
-        way = f"a fleet serves the plan as it is, but not in the case {', '.join(bad)}"
-    elif left:
-        way = f"a fleet serves the plan as it is; not decided are the cases {', '.join(left)}"
+    tries.decided = tries.decided and None not in held.values()
+    way = _in_words(held)
     if p.plan.survive is None or p.plan.survive_share == 0:
-        return way, [], tuple(left)
+        return way, []
 
     def fits(inverse: float) -> bool:
         less = [case if not case.loss else replace(case, least=case.least / inverse) for case in cases]
-        return _sure_of(_hold(p, data, less), "survive_share", left)
+        return tries.fits(_hold(p, data, less))
 
     inverse = least_factor(fits)
     if inverse is None:
-        return way, [], tuple(dict.fromkeys(left))
+        return way, []
     share = p.plan.survive_share / inverse
     return way, [CurePart(limit="survive_share", asked=f"{p.plan.survive_share:.1%}", works=f"at most {share:.1%}",
-                          value=share)], tuple(dict.fromkeys(left))  # fmt: skip
+                          value=share)]  # fmt: skip
 
 
-def _sure_of(fit: bool | None, name: str, left: list[str]) -> bool:
-    """Whether it fits for sure; what is not decided is told in `left`."""
-    if fit is None:
-        left.append(name)
-    return fit is True
+def _in_words(held: Mapping[str, bool | None]) -> str:
+    """Which cases no servers hold: those that are proven, and those that are not."""
+    bad, unknown = ([name for name, fit in held.items() if fit is kind] for kind in (False, None))
+    way = "a fleet serves the plan as it is, "
+    if bad:
+        way += f"but not in the case {', '.join(bad)}"
+    else:
+        way += f"and {'other cases' if unknown else 'each case'} alone, but none serves all of them"
+    return f"{way}; not decided: {', '.join(unknown)}" if unknown else way
 
 
 def _sure(case: Case) -> Case:
@@ -114,16 +130,30 @@ def _sure(case: Case) -> Case:
     return replace(case, probability=None)
 
 
+TOLD = {Status.OPTIMAL: True, Status.FEASIBLE: True, Status.INFEASIBLE: False}
+
+
 def _hold(p: Prepared, data: Instance, cases: Sequence[Case]) -> bool | None:
     """Whether some servers do in every case; None: not decided."""
-    outcome, _ = fleet_stochastic.solve(stochastic_of(p, data, cases), limits=highs.Limits(node_limit=NODES), gap=0.9)
-    return DECIDED.get(outcome.status)
+    if fleet_bounds.unbounded(data):
+        return None
+    try:
+        outcome, _ = fleet_stochastic.solve(
+            stochastic_of(p, data, cases), limits=highs.Limits(node_limit=NODES), gap=0.9)  # fmt: skip
+    except highs.SolverFailure:
+        return None
+    return TOLD.get(outcome.status)
 
 
 def works(data: Instance) -> bool | None:
     """Whether some fleet satisfies the program; None: not decided."""
-    outcome, _ = fleet.solve(data, limits=highs.Limits(node_limit=NODES), gap=0.9)
-    return DECIDED.get(outcome.status)
+    if fleet_bounds.unbounded(data):
+        return None
+    try:
+        outcome, _ = fleet.solve(data, limits=highs.Limits(node_limit=NODES), gap=0.9)
+    except highs.SolverFailure:
+        return None
+    return TOLD.get(outcome.status)
 
 
 def least_factor(fits: Callable[[float], bool]) -> float | None:
@@ -143,25 +173,26 @@ def _scaled(fits: Callable[[float | None], bool], asked: float, sign: int, facto
     return fits(asked * factor**sign)
 
 
-def _limits(p: Prepared, data: Instance, left: list[str]) -> Iterator[CurePart]:
+def _limits(p: Prepared, data: Instance, tries: Tries) -> Iterator[CurePart]:
     """Each limit, and each workload's demand, eased alone by the least that leaves a fleet."""
     for cure in fleet_cures.cures(data, limits=highs.Limits(node_limit=10 * NODES, relative_gap=NEAR)):
         if cure.family == "demand" and cure.of is not None and cure.status not in (Status.OPTIMAL, Status.INFEASIBLE):
-            yield from _tried(p, cure.of, left)
-        elif cure.status is Status.UNKNOWN and cure.family != "supply":
-            left.append(NAMES.get(cure.family, f"limits.{cure.family}"))
-        found = cure.status is Status.FEASIBLE and cure.least is not None and cure.family in AMOUNTS
+            yield from _tried(p, cure.of, tries)
+        found = cure.status is Status.FEASIBLE and cure.least is not None and cure.family in (*AMOUNTS, "kinds")
+        if cure.family != "supply":  # `_supplies`: on sale or not
+            tries.fits(found or TOLD.get(cure.status) if cure.status is not Status.FEASIBLE or found else None)
+        less = "" if cure.status is Status.OPTIMAL else ", or less,"
         if (cure.status is not Status.OPTIMAL and not found) or cure.family == "supply":
             continue
         more = 0.0 if cure.least is None else cure.least * (1 + EXTRA)
         if cure.family in AMOUNTS:
-            yield _amount(p, data, cure.family, more, "" if cure.status is Status.OPTIMAL else ", or less,")
+            yield _amount(p, data, cure.family, more, less)
         elif cure.family == "demand" and cure.of is not None:
-            small = list(_tried(p, cure.of, left)) if more > ALMOST else []
+            small = list(_tried(p, cure.of, tries)) if more > ALMOST else []
             yield from small or [_demand(p, cure.of, max(1 - more, 0.0))]
         elif cure.family == "kinds":
             most = (data.most_kinds or 0) + round(more)
-            yield CurePart(limit="limits.kinds", asked=f"{data.most_kinds}", works=f"{most}", value=float(most))
+            yield CurePart(limit="limits.kinds", asked=f"{data.most_kinds}", works=f"{most}{less}", value=float(most))
         elif cure.family == "one_kind":
             yield CurePart(limit="limits.one_kind_per_workload", asked="true", works="false", value=None)
         elif cure.family == "second_source":
@@ -191,13 +222,12 @@ def _demand(p: Prepared, workload: int, share: float) -> CurePart:
     return CurePart(limit=f"workloads.{name}.requests", asked=_rates(asked), works=told, value=share)
 
 
-def _tried(p: Prepared, workload: int, left: list[str]) -> Iterator[CurePart]:
+def _tried(p: Prepared, workload: int, tries: Tries) -> Iterator[CurePart]:
     """As `_demand` where the least was not decided: shares that a fleet was found for, by bisection."""
     mine = np.array([[of.workload == p.workloads[workload]] for of in p.demands])
 
     def fits(inverse: float) -> bool:
-        less = replace(p, requests=np.where(mine, 1 / inverse, 1.0) * p.requests)
-        return _sure_of(works(instance_of(less)), f"workloads.{p.workloads[workload]}.requests", left)
+        return tries.fits(works(instance_of(replace(p, requests=np.where(mine, 1 / inverse, 1.0) * p.requests))))
 
     if (inverse := least_factor(fits)) is not None:
         yield _demand(p, workload, 1 / inverse)
@@ -207,23 +237,30 @@ def _rates(values: Floats) -> str:
     return " / ".join(f"{value:,.4g}" for value in values) + " requests/s"
 
 
-def _supplies(p: Prepared, data: Instance, left: list[str]) -> Iterator[CurePart]:
-    """More of one kind, in the periods in which some can be bought."""
-    for h, chip in enumerate(p.kinds.names):
-        if np.isfinite(data.supply[h]).any() and data.supply[h].any():
-            many = data.supply.astype(np.float64)
-            many[h] = np.where(many[h] > 0, np.inf, 0)
-            if _sure_of(works(replace(data, supply=many)), f"limits.chips.{chip}", left):
-                chips = " / ".join(_chips(n * p.kinds.offers[h].bill.chips) for n in data.supply[h])
-                yield CurePart(limit=f"limits.chips.{chip}", asked=f"{chips} chips", value=None,
-                               works="more of them, wherever some can be bought,")  # fmt: skip
+def _supplies(p: Prepared, data: Instance, tries: Tries) -> Iterator[CurePart]:
+    """More of one kind, in the periods in which it is on sale; or of all that share a limit, where none is enough."""
+    limited = np.isfinite(data.supply) & limits.on_sale(p)
+    enough = False
+    for chip in [name for h, name in enumerate(p.kinds.names) if limited[h].any()]:
+        if tries.fits(works(replace(data, supply=limits.opened(p, chip)))):
+            enough = True
+            h = p.kinds.names.index(chip)
+            chips = " / ".join(_chips(n * p.kinds.offers[h].bill.chips) for n in data.supply[h])
+            yield _more_of(chip, chips)
+    if ALL in p.plan.limits.chips and not enough and tries.fits(works(replace(data, supply=limits.opened(p, ALL)))):
+        yield _more_of(ALL, " / ".join(f"{n:,}" for n in p.plan.limits.chips[ALL]))
+
+
+def _more_of(chip: str, asked: str) -> CurePart:
+    return CurePart(limit=f"limits.chips.{chip}", asked=f"{asked} chips", value=None,
+                    works="more of them, wherever some can be bought,")  # fmt: skip
 
 
 def _chips(number: float) -> str:
     return "any" if np.isinf(number) else f"{number:,.0f}"
 
 
-def _speeds(p: Prepared, left: list[str]) -> Iterator[CurePart]:
+def _speeds(p: Prepared, tries: Tries) -> Iterator[CurePart]:
     """A slower user speed, or a later first token, of one workload."""
     for name, one in p.plan.workloads.items():
         spaces = {d: spaces_for(p, of) for d, of in enumerate(p.demands) if of.workload == name} if (
@@ -232,8 +269,7 @@ def _speeds(p: Prepared, left: list[str]) -> Iterator[CurePart]:
             asked = getattr(one, key)
 
             def fits(value: float | None, name: str = name, key: str = key, spaces: Any = spaces) -> bool:
-                asked_so = works(instance_of(_asking(p, name, key, value, spaces)))
-                return _sure_of(asked_so, f"workloads.{name}.{key}", left)
+                return tries.fits(works(instance_of(_asking(p, name, key, value, spaces))))
 
             if asked is None or not fits(None):
                 continue

@@ -24,6 +24,7 @@ from codesign.supply import Offer, Supply
 
 BOUGHT = ("chips", "server")   # of a bill: what the period's price factor is on
 REPAID = (*BOUGHT, "network", "facility")
+OPTIONS = {"--prior ": "--set prior=", "--basis ": "--set basis=", "with --chip": "in allow.chips"}
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ class Kinds:
 def kinds_of(plan: Plan, supplies: Mapping[str, Supply]) -> tuple[Kinds, dict[str, str]]:
     """The kinds that some workload can use, by name, and why chips were left out (of every workload)."""
     found = {offer.chip.name: offer for one in supplies.values() for offer in one.offers}
-    left = {out.name: out.reason for one in supplies.values() for out in one.left_out if out.name not in found}
+    out = {left.name: left.reason for one in supplies.values() for left in one.left_out}
+    left = {name: _as_keys(reason) for name, reason in out.items() if name not in found}
     undated = [name for name, offer in found.items() if offer.chip.available is None]
     for name in undated:
         left[name] = "no available"
-    left = {name: _as_key(reason) for name, reason in left.items()}
     offers = tuple(found[name] for name in sorted(found) if name not in undated)
     periods = list(plan.periods.values())
     years = depreciation(next(iter(supplies.values())))
@@ -86,9 +87,9 @@ def kinds_of(plan: Plan, supplies: Mapping[str, Supply]) -> tuple[Kinds, dict[st
     ), left  # fmt: skip
 
 
-def _as_key(reason: str) -> str:
-    """A hint at an option as the key of a plan, which has no such options."""
-    for option, key in (("--prior ", "--set prior="), ("--basis ", "--set basis="), ("--chip", "allow.chips")):
+def _as_keys(reason: str) -> str:
+    """A reason with what a plan says in place of the options of a query, which `codesign fleet` does not have."""
+    for option, key in OPTIONS.items():
         reason = reason.replace(option, key)
     return reason
 

@@ -18,6 +18,7 @@ from codesign.fleet.quantities import at
 from codesign.layouts import Floats
 from codesign.units import show
 
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 UNITS = {"capital": "USD", "hourly": "USD/h", "power": "W", "racks": "1"}
 CHIPS = "limits.chips."
 NONE: dict[str, Any] = {**dict.fromkeys((*UNITS, "kinds", "second_source")), "one_kind_per_workload": False}
@@ -80,16 +81,28 @@ def kept(p: Prepared, names: Collection[str]) -> Prepared:
 
 def _supply(p: Prepared, limits: Collection[str], factor: float) -> Floats:
     """Servers that can be bought with the limits on these chips multiplied; a chip not on sale stays so."""
-    no_chips = p.plan.limits.model_copy(update={"chips": {}})
-    on_sale = owned.kinds_of(p.plan.model_copy(update={"limits": no_chips}), p.supplies)[0].supply > 0
-    supply = p.kinds.supply.copy()
+    sold, supply = on_sale(p), p.kinds.supply.copy()
     for h, offer in enumerate(p.kinds.offers):
         name = offer.chip.name if offer.chip.name in p.plan.limits.chips else ALL
         if f"{CHIPS}{name}" in limits:
             chips = p.plan.limits.chips[name]
             most = [np.inf if np.isinf(factor) else (at(chips, i) * factor * (1 + ROUNDING)) // offer.bill.chips
                     for i in range(len(p.periods))]  # fmt: skip
-            supply[h] = np.where(on_sale[h], most, 0.0)
+            supply[h] = np.where(sold[h], most, 0.0)
+    return supply
+
+
+def on_sale(p: Prepared) -> Mask:
+    """[h, p] whether a chip is sold by then, however many the plan allows."""
+    no_chips = p.plan.limits.model_copy(update={"chips": {}})
+    sold: Mask = owned.kinds_of(p.plan.model_copy(update={"limits": no_chips}), p.supplies)[0].supply > 0
+    return sold
+
+
+def opened(p: Prepared, chip: str) -> Floats:
+    """[h, p] servers that can be bought, any number of a chip on sale; ALL: of all without a limit of their own."""
+    named = [name == chip or (chip == ALL and name not in p.plan.limits.chips) for name in p.kinds.names]
+    supply: Floats = np.where(np.array(named)[:, np.newaxis] & on_sale(p), np.inf, p.kinds.supply)
     return supply
 
 
@@ -134,9 +147,7 @@ def eased(p: Prepared, cure: CurePart) -> Prepared | None:
         said = round(value) if name == "kinds" and value is not None else NONE[name]
         return replace(p, plan=_with(p.plan, {name: said}))
     if cure.limit.startswith(CHIPS):
-        supply, h = p.kinds.supply.copy(), p.kinds.names.index(cure.limit.removeprefix(CHIPS))
-        supply[h] = np.where(supply[h] > 0, np.inf, 0.0)
-        return replace(p, kinds=replace(p.kinds, supply=supply))
+        return replace(p, kinds=replace(p.kinds, supply=opened(p, cure.limit.removeprefix(CHIPS))))
     if name == "survive_share" and value is not None:
         return replace(p, plan=p.plan.model_copy(update={"survive_share": value}))
     if cure.limit.endswith(".requests") and value is not None:

@@ -13,18 +13,20 @@ from codesign.facts import Table, Written
 from codesign.fleet.quantities import (
     AmountByPeriod,
     Factor,
+    Kinds,
     Level,
     MoneyByPeriod,
     MoneyPerHourByPeriod,
     PowerByPeriod,
     RacksByPeriod,
+    Servers,
     Share,
     Years,
     at,
     demand_known,
 )  # fmt: skip
 from codesign.fleet.workloads import SLACK, Workload
-from codesign.query import Choice, Count, Engine, Seconds, Year
+from codesign.query import Choice, Engine, Seconds, Year
 
 Objective = Literal["cost", "throughput-per-dollar", "value", "power"]
 Loss = Literal["one-rack", "one-kind"]
@@ -39,7 +41,7 @@ class PlanLimits(Table):
     power: PowerByPeriod | None = None             # provisioned IT power
     racks: RacksByPeriod | None = None
     chips: dict[str, AmountByPeriod] = Field(default_factory=dict)  # of a kind that can be bought in a period
-    kinds: Count | None = None                     # most kinds of chip owned at any time
+    kinds: Kinds | None = None                     # most kinds of chip owned at any time
     one_kind_per_workload: bool = False
     second_source: Share | None = None             # no vendor holds more than the rest of all chips
 
@@ -78,7 +80,7 @@ class Period(Table):
 class Installed(Table):
     """Servers that are there at the start."""
 
-    servers: Count
+    servers: Servers
     bought: Year                                   # they work for the years of depreciation from then on
 
 

@@ -12,6 +12,7 @@ from codesign.fleet import kinds as owned
 from codesign.fleet.columns import Column, Demand, columns_of, query_of, spaces_of
 from codesign.fleet.kinds import Kinds
 from codesign.fleet.plan import Plan
+from codesign.fleet.ranges import demand_in_range
 from codesign.layouts import Floats
 from codesign.mode import settled
 from codesign.records import ModelRecord
@@ -72,7 +73,7 @@ def supplies_of(catalog: Catalog, plan: Plan, demands: tuple[Demand, ...]) -> di
 
 
 def outline(catalog: Catalog, plan: Plan) -> Prepared:
-    """Domain -> numbers, without columns. Raises DataError where no chip can be used at all."""
+    """Domain -> numbers, without columns. DataError where no chip can be used, or for numbers out of all range."""
     demands = demands_of(catalog, plan)
     supplies = supplies_of(catalog, plan, demands)
     kinds, left = owned.kinds_of(plan, supplies)
@@ -80,7 +81,9 @@ def outline(catalog: Catalog, plan: Plan) -> Prepared:
         raise DataError("no chip is allowed that has every number this plan needs: "
                         + "; ".join(f"{name}: {why}" for name, why in sorted(left.items())))  # fmt: skip
     models = {name: workload.model(catalog.get(ModelRecord, one.model)) for name, one in plan.workloads.items()}
-    return Prepared(plan, catalog, demands, models, supplies, kinds, (), requests_of(plan, demands), left)
+    p = Prepared(plan, catalog, demands, models, supplies, kinds, (), requests_of(plan, demands), left)
+    demand_in_range(p)
+    return p
 
 
 def spaces_for(p: Prepared, d: Demand) -> dict[str, ServingSpace]:

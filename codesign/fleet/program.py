@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from codesign.cost import HOURS_PER_YEAR
+from codesign.errors import DataError
 from codesign.fleet.cases import Case
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
 from codesign.layouts import Floats
-from formulations import fleet, fleet_stochastic
+from formulations import fleet, fleet_bounds, fleet_stochastic
 from formulations.fleet_stochastic import KIND, NONE, RACK
 from formulations.fleet_terms import BOTH, DECODE, PREFILL
 
@@ -22,7 +23,8 @@ OBJECTIVE: dict[str, fleet.Objective] = {
 
 
 def instance_of(p: Prepared) -> fleet.Instance:
-    """The program over all columns, each labelled by its position."""
+    """The program over all columns, each labelled by its position. Raises DataError for a ratio to nothing paid."""
+    _demand_costs(p)
     plan, kinds, columns = p.plan, p.kinds, p.columns
     vendors = sorted({offer.chip.vendor for offer in kinds.offers})
     hours = kinds.hours
@@ -44,6 +46,34 @@ def instance_of(p: Prepared) -> fleet.Instance:
         running=kinds.running * KILO, installed=kinds.installed.astype(np.int64), supply=kinds.supply,
         length=hours / HOURS_PER_YEAR, objective=OBJECTIVE[plan.objective], **limits_of(plan, hours),
     )  # fmt: skip
+
+
+def _demand_costs(p: Prepared) -> None:
+    """DataError for servers that cost nothing in a period in which they can be owned: a ratio to it has no bound."""
+    if p.plan.objective != "throughput-per-dollar":
+        return
+    k, n = p.kinds, len(p.periods)
+    for h, chip in enumerate(k.names):
+        for i, period in enumerate(p.periods):
+            bought = k.charge[h, i].sum() + k.running[h, i : min(n, i + k.life)].sum()
+            if k.installed[h, i] and not k.running[h, i] > 0:
+                raise DataError(
+                    f"objective = 'throughput-per-dollar': installed.{chip} costs nothing in {period}, so what it "
+                    "serves for a dollar has no bound; give it upkeep or electricity above 0 (prices.default.upkeep, "
+                    "prices.default.electricity) with basis = 'buy', or ask for another objective")  # fmt: skip
+            if k.supply[h, i] >= 1 and not bought > 0:
+                raise DataError(
+                    f"objective = 'throughput-per-dollar': a server of {chip} bought in {period} costs nothing, so "
+                    "what it serves for a dollar has no bound; give it a price above 0, or ask for another objective")
+
+
+def demand_bounded(data: fleet.Instance) -> None:
+    """DataError for limits with which the program has no bound of the servers of a kind."""
+    if fleet_bounds.unbounded(data):
+        raise DataError(
+            f"limits.kinds = {data.most_kinds}, limits.second_source = {data.second_source:g}: over several periods "
+            "the two together need a limit that bounds every chip; add limits.power, limits.racks, limits.hourly, "
+            "limits.capital or limits.chips.all, or ask for one period")  # fmt: skip
 
 
 def stochastic_of(p: Prepared, data: fleet.Instance, cases: Sequence[Case]) -> fleet_stochastic.Instance:

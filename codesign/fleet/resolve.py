@@ -18,7 +18,6 @@ from codesign.changes.parameters import FOLDERS, Parameter, changed, parameter
 from codesign.errors import AuditError, DataError
 from codesign.fleet import cases, numbers
 from codesign.fleet.audit import Audited
-from codesign.fleet.bounded import refuse
 from codesign.fleet.columns import Column
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, columns_for, outline, prepare, spaces_for
@@ -168,7 +167,6 @@ class Resolver:
         """
         p = self._case_again(changes)
         data = instance_of(p)
-        refuse(p, data)
         wanted = {chip: sum(n) for chip, n in kept.items()} if kept is not None else dict(least or {})
         if gone := [chip for chip, n in wanted.items() if n and chip not in p.kinds.names]:
             return Resolved(Point("infeasible", why=f"not on offer: {', '.join(gone)}"), p, data, None, None)

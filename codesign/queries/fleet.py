@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from codesign import audit as audits
-from codesign.answer import CurePart
 from codesign.catalog import Catalog
 from codesign.cost import HOURS_PER_YEAR
 from codesign.errors import AuditError, SolverError
 from codesign.fleet import cases, cures, steps
 from codesign.fleet.answer import DualPart, FleetAnswer, FleetProofPart, PeriodPart, ShadowPart, SinglePart
 from codesign.fleet.audit import Fleet, Run
-from codesign.fleet.bounded import refuse
 from codesign.fleet.cases import Case
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, prepare
-from codesign.fleet.program import KILO, instance_of, stochastic_of
+from codesign.fleet.program import KILO, demand_bounded, instance_of, stochastic_of
 from codesign.queries import fleet_answer as words
 from formulations import fleet, fleet_check, fleet_stochastic, highs
 from formulations.fleet import Instance, Solution
@@ -57,6 +55,7 @@ class FleetResult:
 def solve_cases(p: Prepared, data: Instance, found: Sequence[Case], limits: highs.Limits) -> Solved:
     """The best servers over all cases."""
     asked = stochastic_of(p, data, found)
+    demand_bounded(data)
     try:
         return Solved(*fleet_stochastic.solve(asked, limits=limits, gap=SEVERAL_GAP), asked)
     except highs.SolverFailure as error:
@@ -81,7 +80,8 @@ def solve_plan(data: Instance, limits: highs.Limits) -> Solved:
 
 
 def solve(data: Instance, *, limits: highs.Limits | None = None, gap: float = GAP) -> Solved:
-    """Numbers -> proof."""
+    """Numbers -> proof. Raises DataError for limits that leave the program without a bound."""
+    demand_bounded(data)
     try:
         return Solved(*fleet.solve(data, limits=limits or highs.Limits(), gap=gap))
     except highs.SolverFailure as error:
@@ -98,7 +98,6 @@ def prepare_and_solve(
     start = clock()
     p = prepare(catalog, plan)
     data = instance_of(p)
-    refuse(p, data)
     prepared = clock()
     timed = highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=plan.time_limit)
     may_come = cases.cases_of(p)
@@ -227,12 +226,11 @@ def _without(p: Prepared, solved: Solved, *, extras: bool) -> FleetAnswer:
     """No fleet: proven, or none found in the time given."""
     status = solved.outcome.status
     if status is Status.INFEASIBLE:
-        way, found = NOT_ASKED, list[CurePart]()
-        if extras:
-            way, found, _ = cures.cures(p, cases.cases_of(p))
-        elif said := "; ".join(cures.unserved(p)):
-            way = said
-        return FleetAnswer(status="infeasible", in_the_way=way, cures=tuple(found), **words.behind(p, []))
+        if not extras:
+            return FleetAnswer(status="infeasible", in_the_way="; ".join(cures.unserved(p)) or NOT_ASKED,
+                               **words.behind(p, []))  # fmt: skip
+        found = cures.cures(p, cases.cases_of(p))
+        return FleetAnswer(status="infeasible", in_the_way=found.way, cures=found.parts, **words.behind(p, []))
     if status is Status.UNKNOWN:
         return FleetAnswer(status="unknown", **words.behind(p, []))
     raise AuditError(f"the program of a fleet ended {status.value}")

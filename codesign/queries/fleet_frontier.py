@@ -9,7 +9,6 @@ import numpy as np
 from codesign.catalog import Catalog
 from codesign.errors import DataError
 from codesign.fleet.audit import Audited
-from codesign.fleet.bounded import refuse
 from codesign.fleet.change_answer import GAPS
 from codesign.fleet.frontier_answer import FleetFrontierAnswer, FrontierPlanPart
 from codesign.fleet.plan import Plan
@@ -59,7 +58,6 @@ class _Asked:
     def least_cost(self, limit_w: Floats | None = None) -> Resolved:
         """Of least cost, within the plan's limits and these on power, in W by period."""
         data = instance_of(self.cost)
-        refuse(self.cost, data)
         return self._solve(self.cost, replace(data, power=_stricter(data.power, limit_w)))
 
     def least_power(self, paid: Floats | None = None) -> Resolved:

@@ -44,14 +44,14 @@ def fleet_relax(resolver: Resolver, *, most: int = MOST_SETS) -> FleetRelaxAnswe
     }  # fmt: skip
     if whole is None and not sets.sets:
         return _answer(resolver, oracle, "undecided", **found)
-    way, alone, left = cures.cures(p, cases_of(p))
-    single = tuple(one for one in (_single(p, cure) for cure in alone) if one is not None)
-    joint, sure = _joint(p, list(dict.fromkeys(name for one in sets.sets for name in one)) if sets.complete else names)
+    alone = cures.cures(p, cases_of(p))
+    single = tuple(one for one in (_single(p, cure) for cure in alone.parts) if one is not None)
+    joint, told = _joint(p, list(dict.fromkeys(name for one in sets.sets for name in one)) if sets.complete else names)
     bought = [one.bought for one in single if one.bought is not None] + [one.bought for one in joint]
-    decided = (not sets.undecided and not left and sure and all(one.decided for one in joint)
+    decided = (not sets.undecided and alone.decided and told and all(one.decided for one in joint)
                and all(fleet.status == "optimal" for fleet in bought))  # fmt: skip
     status: Status = "undecided" if not decided else "cured" if single or joint else "incurable"
-    return _answer(resolver, oracle, status, way=way, single=single, joint=joint, **found)
+    return _answer(resolver, oracle, status, way=alone.way, single=single, joint=joint, **found)
 
 
 def _single(p: Prepared, cure: CurePart) -> CuredPlanPart | None:
@@ -72,13 +72,14 @@ def _bought(p: Prepared) -> FleetPart:
 
 
 def _joint(p: Prepared, names: Sequence[str]) -> tuple[tuple[FactorPart, ...], bool]:
-    """Limits alone by one factor, with requests as asked; and requests divided by it too. Last: all is decided."""
+    """Limits alone by one factor, with requests as asked; and requests divided by it too. Whether all was decided."""
     wider, less = limits.amounts(names), limits.demands(names)
     found = [_factor(p, *way) for way in dict.fromkeys(((wider, ()), (wider, less))) if any(way)]
-    return tuple(one for one, _ in found if one is not None), all(decided for _, decided in found)
+    return tuple(one for one, _ in found if one is not None), all(told for _, told in found)
 
 
 def _factor(p: Prepared, wider: Sequence[str], less: Sequence[str]) -> tuple[FactorPart | None, bool]:
+    """The least common factor that works, and whether every factor tried was decided."""
     tried: dict[float, bool | None] = {1.0: False}
 
     def fits(factor: float) -> bool:
@@ -86,14 +87,14 @@ def _factor(p: Prepared, wider: Sequence[str], less: Sequence[str]) -> tuple[Fac
         return tried[factor] is True
 
     factor = cures.least_factor(fits)
-    decided = None not in tried.values()
+    told = None not in tried.values()
     if factor is None:
-        return None, decided
+        return None, told
     return FactorPart(
-        multiplied=tuple(wider), divided=tuple(less), factor=factor, decided=decided,
-        too_little=max(x for x, fit in tried.items() if not fit),
+        multiplied=tuple(wider), divided=tuple(less), factor=factor, decided=told,
+        too_little=max(x for x, fit in tried.items() if not fit and x < factor),
         bought=_bought(limits.scaled(p, (*wider, *less), factor)),
-    ), decided  # fmt: skip
+    ), told  # fmt: skip
 
 
 def _answer(resolver: Resolver, oracle: Oracle, status: Status, **found: Any) -> FleetRelaxAnswer:

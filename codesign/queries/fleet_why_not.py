@@ -14,7 +14,7 @@ from codesign.queries.answer_parts import versions
 from codesign.queries.fleet import MOST_NODES, ROUGH, SAID, UNITS, solve, up
 from codesign.queries.fleet_switch import NARROW, fleet_part
 from codesign.supply import all_chips
-from formulations import highs
+from formulations import fleet_bounds, highs
 
 CHEAPEST = 0.01  # factor on the chip's price: less is not looked at
 PRICES = {("buy", "sold"): "price", ("buy", "cost"): "manufacturing_cost"}  # else what the basis is called
@@ -69,7 +69,10 @@ def _lets_in(forced: Resolved) -> tuple[str, ...]:
         if getattr(forced.instance, key) is none:
             continue
         free: Any = {key: none}
-        outcome = solve(replace(forced.instance, **free), limits=highs.Limits(node_limit=MOST_NODES), gap=ROUGH).outcome
+        freed = replace(forced.instance, **free)
+        if fleet_bounds.unbounded(freed):
+            continue  # not decided
+        outcome = solve(freed, limits=highs.Limits(node_limit=MOST_NODES), gap=ROUGH).outcome
         found += [name] if outcome.solution is not None else []
     return tuple(found)
 
