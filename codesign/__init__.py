@@ -1,3 +1,5 @@
 """Which memory, chip, count and layout serve a model best under a budget, with proof."""
 
-__version__ = "0.1.0"
+from codesign.facts.version import __version__
+
+__all__ = ["__version__"]

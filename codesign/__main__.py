@@ -1,6 +1,6 @@
 """`python -m codesign`."""
 
-from codesign.cli import main
+from codesign.cli.main import main
 
 if __name__ == "__main__":
     main()

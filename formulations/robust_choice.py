@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from formulations.outcome import Outcome, Status
+from formulations.solvers.outcome import Outcome, Status
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]

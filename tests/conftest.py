@@ -7,8 +7,8 @@ from unittest.mock import patch
 import pytest
 from hypothesis import settings
 
-from codesign import catalog
-from tests.command import PARSED
+from codesign.facts import catalog
+from tests.cases.command import PARSED
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

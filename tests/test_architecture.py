@@ -1,11 +1,11 @@
 """Arrows point one way: tests -> codesign -> formulations, codesign -> instances, and never back.
 
-Each rule reads sources, given as module name -> text, and returns its faults; each must find the
-fault in a sample that breaks it and none in this repository.
+Inside codesign a package imports only packages below it; a family of formulations only itself and
+the solvers. Each rule reads sources, given as module name -> text, and returns its faults; each must
+find the fault in a sample that breaks it and none in this repository.
 """
 
 import ast
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,9 +18,24 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("codesign", "formulations", "instances")
 ARROWS = {"codesign": {"codesign", "formulations", "instances"}, "formulations": {"formulations"}}
 SOLVERS = {"pyomo", "highspy", "ortools"}
-CATALOG, REPORT = "codesign.catalog", "codesign.report"
-CLI = "codesign.cli"  # and cli_kitsune, cli_parts, ...
-MOST_LINES, AIM_LINES = 400, 250
+CATALOG, CLI, OUTPUT = "codesign.facts.catalog", "codesign.cli", "codesign.output"
+FLOORS = ("facts", "physics", "system", "kitsune fleet", "mix", "study", "changes", "output", "cli")  # lowest first
+FLOOR = {package: floor for floor, names in enumerate(FLOORS) for package in names.split()}
+ROOF = {"codesign", "codesign.__main__"}  # what starts the rest
+FAMILIES, SOLVER_PARTS = "formulations", "formulations.solvers"
+SPANNING = {  # tests of what several modules of a room do together
+    "codesign/changes/test_undecided.py",
+    "codesign/cli/test_bad_input.py",
+    "codesign/cli/test_wrong_values.py",
+    "codesign/fleet/test_bounded.py",
+    "codesign/fleet/test_plan_builtin.py",
+    "codesign/output/test_names.py",
+    "codesign/physics/test_monotonicity.py",
+    "codesign/study/test_envelope_synthetic.py",
+    "codesign/system/test_best_achieved.py",
+    "formulations/best_system/test_edges.py",
+    "formulations/fleet_slices/test_divided.py",
+}
 
 Sources = Mapping[str, str]
 
@@ -110,7 +125,7 @@ def only_catalog_opens_instances(sources: Sources) -> list[str]:
 
 
 def only_cli_prints(sources: Sources) -> list[str]:
-    quiet = {m: text for m, text in sources.items() if not m.startswith(CLI) and not within(m, REPORT)}
+    quiet = {m: text for m, text in sources.items() if not within(m, CLI) and not within(m, OUTPUT)}
     faults = [f"{i.where} imports {i.name}" for i in imports(quiet) if i.top in ("rich", "typer")]
     for module, text in quiet.items():
         for node in ast.walk(tree_of(text)):
@@ -121,14 +136,45 @@ def only_cli_prints(sources: Sources) -> list[str]:
     return faults
 
 
-def no_cycles(sources: Sources) -> list[str]:
-    graph: dict[str, set[str]] = {module: set() for module in sources}
+def arrows(sources: Sources) -> Iterator[tuple[Import, str]]:
+    """Every import of a module of ours, and that module."""
     for i in imports(sources):
         parts = i.name.split(".")
         prefixes = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
         target = next((p for p in prefixes if p in sources), None)  # the module that the name is in
-        if target is not None and not i.typing_only:
-            graph[i.module].add(target)
+        if target is not None and target != i.module:
+            yield i, target
+
+
+def packages_stand_on_lower_ones(sources: Sources) -> list[str]:
+    faults = []
+    for i, target in arrows(sources):
+        own, other = room(i.module), room(target)
+        if i.module in ROOF or not within(i.module, "codesign") or not within(target, "codesign") or own == other:
+            continue
+        if FLOOR.get(other, len(FLOORS)) >= FLOOR.get(own, -1):
+            faults.append(f"{i.where} imports {i.name}: {own} stands on {other}")
+    return faults
+
+
+def families_stand_alone(sources: Sources) -> list[str]:
+    return [
+        f"{i.where} imports {i.name}"
+        for i, target in arrows(sources)
+        if within(i.module, FAMILIES) and room(i.module) != room(target) and not within(target, SOLVER_PARTS)
+    ]
+
+
+def room(module: str) -> str:
+    """The package or family right below the top: "system" of codesign.system.audit."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def no_cycles(sources: Sources) -> list[str]:
+    """Nor in what is imported for type checkers only."""
+    graph: dict[str, set[str]] = {module: set() for module in sources}
+    for i, target in arrows(sources):
+        graph[i.module].add(target)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -140,7 +186,7 @@ def only_cli_defers_imports(sources: Sources) -> list[str]:
     return [
         f"{i.where} imports {i.name} inside a function"
         for i in imports(sources)
-        if i.deferred and i.top in PACKAGES and not i.module.startswith(CLI)
+        if i.deferred and i.top in PACKAGES and not within(i.module, CLI)
     ]
 
 
@@ -148,40 +194,43 @@ def no_module_named_utils(sources: Sources) -> list[str]:
     return [module for module in sources if module.rpartition(".")[2] in ("utils", "util")]
 
 
-def files_stay_short(sources: Sources) -> list[str]:
-    lines = {module: text.count("\n") for module, text in sources.items()}
-    return [f"{module}: {n} lines, most is {MOST_LINES}" for module, n in lines.items() if n > MOST_LINES]
-
-
 BROKEN: list[tuple[Callable[[Sources], list[str]], Sources]] = [
-    (arrows_point_one_way, {"formulations.fleet": "from codesign.units import si"}),
+    (arrows_point_one_way, {"formulations.fleet": "from codesign.facts.units import si"}),
     (arrows_point_one_way, {"formulations.fleet": "def f():\n    import instances"}),
-    (arrows_point_one_way, {"codesign.audit": "from tests import samples"}),
-    (arrows_point_one_way, {"codesign.audit": "from . import units"}),
+    (arrows_point_one_way, {"codesign.system.audit": "from tests import samples"}),
+    (arrows_point_one_way, {"codesign.system.audit": "from . import units"}),
     (arrows_point_one_way, {"instances": "import codesign"}),
-    (only_formulations_import_solvers, {"codesign.audit": "import pyomo.environ as pyo"}),
-    (only_formulations_import_solvers, {"codesign.cli": "def main():\n    from ortools.sat import python"}),
-    (only_catalog_opens_instances, {"codesign.supply": "from importlib.resources import files"}),
-    (only_catalog_opens_instances, {"codesign.supply": "from importlib import resources"}),
-    (only_catalog_opens_instances, {"codesign.supply": "p = Path('instances')"}),
-    (only_catalog_opens_instances, {"codesign.supply": "p = Path(__file__)"}),
-    (only_cli_prints, {"codesign.cost": "print(1)"}),
+    (only_formulations_import_solvers, {"codesign.system.audit": "import pyomo.environ as pyo"}),
+    (only_formulations_import_solvers, {"codesign.cli.main": "def main():\n    from ortools.sat import python"}),
+    (only_catalog_opens_instances, {"codesign.system.offers": "from importlib.resources import files"}),
+    (only_catalog_opens_instances, {"codesign.system.offers": "from importlib import resources"}),
+    (only_catalog_opens_instances, {"codesign.system.offers": "p = Path('instances')"}),
+    (only_catalog_opens_instances, {"codesign.system.offers": "p = Path(__file__)"}),
+    (only_cli_prints, {"codesign.physics.cost": "print(1)"}),
     (only_cli_prints, {"formulations.fleet": "sys.stdout.write('1')"}),
-    (only_cli_prints, {"codesign.queries.best": "from rich.console import Console"}),
+    (only_cli_prints, {"codesign.system.best": "from rich.console import Console"}),
     (no_cycles, {"codesign.a": "from codesign import b", "codesign.b": "from codesign.a import x"}),
     (no_cycles, {"codesign.a": "import codesign.b", "codesign.b": "def f():\n    import codesign.a"}),
-    (only_cli_defers_imports, {"codesign.cost": "def f():\n    from codesign import units"}),
-    (no_module_named_utils, {"codesign.utils": ""}),
-    (files_stay_short, {"codesign.cost": "\n" * (MOST_LINES + 1)}),
+    (only_cli_defers_imports, {"codesign.physics.cost": "def f():\n    from codesign import units"}),
+    (no_module_named_utils, {"codesign.facts.utils": ""}),
+    (packages_stand_on_lower_ones, {"codesign.facts.a": "from codesign.physics import b", "codesign.physics.b": ""}),
+    (packages_stand_on_lower_ones, {"codesign.kitsune.a": "import codesign.fleet.b", "codesign.fleet.b": ""}),
+    (packages_stand_on_lower_ones, {"codesign.system.a": "from codesign.loose import x", "codesign.loose": ""}),
+    (families_stand_alone, {"formulations.fleet.a": "from formulations.mix import b", "formulations.mix.b": ""}),
+    (families_stand_alone, {"formulations.solvers.a": "from formulations import mix", "formulations.mix": ""}),
 ]
 RULES = list(dict.fromkeys(rule for rule, _ in BROKEN))
 ALLOWED: Sources = {
-    "codesign.a": "from codesign import b\nfrom formulations import highs\nimport json",
-    "codesign.b": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from codesign import a",
-    "codesign.cli": "def main():\n    from codesign import a\n    print(a)",
-    "codesign.catalog": "from importlib.resources import files\nfiles('instances')",
-    "codesign.report.page": "from rich.console import Console",
-    "formulations.highs": "import highspy\nimport pyomo.environ as pyo",
+    "codesign.system.a": "from codesign.facts import b\nfrom formulations import fleet\nimport json",
+    "codesign.facts.b": "from typing import Any",
+    "codesign.mix.c": "from codesign.fleet import d",
+    "codesign.fleet.d": "from codesign.system.a import x",
+    "codesign.cli.main": "def main():\n    from codesign.system import a\n    print(a)",
+    "codesign.facts.catalog": "from importlib.resources import files\nfiles('instances')",
+    "codesign.output.page": "from rich.console import Console",
+    "formulations.fleet": "from formulations.fleet.program import solve",
+    "formulations.fleet.program": "from formulations.solvers import highs",
+    "formulations.solvers.highs": "import highspy\nimport pyomo.environ as pyo",
 }
 
 
@@ -196,7 +245,7 @@ def repository() -> Sources:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_repository_keeps(rule: Callable[[Sources], list[str]]) -> None:
-    assert {"codesign.catalog", "formulations.highs", "instances"} <= set(repository())
+    assert {"codesign.facts.catalog", "formulations.solvers.highs", "instances"} <= set(repository())
     assert rule(repository()) == []
 
 
@@ -216,7 +265,19 @@ def test_wheel_carries_every_instance_file() -> None:
     assert [path.name for path in files if path.suffix != ".toml" and path.name != "__init__.py"] == []
 
 
-def test_long_files_are_named() -> None:
-    lines = {module: text.count("\n") for module, text in repository().items()}
-    if long := {module: n for module, n in lines.items() if n > AIM_LINES}:
-        warnings.warn(f"files over {AIM_LINES} lines: {long}", stacklevel=1)
+def test_codesign_has_few_rooms() -> None:
+    rooms = {path.name for path in (ROOT / "codesign").iterdir() if path.name not in ("__pycache__", "py.typed")}
+    assert rooms == {*FLOOR, "__init__.py", "__main__.py"}
+
+
+def test_tests_mirror_the_tree() -> None:
+    """The test of codesign/x/y.py is tests/codesign/x/test_y.py; what spans modules of a room says so here."""
+    modules = {path.relative_to(ROOT).as_posix() for top in PACKAGES for path in (ROOT / top).rglob("*.py")}
+    lost = []
+    tests = [path for top in ("codesign", "formulations") for path in (ROOT / "tests" / top).rglob("test_*.py")]
+    for path in sorted(tests):
+        place = path.relative_to(ROOT / "tests")
+        tested = place.with_name(place.name.removeprefix("test_")).as_posix()
+        if tested not in modules and place.as_posix() not in SPANNING:
+            lost.append(place.as_posix())
+    assert lost == []

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from codesign.errors import AuditError
+from codesign.facts.errors import AuditError
 from codesign.fleet import audit
+from codesign.fleet.best_fleet import FleetResult, fleet_of
 from codesign.fleet.prepared import Prepared
-from codesign.queries.fleet import FleetResult, fleet_of
-from tests.fleet_plans import ONE, SMALL, solved
+from tests.cases.fleet_plans import ONE, SMALL, solved
 
 KINDS = {"prior": "all", "allow__chips": ["h100-sxm", "b200-sxm", "mi300x"]}
 

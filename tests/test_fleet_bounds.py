@@ -8,22 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.errors import DataError
+from codesign.changes.relax_plan import fleet_relax
+from codesign.changes.relax_plan_conflicts import feasible
+from codesign.facts.errors import DataError
+from codesign.fleet.best_fleet import prepare_and_solve
 from codesign.fleet.cases import cases_of
-from codesign.fleet.conflicts import feasible
 from codesign.fleet.cures import UNDECIDED, Found, cures
 from codesign.fleet.limits import eased, opened
 from codesign.fleet.plan import ALL
 from codesign.fleet.prepared import prepare
-from codesign.fleet.resolve import Resolver
-from codesign.queries.fleet import prepare_and_solve
-from codesign.queries.fleet_relax import fleet_relax
-from formulations import fleet, fleet_bounds, fleet_cures
-from formulations.fleet import Instance
-from formulations.outcome import Status
-from tests.command import load
-from tests.fleet_cases import instance
-from tests.fleet_plans import ONE, SMALL, catalog, plan, solved
+from codesign.study.plan_study import Resolver
+from formulations import fleet
+from formulations.fleet import Instance, bounds
+from formulations.fleet import cures as fleet_cures
+from formulations.solvers.outcome import Status
+from tests.cases.command import load
+from tests.cases.fleet_cases import instance
+from tests.cases.fleet_plans import ONE, SMALL, catalog, plan, solved
 
 KINDS = ["h100-sxm", "b200-sxm", "mi300x"]
 TWO_SOURCES = {"prior": "all", "allow__chips": KINDS, "limits__kinds": 2, "limits__second_source": 0.3}
@@ -62,9 +63,9 @@ def test_extras_of_a_vendor_are_within_the_bound():
                     most_kinds=2, second_source=0.375)  # fmt: skip
     solution = fleet.solve(data)[0].solution
     assert solution.own.tolist() == [[1], [2]]
-    assert (fleet_bounds.most_owned(data) >= solution.own).all()
-    assert fleet_bounds.most_owned(replace(data, second_source=0.0)).tolist() == [[1], [0]]
-    assert fleet_bounds.most_owned(replace(data, second_source=1.0)).tolist() == [[0], [0]]
+    assert (bounds.most_owned(data) >= solution.own).all()
+    assert bounds.most_owned(replace(data, second_source=0.0)).tolist() == [[1], [0]]
+    assert bounds.most_owned(replace(data, second_source=1.0)).tolist() == [[0], [0]]
 
 
 def test_a_plan_of_kinds_and_a_second_source_alone_is_answered():
@@ -144,8 +145,8 @@ def test_what_a_case_does_is_not_claimed_where_it_was_not_decided(monkeypatch):
 def test_relax_is_undecided_where_no_cure_was_and_none_was_found(monkeypatch):
     """The conflicts are proven; that nothing cures them is not."""
     resolver = Resolver(None, plan(ONE, limits__power="2 kW"), catalog=catalog())
-    monkeypatch.setattr("codesign.queries.fleet_relax.cures.cures", lambda p, cases: Found(UNDECIDED, (), False))
-    monkeypatch.setattr("codesign.queries.fleet_relax._joint", lambda p, names: ((), True))
+    monkeypatch.setattr("codesign.changes.relax_plan.cures.cures", lambda p, cases: Found(UNDECIDED, (), False))
+    monkeypatch.setattr("codesign.changes.relax_plan._joint", lambda p, names: ((), True))
     answer = fleet_relax(resolver)
     assert (answer.status, answer.way) == ("undecided", UNDECIDED)
 
@@ -157,7 +158,7 @@ def test_servers_that_only_balance_the_vendors_are_within_the_bound():
     for method in ("full", "columns"):
         assert fleet.solve(data, method=method)[0].solution.own.tolist() == [[3], [8]]
     bought = replace(data, second_source=None, least_bought=np.array([5.0, 5.0]))
-    assert fleet_bounds.most_owned(bought).tolist() == [[6], [5]]
+    assert bounds.most_owned(bought).tolist() == [[6], [5]]
     assert fleet.solve(replace(data, least_bought=np.array([50.0, 0.0])))[0].solution.own.tolist() == [[51], [136]]
 
 

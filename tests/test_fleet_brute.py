@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from formulations import fleet, highs
-from formulations.fleet_terms import BOTH
-from formulations.outcome import Status
-from tests.fleet_cases import instance
+from formulations import fleet
+from formulations.fleet.instance import BOTH
+from formulations.solvers import highs
+from formulations.solvers.outcome import Status
+from tests.cases.fleet_cases import instance
 
 MOST = 4     # servers of a kind that are tried
 Case = dict[str, Any]

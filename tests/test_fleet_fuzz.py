@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
+from codesign.fleet.best_fleet import prepare_and_solve
 from codesign.fleet.reading import checked
-from codesign.queries.fleet import prepare_and_solve
-from tests.command import load
-from tests.fleet_plans import ONE, SMALL, catalog, table
+from tests.cases.command import load
+from tests.cases.fleet_plans import ONE, SMALL, catalog, table
 
 ODD = (0, -1, 1e-9, 1e9, 1e15, 1e30, 1e308, float("inf"), float("nan"), "", "none", "x", True, [], {}, 10**30)
 UNITS: dict[str, tuple[Any, ...]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import run
+from tests.cases.command import run
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"<!-- output: (?P<command>codesign [^\n]*?) -->\n```console\n(?P<shown>.*?)```", re.DOTALL)

@@ -3,8 +3,8 @@
 import difflib
 from dataclasses import dataclass
 
-from codesign.errors import DataError
-from codesign.query import Query
+from codesign.facts.errors import DataError
+from codesign.system.query import Query
 
 
 @dataclass(frozen=True)

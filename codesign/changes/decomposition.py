@@ -9,10 +9,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from codesign.audit import Audited, System
-from codesign.performance import Layout, decode_step
-from codesign.query import Query
-from codesign.workload import Model
+from codesign.physics.performance import Layout, decode_step
+from codesign.physics.workload import Model
+from codesign.system.audit import Audited, System
+from codesign.system.query import Query
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.answer import InputPart, Part
-from codesign.audit import System
-from codesign.queries.answer_parts import weights
+from codesign.facts.document import InputPart, Part
+from codesign.system.answer_parts import weights
+from codesign.system.audit import System
 
 
 class NamedSystem(Part):

@@ -17,11 +17,11 @@ import numpy as np
 
 from codesign.changes.axes import Axis
 from codesign.changes.pareto import Staircase, key_of, nondominated
-from codesign.columns import Servers, servers_in_limits
-from codesign.errors import DataError, UnboundedError
-from codesign.layouts import Floats, Ints, meets, portions
-from codesign.query import Query
-from codesign.spaces import AnySpace
+from codesign.facts.errors import DataError, UnboundedError
+from codesign.system.columns import Servers, servers_in_limits
+from codesign.system.layouts import Floats, Ints, meets, portions
+from codesign.system.query import Query
+from codesign.system.spaces import AnySpace
 
 CHUNK = 200_000            # users' batches that are timed at once
 MOST_CANDIDATES = 200_000_000

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 from codesign.changes.axes import Axis
 from codesign.changes.frontier_answer import ProofPart
-from codesign.columns import KILO, Columns, Servers, columns_of
-from codesign.errors import AuditError
-from codesign.layouts import Floats
-from codesign.prepared import Prepared, Question
-from codesign.queries import best_system
-from codesign.queries.best_system_answer import objective_si
-from codesign.spaces import AnySpace
-from formulations.outcome import Status
+from codesign.facts.errors import AuditError
+from codesign.system import best_system
+from codesign.system.best_system_answer import objective_si
+from codesign.system.columns import KILO, Columns, Servers, columns_of
+from codesign.system.layouts import Floats
+from codesign.system.prepared import Prepared, Question
+from codesign.system.spaces import AnySpace
+from formulations.solvers.outcome import Status
 
 BEFORE = 1e-8  # relative: how far before a change it is proven that the old system still wins
 SAME = 1e-6    # relative: program and closed form

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from codesign import audit, supply
-from codesign.changes.warm import Case, SystemKey, Warm, key_of
-from codesign.columns import best_batch
-from codesign.query import Query
-from codesign.records import EconomicsRecord
-from codesign.supply import Supply
+from codesign.facts.records import EconomicsRecord
+from codesign.physics import chips
+from codesign.study.query_study import Case, SystemKey, Warm, key_of
+from codesign.system import audit
+from codesign.system.columns import best_batch
+from codesign.system.offers import Supply
+from codesign.system.query import Query
 
 SHARED = ("budget", "hourly", "power", "chips", "racks", "replicas", "tensor", "users")
 
@@ -66,7 +67,7 @@ def _batches(case: Case, system: SystemKey, position: int, most: int) -> list[in
 def _audited(warm: Warm, case: Case, system: SystemKey, position: int, batch: int) -> audit.Audited:
     limits = case.query.limits.model_copy(update=dict.fromkeys(SHARED))
     free = case.query.model_copy(update={"limits": limits})
-    money = supply.economics(case.catalog.get(EconomicsRecord, "default"))
+    money = chips.economics(case.catalog.get(EconomicsRecord, "default"))
     offer = case.offers[int(case.space.chip[position])]
     bought = audit.System(offer, case.space.layout(position), batch, system.replicas)
     return audit.recompute(free, case.space.model, Supply(case.offers, (), money, warm.supply.achieved), bought)

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from codesign.changes.conflicts import AT_LEAST
 from codesign.changes.movable import Kind, Line, nearest
-from codesign.changes.parameters import Parameter, parameter
 from codesign.changes.wanted import Wanted
-from codesign.changes.warm import Case, Point, SystemKey, Warm
-from codesign.columns import servers_of
-from codesign.cures import SHARED
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
+from codesign.study.parameters import Parameter, parameter
+from codesign.study.query_study import Case, Point, SystemKey, Warm
+from codesign.system.columns import servers_of
+from codesign.system.conflicts import AT_LEAST
+from codesign.system.cures import SHARED
 
 FARTHEST = 100.0     # a number is moved by this factor at most
 GRID = 24            # factors tried up to there

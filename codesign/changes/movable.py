@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from codesign.changes.parameters import parameters
-from codesign.changes.warm import Warm
-from codesign.hardware import Chip
-from codesign.query import Query
+from codesign.physics.hardware import Chip
+from codesign.study.parameters import parameters
+from codesign.study.query_study import Warm
+from codesign.system.query import Query
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from codesign.layouts import Floats, Ints
+from codesign.system.layouts import Floats, Ints
 
 GRID = 1e-10  # relative; values nearer than this are one value
 

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.answer import CurePart, InputPart, Part
 from codesign.changes.frontier_answer import NamedSystem
+from codesign.facts.document import CurePart, InputPart, Part
 
 
 class BoughtPart(Part):

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from codesign.changes.designs import Designs, Merits
-from codesign.changes.scenario import Asked
-from codesign.changes.uncertainty import Scenario
-from codesign.changes.warm import SystemKey
-from codesign.errors import SolverError
-from codesign.jobs.journal import identity
-from codesign.jobs.run import Many, Watch, run
-from codesign.jobs.work import Failure, Maker
-from codesign.layouts import Floats, Ints
-from codesign.query import Query
+from codesign.facts.errors import SolverError
+from codesign.study.designs import Designs, Merits
+from codesign.study.jobs import Many, Watch, run
+from codesign.study.journal import identity
+from codesign.study.query_study import SystemKey
+from codesign.study.scenario import Asked
+from codesign.study.uncertainty import Scenario
+from codesign.study.work import Failure, Maker
+from codesign.system.layouts import Floats, Ints
+from codesign.system.query import Query
 
 FEW = 40       # measurements that are sooner made here than a worker process has started
 VERSION = "1"  # of what a journal keeps for a scenario

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from codesign.changes.designs import Designs, Kind, Merits, kinds_of, merits
-from codesign.changes.profile import profile_of
-from codesign.changes.scenario import Asked
-from codesign.changes.uncertainty import Scenario
-from codesign.columns import money_of, most_replicas
-from codesign.errors import AuditError
-from codesign.layouts import Floats, Ints
-from codesign.prepared import Prepared
+from codesign.facts.errors import AuditError
+from codesign.study.designs import Designs, Kind, Merits, kinds_of, merits
+from codesign.study.profile import profile_of
+from codesign.study.scenario import Asked
+from codesign.study.uncertainty import Scenario
+from codesign.system.columns import money_of, most_replicas
+from codesign.system.layouts import Floats, Ints
+from codesign.system.prepared import Prepared
 
 SLACK = 1e-9         # relative; a design this near to a threshold is compared
 Bools = np.ndarray[Any, np.dtype[np.bool_]]

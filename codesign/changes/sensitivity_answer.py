@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.answer import LimitPart, Part
 from codesign.changes.switch_answer import SystemShort
+from codesign.facts.document import LimitPart, Part
 
 
 class EndPart(Part):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.answer import Part
+from codesign.facts.document import Part
 
 
 class SystemShort(Part):

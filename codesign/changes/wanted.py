@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from codesign import supply
-from codesign.answer import Answer
-from codesign.catalog import Catalog, unknown
-from codesign.errors import DataError
-from codesign.hardware import Chip
-from codesign.query import Query
-from codesign.reading import json_file
-from codesign.records import MemoryRecord
-from codesign.spaces import AnySpace
+from codesign.facts.catalog import Catalog, unknown
+from codesign.facts.errors import DataError
+from codesign.facts.reading import json_file
+from codesign.facts.records import MemoryRecord
+from codesign.physics import chips as readers
+from codesign.physics.hardware import Chip
+from codesign.system import offers
+from codesign.system.answer import Answer
+from codesign.system.query import Query
+from codesign.system.spaces import AnySpace
 
 DEGREES = ("tensor", "pipeline", "expert", "data")
 
@@ -78,7 +79,7 @@ def read_wanted(
         if (memory, chip, tensor) != (None, None, None):
             raise DataError("--system says chip and layout; --memory, --chip and --tensor do not go with it")
         return _of_answer(system)
-    chips = list(supply.all_chips(catalog))
+    chips = list(readers.all_chips(catalog))
     memories = {name for one in chips for name in (one.memory, one.family)}
     memories |= {name for record in catalog.all(MemoryRecord) for name in (record.name, record.family)}
     names = {name for one in chips for name in (one.name, one.die or one.name)}
@@ -103,19 +104,19 @@ def _of_answer(path: Path) -> Wanted:
     return Wanted(chip=s.chip, layout=tuple(sorted(layout, key=lambda item: item[0])))
 
 
-def why_absent(catalog: Catalog, query: Query, offered: supply.Supply, wanted: Wanted) -> dict[str, str]:
+def why_absent(catalog: Catalog, query: Query, offered: offers.Supply, wanted: Wanted) -> dict[str, str]:
     """For each chip that could have it and is not on offer: the reason, by name."""
     left = {one.name: one.reason for one in offered.left_out}
     on_offer = {offer.chip.name for offer in offered.offers}
     found = {}
-    for chip in supply.all_chips(catalog):
+    for chip in readers.all_chips(catalog):
         if not wanted.of_chip(chip) or chip.name in on_offer:
             continue
         shown = chip.name if chip.die is None else f"{chip.die}+{chip.memory}"
         kind = "catalogue" if chip.die is None else "composed"
         if query.hardware not in ("any", kind):
             found[shown] = f"the query asks for hardware {query.hardware}"
-        elif not supply.allowed(query, chip):
+        elif not offers.allowed(query, chip):
             found[shown] = "the query's lists or its year rule it out"
         else:
             found[shown] = left.get(shown, "left out")

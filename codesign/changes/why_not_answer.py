@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.answer import CurePart, InputPart, Part
 from codesign.changes.relax_answer import BoughtPart
+from codesign.facts.document import CurePart, InputPart, Part
 
 
 class TermPart(Part):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.answer import CurePart, InputPart, LimitPart, Part
+from codesign.facts.document import CurePart, InputPart, LimitPart, Part
 
 
 class KindPart(Part):

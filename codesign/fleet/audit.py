@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.errors import AuditError
+from codesign.facts.errors import AuditError
 from codesign.fleet.columns import Column
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
 from codesign.fleet.replica import Serves, serves
-from codesign.layouts import Floats, Ints
+from codesign.system.layouts import Floats, Ints
 
 EXACT = 1e-9  # relative
 
@@ -140,7 +140,7 @@ def fill(servers: int, chips: int, parcels: Mapping[int, int], where: str) -> No
     >>> fill(1, 8, {4: 1, 2: 2}, "here")
     >>> fill(2, 6, {4: 2, 2: 3}, "here")
     Traceback (most recent call last):
-    codesign.errors.AuditError: here: 1 of 3 parcels of 2 chips find no room
+    codesign.facts.errors.AuditError: here: 1 of 3 parcels of 2 chips find no room
     """
     free = Counter({chips: servers})  # free chips -> servers
     for size in sorted(parcels, reverse=True):

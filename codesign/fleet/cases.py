@@ -15,7 +15,7 @@ from codesign.fleet import audit
 from codesign.fleet.audit import Audited, Fleet
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared
-from codesign.layouts import Floats
+from codesign.system.layouts import Floats
 
 PLANNED = "as planned"
 

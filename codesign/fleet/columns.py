@@ -21,16 +21,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.columns import best_batch, fill_of
 from codesign.fleet.plan import Plan
 from codesign.fleet.workloads import Length, Workload
-from codesign.layouts import Floats, Ints
-from codesign.pools import at_prompt, cache_bytes, kv_of, links, prompts_of
-from codesign.query import Limits, Query
-from codesign.serving import Deployment
-from codesign.serving_space import ServingSpace, enumerate_serving
-from codesign.supply import Supply
-from codesign.workload import Model
+from codesign.physics.serving import Deployment
+from codesign.physics.workload import Model
+from codesign.system.columns import best_batch, fill_of
+from codesign.system.layouts import Floats, Ints
+from codesign.system.offers import Supply
+from codesign.system.pools import at_prompt, cache_bytes, kv_of, links, prompts_of
+from codesign.system.query import Limits, Query
+from codesign.system.serving_space import ServingSpace, enumerate_serving
 
 BATCHES = np.geomspace(0.05, 1.0, 25)  # of the largest batch: 13 % apart
 PHASES = ("both", "prefill", "decode")

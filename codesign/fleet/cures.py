@@ -1,7 +1,7 @@
 """What is in the way of a plan that no fleet satisfies: each single limit, or workload, and what would work alone.
 
 Every value that is told leaves a fleet with all else held. A limit is eased by the least amount, the same in every
-period, and a workload's demand by the least share, to NEAR of it (`formulations.fleet_cures`). A user speed and a time
+period, and a workload's demand by the least share, to NEAR of it (`formulations.fleet.cures`). A user speed and a time
 to first token change the columns: they are moved by bisection.
 """
 
@@ -12,19 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from codesign.answer import CurePart
+from codesign.facts.document import CurePart
+from codesign.facts.units import show
 from codesign.fleet import limits
 from codesign.fleet.cases import Case, several
 from codesign.fleet.columns import Demand, query_of
 from codesign.fleet.plan import ALL
 from codesign.fleet.prepared import Prepared, columns_for, spaces_for
 from codesign.fleet.program import KILO, instance_of, stochastic_of
-from codesign.layouts import Floats
-from codesign.mode import settled
-from codesign.units import show
-from formulations import fleet, fleet_bounds, fleet_cures, fleet_stochastic, highs
-from formulations.fleet import Instance
-from formulations.outcome import Status
+from codesign.system.layouts import Floats
+from codesign.system.mode import settled
+from formulations import fleet
+from formulations.fleet import Instance, bounds, stochastic
+from formulations.fleet import cures as fleet_cures
+from formulations.solvers import highs
+from formulations.solvers.outcome import Status
 
 NEAR = 0.02        # relative: how near to the least amount, or to the speed, that just works
 MOST = 1024.0      # times slower, at most
@@ -135,10 +137,10 @@ TOLD = {Status.OPTIMAL: True, Status.FEASIBLE: True, Status.INFEASIBLE: False}
 
 def _hold(p: Prepared, data: Instance, cases: Sequence[Case]) -> bool | None:
     """Whether some servers do in every case; None: not decided."""
-    if fleet_bounds.unbounded(data):
+    if bounds.unbounded(data):
         return None
     try:
-        outcome, _ = fleet_stochastic.solve(
+        outcome, _ = stochastic.solve(
             stochastic_of(p, data, cases), limits=highs.Limits(node_limit=NODES), gap=0.9)  # fmt: skip
     except highs.SolverFailure:
         return None
@@ -147,7 +149,7 @@ def _hold(p: Prepared, data: Instance, cases: Sequence[Case]) -> bool | None:
 
 def works(data: Instance) -> bool | None:
     """Whether some fleet satisfies the program; None: not decided."""
-    if fleet_bounds.unbounded(data):
+    if bounds.unbounded(data):
         return None
     try:
         outcome, _ = fleet.solve(data, limits=highs.Limits(node_limit=NODES), gap=0.9)

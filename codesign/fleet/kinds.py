@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from codesign.cost import HOURS_PER_YEAR
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.fleet.plan import ALL, Period, Plan
 from codesign.fleet.quantities import at
-from codesign.layouts import Floats
-from codesign.supply import Offer, Supply
+from codesign.physics.cost import HOURS_PER_YEAR
+from codesign.system.layouts import Floats
+from codesign.system.offers import Offer, Supply
 
 BOUGHT = ("chips", "server")   # of a bill: what the period's price factor is on
 REPAID = (*BOUGHT, "network", "facility")

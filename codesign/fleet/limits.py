@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from codesign.answer import CurePart
+from codesign.facts.document import CurePart
+from codesign.facts.units import show
 from codesign.fleet import kinds as owned
 from codesign.fleet.plan import ALL, Plan, PlanLimits
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
-from codesign.layouts import Floats
-from codesign.units import show
+from codesign.system.layouts import Floats
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 UNITS = {"capital": "USD", "hourly": "USD/h", "power": "W", "racks": "1"}

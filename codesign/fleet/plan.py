@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from codesign.facts import Table, Written
+from codesign.facts.fact import Table, Written
 from codesign.fleet.quantities import (
     AmountByPeriod,
     Factor,
@@ -26,7 +26,7 @@ from codesign.fleet.quantities import (
     demand_known,
 )  # fmt: skip
 from codesign.fleet.workloads import SLACK, Workload
-from codesign.query import Choice, Engine, Seconds, Year
+from codesign.system.query import Choice, Engine, Seconds, Year
 
 Objective = Literal["cost", "throughput-per-dollar", "value", "power"]
 Loss = Literal["one-rack", "one-kind"]

@@ -1,24 +1,24 @@
 """Everything that is computed before a solver sees a plan: demands, what can serve them, kinds of server."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign import supply, workload
-from codesign.catalog import Catalog
-from codesign.errors import DataError
+from codesign.facts.catalog import Catalog
+from codesign.facts.errors import DataError
+from codesign.facts.records import ModelRecord
 from codesign.fleet import kinds as owned
 from codesign.fleet.columns import Column, Demand, columns_of, query_of, spaces_of
 from codesign.fleet.kinds import Kinds
 from codesign.fleet.plan import Plan
-from codesign.fleet.ranges import demand_in_range
-from codesign.layouts import Floats
-from codesign.mode import settled
-from codesign.records import ModelRecord
-from codesign.serving_space import ServingSpace
-from codesign.supply import Supply
-from codesign.workload import Model
+from codesign.physics import workload
+from codesign.physics.workload import Model
+from codesign.system import offers
+from codesign.system.layouts import Floats
+from codesign.system.mode import settled
+from codesign.system.offers import Supply
+from codesign.system.serving_space import ServingSpace
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def requests_of(plan: Plan, demands: tuple[Demand, ...]) -> Floats:
 
 def supplies_of(catalog: Catalog, plan: Plan, demands: tuple[Demand, ...]) -> dict[str, Supply]:
     """What each workload may run on. Raises DataError for what the catalogue's numbers make impossible."""
-    found = {d.workload: supply.supply(catalog, d.query) for d in demands if d.bucket == 0}
+    found = {d.workload: offers.supply(catalog, d.query) for d in demands if d.bucket == 0}
     owned.check(plan, next(iter(found.values())))
     return found
 
@@ -104,3 +104,52 @@ def prepare(catalog: Catalog, plan: Plan) -> Prepared:
     for i, d in enumerate(p.demands):
         columns += columns_for(p, i, spaces_for(p, d))
     return replace(p, columns=tuple(columns))
+
+
+MOST_REQUESTS = 1e9     # requests/s
+
+
+LEAST_REQUESTS = 1e-5   # requests/s: one a day
+
+
+MOST_USD = 1e15         # of a server, or of its use in a period
+
+
+MOST_W = 1e12           # of a server
+
+
+MOST_SERVERS = 10**9    # installed
+
+
+def demand_in_range(p: "Prepared") -> None:
+    """DataError with every amount that follows from the plan and the catalogue and is too large or too small."""
+    if faults := [*_requests(p), *_servers(p)]:
+        raise DataError("\n".join(dict.fromkeys(faults)))
+
+
+def _requests(p: "Prepared") -> Iterator[str]:
+    factors = {"": 1.0} if not p.plan.scenarios else {}
+    for d, of in enumerate(p.demands):
+        said = {f"scenarios.{name}: ": one.factor(of.workload) for name, one in p.plan.scenarios.items()} or factors
+        for i, period in enumerate(p.periods):
+            for name, factor in said.items():
+                amount = float(p.requests[d, i]) * factor
+                parts = [share for share in (p.strict(d), p.plan.survive_share) if share]
+                if amount and not (min((1.0, *parts)) * amount >= LEAST_REQUESTS and amount <= MOST_REQUESTS):
+                    yield (f"{name}workloads.{of.workload}.requests = {amount:g} requests/s in {period} of "
+                           f"{of.length.input:,} tokens in and {of.length.output:,} out (requests, growth, shares of "
+                           f"lengths): must be 0 or within {LEAST_REQUESTS:g} .. {MOST_REQUESTS:g}, and at least as "
+                           "much times share and survive_share")  # fmt: skip
+
+
+def _servers(p: "Prepared") -> Iterator[str]:
+    k = p.kinds
+    for h, chip in enumerate(k.names):
+        usd = max(float(k.price[h].max()), float(k.charge[h].max()), float(k.running[h].max()))
+        if not usd <= MOST_USD:
+            yield (f"a server of {chip} costs {usd:g} USD (chips.{chip}.price, periods.price, prices.default): must be "
+                   f"at most {MOST_USD:g}")  # fmt: skip
+        if np.isfinite(k.watts[h]) and k.watts[h] > MOST_W:
+            yield f"a server of {chip} draws {k.watts[h]:g} W (chips.{chip}.power): must be at most {MOST_W:g}"
+        if k.installed[h].max() > MOST_SERVERS:
+            yield f"installed.{chip}.servers = {k.installed[h].max():g}: must be at most {MOST_SERVERS:g}"

@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from codesign.cost import HOURS_PER_YEAR
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.fleet.cases import Case
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
-from codesign.layouts import Floats
-from formulations import fleet, fleet_bounds, fleet_stochastic
-from formulations.fleet_stochastic import KIND, NONE, RACK
-from formulations.fleet_terms import BOTH, DECODE, PREFILL
+from codesign.physics.cost import HOURS_PER_YEAR
+from codesign.system.layouts import Floats
+from formulations import fleet
+from formulations.fleet import bounds as fleet_bounds
+from formulations.fleet import stochastic
+from formulations.fleet.instance import BOTH, DECODE, PREFILL
+from formulations.fleet.stochastic import KIND, NONE, RACK
 
 KILO = 1e-3   # USD -> k$, W -> kW, tokens -> ktokens
 PHASE = {"both": BOTH, "prefill": PREFILL, "decode": DECODE}
@@ -76,10 +78,10 @@ def demand_bounded(data: fleet.Instance) -> None:
             "limits.capital or limits.chips.all, or ask for one period")  # fmt: skip
 
 
-def stochastic_of(p: Prepared, data: fleet.Instance, cases: Sequence[Case]) -> fleet_stochastic.Instance:
+def stochastic_of(p: Prepared, data: fleet.Instance, cases: Sequence[Case]) -> stochastic.Instance:
     """The two-stage program over what may come."""
     kinds = [KIND if np.isinf(case.lost).any() else RACK if case.lost.any() else NONE for case in cases]
-    return fleet_stochastic.Instance(
+    return stochastic.Instance(
         plan=data, probability=np.array([case.probability or 0.0 for case in cases]),
         demand=np.stack([case.demand for case in cases], axis=2),
         least=np.stack([case.least for case in cases], axis=2),

@@ -5,9 +5,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 
-from codesign.catalog import unknown
-from codesign.errors import DataError
-from codesign.units import known_units, sane, show
+from codesign.facts.catalog import unknown
+from codesign.facts.errors import DataError
+from codesign.facts.units import known_units, sane, show
 
 T = TypeVar("T")
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from codesign.catalog import Catalog, faults_of
-from codesign.errors import DataError
+from codesign.facts.catalog import Catalog, faults_of
+from codesign.facts.errors import DataError
+from codesign.facts.reading import Document, shown
 from codesign.fleet.plan import Plan
-from codesign.mode import check_release
-from codesign.query import NONE, asked_table
-from codesign.reading import Document, shown
-from codesign.supply import all_chips
+from codesign.physics.chips import all_chips
+from codesign.system.mode import check_release
+from codesign.system.query import NONE, asked_table
 
 
 def read_plan(catalog: Catalog, path: Path | Document | None, options: Mapping[str, Any], builtin: str) -> Plan:

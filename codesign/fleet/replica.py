@@ -3,17 +3,18 @@
 import math
 from dataclasses import dataclass
 
-from codesign import achieved, audit, prediction, serving
-from codesign.errors import AuditError
+from codesign.facts.errors import AuditError
 from codesign.fleet.columns import Demand
-from codesign.pools import Prompts, cache_bytes
-from codesign.prediction import Asked
-from codesign.query import Limits
-from codesign.serving import Deployment
-from codesign.serving_space import room
-from codesign.supply import Offer, Supply
-from codesign.workload import Model
-from formulations.best_system_bounds import ROUNDING
+from codesign.physics import achieved, prediction, serving
+from codesign.physics.prediction import Asked
+from codesign.physics.serving import Deployment
+from codesign.physics.workload import Model
+from codesign.system import audit
+from codesign.system.offers import Offer, Supply
+from codesign.system.pools import Prompts, cache_bytes
+from codesign.system.query import Limits
+from codesign.system.serving_space import room
+from formulations.best_system.bounds import ROUNDING
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from codesign.facts.units import show
 from codesign.fleet.answer import DualPart
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.program import KILO
-from codesign.units import show
 from formulations.fleet import Instance
 
 SMALL = 1e-9  # of a price: none

@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from codesign.facts import Table
+from codesign.facts.fact import Table
 from codesign.fleet.quantities import Growth, RateByPeriod, Share, Worth, demand_known
-from codesign.query import Count, Precisions, Seconds, Speed, Stored, Tokens
+from codesign.system.query import Count, Precisions, Seconds, Speed, Stored, Tokens
 
 SLACK = 1e-6  # of shares that must sum to 1
 

@@ -8,7 +8,7 @@ such, and the token counts of Llama, of which nothing is printed, are our choice
 from collections.abc import Callable, Mapping
 from inspect import signature
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.kitsune.builder import Builder
 from codesign.kitsune.graph import Graph, Tensor
 from codesign.kitsune.llama import llama3_8b_context, llama3_8b_token

@@ -24,7 +24,7 @@ it is named in `differentiable`. The gradients of the graph's outputs are inputs
 from collections.abc import Iterator
 from dataclasses import replace
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.kitsune.builder import Builder
 from codesign.kitsune.graph import Graph, Operator, Tensor
 

@@ -10,9 +10,9 @@ from codesign.kitsune.sums import most_ctas
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
 from formulations import spatial_pipeline
-from formulations.dataflow_schedule_balance import fewest
-from formulations.outcome import Status
-from formulations.spatial_pipeline_bounds import ceiling, too_many
+from formulations.dataflow_schedule.balance import fewest
+from formulations.solvers.outcome import Status
+from formulations.spatial_pipeline.bounds import ceiling, too_many
 
 
 def balance(times: Times, group: Group) -> tuple[dict[int, int], float, Status] | str:

@@ -15,7 +15,7 @@ another shape.
 from collections.abc import Sequence
 from math import prod
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.kitsune.graph import Graph, Operator, Tensor
 from codesign.kitsune.kinds import ACTIVATION_FLOP, KINDS
 

@@ -35,13 +35,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from codesign.catalog import faults_of
-from codesign.errors import DataError
-from codesign.facts import Table
+from codesign.facts.catalog import faults_of
+from codesign.facts.errors import DataError
+from codesign.facts.fact import Table
+from codesign.facts.reading import text_of, toml_of
 from codesign.kitsune.builder import Builder
 from codesign.kitsune.graph import Graph, Tensor
 from codesign.kitsune.masks import sort_names
-from codesign.reading import text_of, toml_of
 
 MOST_ELEMENTS = 10**15  # of a tensor
 

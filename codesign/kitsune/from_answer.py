@@ -12,13 +12,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from codesign.answer import Answer
-from codesign.catalog import Catalog, faults_of
-from codesign.errors import DataError
+from codesign.facts.catalog import Catalog, faults_of
+from codesign.facts.errors import DataError
+from codesign.facts.reading import json_file
+from codesign.facts.records import ModelRecord
 from codesign.kitsune.builder import Builder
 from codesign.kitsune.graph import Graph, Tensor
-from codesign.reading import json_file
-from codesign.records import ModelRecord
+from codesign.system.answer import Answer
 
 WEIGHT_BITS = {"bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "fp4": 4, "mxfp4": 4, "int4": 4}
 CACHE_BYTES = {"bf16": 2, "fp16": 2, "fp8": 1, "int8": 1}

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from codesign.catalog import Catalog
-from codesign.errors import DataError
-from codesign.records import GpuRecord, numbers
-from codesign.units import sane, show
+from codesign.facts.catalog import Catalog
+from codesign.facts.errors import DataError
+from codesign.facts.records import GpuRecord, numbers
+from codesign.facts.units import sane, show
 
 UNITS = {
     "sms": "1", "tensor": "FLOP/s", "simt": "FLOP/s", "dram_bandwidth": "B/s", "l2_bandwidth": "B/s",

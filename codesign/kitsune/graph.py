@@ -12,7 +12,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from math import prod
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.kitsune.kinds import KINDS, Pipe
 from codesign.kitsune.masks import Group, Mask, mask_of, members, sort_names, union
 

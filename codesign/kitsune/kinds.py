@@ -4,7 +4,7 @@
 output element may need any element of an operand, chosen by data: no queue can feed it. It *reduces*
 when it sums over the streaming dimension (rows: samples, nodes, tokens): its output is complete only
 after its last row; a norm or softmax, which reduces within a row, does not. SIMT FLOP for each element
-are our own count, of order 1, as in `codesign.workload`; what only moves data has none.
+are our own count, of order 1, as in `codesign.physics.workload`; what only moves data has none.
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.imported import Importer
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from codesign.errors import AuditError
+from codesign.facts.errors import AuditError
 from codesign.kitsune import selection
 from codesign.kitsune.balance import balance, least_ctas
 from codesign.kitsune.graph import Graph, Group
@@ -23,9 +23,9 @@ from codesign.kitsune.sums import parts
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
 from formulations import dataflow_schedule
-from formulations.dataflow_schedule_clock import Clock
-from formulations.dataflow_schedule_price import Group as Column
-from formulations.outcome import Status
+from formulations.dataflow_schedule.clock import Clock
+from formulations.dataflow_schedule.instance import Group as Column
+from formulations.solvers.outcome import Status
 
 Execution = Literal["bulk", "vertical", "kitsune", "best"]
 EXECUTIONS: tuple[Execution, ...] = ("bulk", "vertical", "kitsune", "best")

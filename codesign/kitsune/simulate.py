@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from codesign.errors import AuditError
+from codesign.facts.errors import AuditError
 from codesign.kitsune.gpu import Gpu
 from codesign.kitsune.graph import Graph, Operator, mask_of, members
 from codesign.kitsune.pipelines import GEMM_SHARED, Pipeline

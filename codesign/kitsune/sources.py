@@ -4,13 +4,13 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
+from codesign.facts.units import sane
 from codesign.kitsune.apps import APPS, application
 from codesign.kitsune.files import read_graph
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.onnx_file import read_onnx
 from codesign.kitsune.torch_module import read_torch
-from codesign.units import sane
 
 MOST_SIZE = 10**7  # of an application's own sizes, which multiply
 

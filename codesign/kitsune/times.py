@@ -23,11 +23,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
+from codesign.facts.reading import text_of
 from codesign.kitsune.gpu import Gpu
 from codesign.kitsune.graph import Graph, Operator
 from codesign.kitsune.traffic import group_bytes, operator_bytes
-from codesign.reading import text_of
 
 TILES = tuple((rows, columns) for rows in (128, 64, 32, 16) for columns in (128, 64))
 LEAST_K = 128  # columns of a split of K: below, sums of the parts cost more than the split gains

@@ -14,7 +14,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.imported import Importer
 

@@ -7,7 +7,7 @@ it, or the world does. What comes from outside is read by each member that needs
 
 from collections.abc import Iterable, Sequence
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.masks import mask_of, members
 

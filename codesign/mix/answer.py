@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.answer import CurePart, Part
+from codesign.facts.document import CurePart, Part
 
 
 class KindPart(Part):

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from codesign.errors import AuditError
+from codesign.facts.errors import AuditError
 from codesign.mix import recount
 from codesign.mix.question import Mix, decimal
-from formulations.fleet_slices_exact import SPARED
+from formulations.fleet_slices.exact import SPARED
 
 ROUNDED = 2 * SPARED  # replicas: the program's loads are doubles, and may be off by a little more than it spares
 DIVIDED = SPARED      # slices of a bucket: shares of those divided at will are floats

@@ -20,12 +20,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from codesign.catalog import faults_of
-from codesign.errors import DataError
-from codesign.facts import Table
+from codesign.facts.catalog import faults_of
+from codesign.facts.errors import DataError
+from codesign.facts.fact import Table
+from codesign.facts.reading import toml_file
 from codesign.mix.profile import read_table
-from codesign.query import Count, Speed
-from codesign.reading import toml_file
+from codesign.system.query import Count, Speed
 
 LEAST = 1e-12  # requests/s; less is a slip, and below what programs tell from nothing
 WHOLE = 1e-6  # shares add up to 1 to within this

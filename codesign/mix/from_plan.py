@@ -1,6 +1,6 @@
 """The demand of one period of a fleet plan, by buckets as a measured table names them: "1024/512", in and out."""
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
 from codesign.fleet.plan import Plan
 from codesign.mix.demand import BucketDemand, Demand
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
+from codesign.facts.units import show
 from codesign.mix.demand import BucketDemand, Demand
 from codesign.mix.profile import Profile, Row
 from codesign.mix.question import Bucket, Kind, Mix, decimal
 from codesign.mix.question import faults as senseless
-from codesign.units import show
 
 SLICES = 8  # of a bucket, where nobody says otherwise
 

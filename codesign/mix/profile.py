@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from codesign.errors import DataError
-from codesign.reading import shown
+from codesign.facts.errors import DataError
+from codesign.facts.reading import shown
 
 NEEDED = ("chip", "bucket", "dollars_per_hour")
 RATES = ("requests_per_s", "tokens_per_s")

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from codesign.errors import DataError
+from codesign.facts.errors import DataError
+from codesign.facts.reading import json_file
 from codesign.mix.question import Bucket, Kind, Mix, decimal
 from codesign.mix.question import faults as senseless
-from codesign.reading import json_file
 
 NEEDED = ("total_request_rate", "workload_distribution", "gpu_info")
 ABOUT = ("name", "family", "source", "published", "answers")

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from formulations.fleet_slices import Instance
-from formulations.fleet_slices_exact import SPARED
+from formulations.fleet_slices.exact import SPARED
 
 MOST_REPLICAS = 10**9  # for one slice; a rate so small is a mistake in the table
 

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from codesign.catalog import builtin_query, load
-from codesign.changes.parameters import parameters
-from codesign.changes.warm import Warm
-from codesign.queries.best_system import prepare_and_solve
-from codesign.queries.switch import nearest
-from codesign.query import read_query
+from codesign.changes.switch import nearest
+from codesign.facts.catalog import builtin_query, load
+from codesign.study.parameters import parameters
+from codesign.study.query_study import Warm
+from codesign.system.best_system import prepare_and_solve
+from codesign.system.query import read_query
 
 pytestmark = pytest.mark.benchmark
 

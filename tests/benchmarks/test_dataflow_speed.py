@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from formulations import dataflow_schedule, spatial_pipeline, spatial_pipeline_cpsat
-from formulations import spatial_pipeline_bounds as bounds
+from formulations import dataflow_schedule, spatial_pipeline
 from formulations.dataflow_schedule import Instance
-from formulations.dataflow_schedule_graph import Graph
-from formulations.dataflow_schedule_price import pipeline
-from tests.dataflow_schedule_cases import chain, layered
-from tests.spatial_pipeline_cases import instance
+from formulations.dataflow_schedule.graph import Graph
+from formulations.dataflow_schedule.price import pipeline
+from formulations.spatial_pipeline import bounds, cpsat
+from tests.cases.dataflow_schedule_cases import chain, layered
+from tests.cases.spatial_pipeline_cases import instance
 
 pytestmark = pytest.mark.benchmark
 
@@ -29,7 +29,7 @@ def test_balance(benchmark, report, median_s, stages: int, tables: bool):
     benchmark.pedantic(lambda: bounds.balance(data), rounds=15, warmup_rounds=2)
     closed = benchmark.stats.stats.median
     first = median_s(lambda: spatial_pipeline.solve(data), rounds=1)
-    second = median_s(lambda: spatial_pipeline_cpsat.solve(data), rounds=1)
+    second = median_s(lambda: cpsat.solve(data), rounds=1)
     report(f"balance of {stages} stages, {'tables' if tables else 'linear'}",
            f"closed form {closed * 1e3:.2f} ms; HiGHS {first:.2f} s, {first / closed:,.0f} times; "
            f"CP-SAT {second:.2f} s, {second / closed:,.0f} times")  # fmt: skip

@@ -1,6 +1,6 @@
 """Fleets proven: 20 workloads with 5,000 columns each to 0.01 %, 50 with 20,000 to 0.1 %, growth with size.
 
-Instances are those of `tests.fleet_generator.plan`, seeds 0 to 19, each solved in a process of its own.
+Instances are those of `tests.cases.fleet_generator.plan`, seeds 0 to 19, each solved in a process of its own.
 FLEET_INSTANCES=20 runs all of them; without it a few are run. On a machine that is shared FLEET_SECONDS=120
 gives every solve more wall clock; the seconds of one core, over both its processes, tell what it took. Memory is
 the sum of the peaks of both.
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.benchmark
 SOLVE = """
 import json, resource, sys, time
 from formulations import fleet, highs
-from tests.fleet_generator import plan
+from tests.cases.fleet_generator import plan
 workloads, each, seed, gap, limit, method = json.loads(sys.argv[1])
 data = plan(workloads, each, seed=seed)
 start, busy = time.perf_counter(), time.process_time()

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from codesign import audit, catalog
-from codesign.catalog import builtin_query
-from codesign.queries.best_system import prepare
-from codesign.queries.frontier import frontier
-from codesign.query import read_query
+from codesign.changes.frontier import frontier
+from codesign.facts import catalog
+from codesign.facts.catalog import builtin_query
+from codesign.system import audit
+from codesign.system.best_system import prepare
+from codesign.system.query import read_query
 
 pytestmark = pytest.mark.benchmark
 

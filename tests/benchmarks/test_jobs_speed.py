@@ -11,12 +11,12 @@ from functools import partial
 
 import pytest
 
-from codesign.catalog import builtin_query, load
-from codesign.changes.scenario import NOMINAL, asked
-from codesign.changes.uncertainty import published, scenarios
-from codesign.jobs.run import Many, run
-from codesign.query import read_query
-from tests import job_makers
+from codesign.facts.catalog import builtin_query, load
+from codesign.study.jobs import Many, run
+from codesign.study.scenario import NOMINAL, asked
+from codesign.study.uncertainty import published, scenarios
+from codesign.system.query import read_query
+from tests.cases import job_makers
 
 pytestmark = pytest.mark.benchmark
 POINTS, ROUNDS, TURNS = 16, 400_000, 2

@@ -9,9 +9,10 @@ import pytest
 
 from codesign.mix.published import mix_of
 from codesign.mix.question import instance_of
-from formulations import fleet_slices, highs
-from formulations.outcome import Status
-from tests.mix_tables import EXAMPLES, published
+from formulations import fleet_slices
+from formulations.solvers import highs
+from formulations.solvers.outcome import Status
+from tests.cases.mix_tables import EXAMPLES, published
 
 pulp = pytest.importorskip("pulp")
 pytestmark = pytest.mark.benchmark

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from codesign import audit, columns, supply, workload
-from codesign.catalog import builtin_query, load
-from codesign.layouts import enumerate_space
-from codesign.queries.best_system import prepare, prepare_and_solve
-from codesign.query import read_query
-from codesign.records import ModelRecord
+from codesign.facts.catalog import builtin_query, load
+from codesign.facts.records import ModelRecord
+from codesign.physics import workload
+from codesign.system import audit, columns
+from codesign.system import offers as supply
+from codesign.system.best_system import prepare, prepare_and_solve
+from codesign.system.layouts import enumerate_space
+from codesign.system.query import read_query
 from formulations import best_system
 
 pytestmark = pytest.mark.benchmark

@@ -1,1 +1,0 @@
-"""One format a file; files are written whole or not at all."""

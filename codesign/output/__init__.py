@@ -1,0 +1,1 @@
+"""Answers as text, tables, charts and folders of files."""

@@ -1,1 +1,0 @@
-"""Answers and catalogue entries for people."""

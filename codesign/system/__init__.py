@@ -1,0 +1,1 @@
+"""One system under a budget: the query, its space of layouts, the answer with proof, audit, cures and verification."""

@@ -1,0 +1,1 @@
+"""What the families share: outcomes, HiGHS, CP-SAT, ratios, deadlines and interrupts."""
