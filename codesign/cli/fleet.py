@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli.parts import Assume, Json, Own, exported, pairs, place, written
+import codesign
+from codesign.cli.parts import Assume, Json, Own, pairs, place, tell, written
 from codesign.cli.profile import Asked, answer_profile
 from codesign.facts.exits import Exit
 
 if TYPE_CHECKING:
-    from codesign.fleet.answer import FleetAnswer
+    pass
 
 
 class Losses(StrEnum):
@@ -74,7 +75,6 @@ def fleet(
 ) -> None:
     """What should be bought, when, and what should run where, for many workloads under one budget?"""
     from codesign.facts.catalog import builtin_plan, load
-    from codesign.fleet.best_fleet import prepare_and_solve
     from codesign.fleet.reading import read_plan
     from codesign.output.progress import alive
 
@@ -92,16 +92,10 @@ def fleet(
         options.pop("time_limit", None)
         served = None if demand else read_plan(load(catalog), plan, options, builtin_plan("default"))
         answer_profile(profile, mix, demand=demand, plan=served, period=period)
-    asked = read_plan(load(catalog), plan, options, builtin_plan("default"))
     with alive("solving the plan"):
-        result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
-    _show(result.answer, as_json)
-    if export is not None:
-        from codesign.output.fleet_files import write_fleet
-
-        write_fleet(export, result, own=catalog)
-        exported(export, as_json)
-    raise typer.Exit(Exit.of(result.answer.status))
+        found = codesign.fleet(plan, catalog=catalog, quick=quick, settings=options)
+    tell(found, as_json, export)
+    raise typer.Exit(Exit.of(found.status))
 
 
 def _check_profile(
@@ -127,15 +121,3 @@ def _value(key: str, text: str) -> Any:
     if text[0] not in "[{\"" and text not in ("true", "false"):
         return text
     return toml_of(f"value = {text}", f"--set {key}={text}")["value"]
-
-
-def _show(answer: "FleetAnswer", as_json: bool) -> None:
-    if as_json:
-        print(answer.document())
-        return
-    from codesign.output.fleet import render
-    from codesign.output.text import console
-
-    shown = console()
-    for part in render(answer):
-        shown.print(part)

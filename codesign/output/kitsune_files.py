@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from codesign.facts.cells import csv_text
 from codesign.facts.errors import AuditError
@@ -60,6 +61,19 @@ def write_schedule(folder: Path, times: Times, answer: KitsuneAnswer) -> None:
 
     earlier = [path.name for end in PROGRAMS for path in folder.glob(f"pipeline-*.{end}")]
     write_folder(folder, fill, (*FILES, *earlier))
+
+
+def charts_of(times: Times, answer: KitsuneAnswer) -> dict[str, Any]:
+    """The charts of an export, by name."""
+    pipelines = [group for group in answer.chosen().groups if group.pipeline is not None]
+    sms = sms_table(pipelines, [placed_on(times, group) for group in pipelines])
+    return kitsune_chart.charts(times.graph, answer, sms)
+
+
+def executions_table(answer: KitsuneAnswer) -> str:
+    """A row for each way to run the graph, as CSV; seconds and bytes."""
+    heads = ("execution", "status", "time_s", "bound_s", "speed_up", "dram_bytes", "traffic_cut", "covered")
+    return csv_text(heads, [[getattr(one, head) for head in heads] for one in answer.executions])
 
 
 def sms_table(pipelines: Sequence[GroupPart], placed: Sequence[Placed]) -> str:
