@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from codesign.output.candidates import candidates
 from codesign.output.files import write_folder
-from codesign.output.pools_files import pool_candidates, write_pool_programs
+from codesign.output.pools_files import write_pool_programs
 from codesign.output.program import write_programs
 from codesign.system.best_system import Result
+from codesign.system.candidates import candidates
 from codesign.system.disaggregated import PoolsResult
+from codesign.system.pools_candidates import pool_candidates
 
 FILES = ("answer.json", "query.toml", "candidates.csv", "model.lp", "model.mps")
 
@@ -15,7 +16,7 @@ FILES = ("answer.json", "query.toml", "candidates.csv", "model.lp", "model.mps")
 def table_of(result: Result | PoolsResult, *, removal: bool = True) -> str:
     """candidates.csv: every column of the program with its value, its bound, and why it was removed."""
     if isinstance(result, PoolsResult):
-        return pool_candidates(result.prepared, result.solved, removal=removal)
+        return pool_candidates(result.prepared, removal=removal)
     return candidates(result.prepared, removal=removal)
 
 

@@ -136,7 +136,7 @@ def _one_pool(
     return Result(words.answer(p, solved, system, audited, every, watch.seconds), p, solved)
 
 
-def enumerated(p: Prepared, deadline: Deadline) -> Looked:
+def enumerated(p: Prepared, deadline: Deadline = NEVER) -> Looked:
     """The best of all layouts, batches and replica counts, or why it was not looked for."""
     try:
         found = audit.enumerate_all(p.query, p.space, p.servers, deadline)
@@ -170,9 +170,14 @@ def _agreed(p: Prepared, solved: Solved, value: float, every: Enumerated | None)
 
 
 def _without(p: Prepared, solved: Solved, deadline: Deadline) -> Answer:
-    """No system, by the closed form of all columns; the program may not find one. Then what is in the way."""
+    """No system, by the closed form of all columns; the program may not find one."""
     if solved.outcome.status not in (Status.INFEASIBLE, Status.UNKNOWN):
         raise AuditError(f"program: {solved.outcome.status.value}, closed form: no system")
+    return nothing(p, deadline)
+
+
+def nothing(p: Prepared, deadline: Deadline = NEVER) -> Answer:
+    """The document where no system fits: what is in the way, in closed form."""
     if not p.supply.offers:
         return words.infeasible(p, Cures())
     found = cures.cures(p.query, p.space, p.servers, lambda q: space_of(p.catalog, q, p.supply), deadline)

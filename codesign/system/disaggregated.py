@@ -163,10 +163,15 @@ def _agreed(p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enume
 
 
 def _without(p: PreparedPools, solved: SolvedPools, every: Looked, deadline: Deadline) -> Answer:
-    """No system, by the closed form of all pairs; program and enumeration may not find one. Then what is in the way."""
+    """No system, by the closed form of all pairs; program and enumeration may not find one."""
     found = every.found
     if solved.outcome.status not in (Status.INFEASIBLE, Status.UNKNOWN) or (found and found.value is not None):
         raise AuditError(f"program: {solved.outcome.status.value}, enumeration: {found}")
+    return nothing(p, deadline)
+
+
+def nothing(p: PreparedPools, deadline: Deadline = NEVER) -> Answer:
+    """The document where no two pools fit: what is in the way, in closed form."""
     if not p.supply.offers:
         return words.infeasible(p, Cures())
     return words.infeasible(p, _cures(p, deadline))
