@@ -16,7 +16,7 @@ from codesign.facts.errors import AuditError, DataError, UnboundedError
 from codesign.physics import achieved, prediction, serving
 from codesign.physics.serving import Deployment
 from codesign.physics.workload import Model
-from codesign.system import audit, pools, pools_audit, pools_enumeration
+from codesign.system import audit, disaggregated, pools, pools_audit, pools_enumeration
 from codesign.system.disaggregated import chosen, prepare, prepare_and_solve, solve
 from codesign.system.offers import Offer
 from codesign.system.pools import CAP, Prompts
@@ -345,6 +345,14 @@ def test_terminal_and_verify_of_what_is_infeasible(tmp_path: Path) -> None:
     assert "a system exists now" in run("verify", path).out
 
 
+@pytest.fixture
+def _prepared_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time ends after the preparation, without which nothing is known."""
+    real = disaggregated._pools
+    monkeypatch.setattr(disaggregated, "_pools", lambda catalog, query, offered, _: real(catalog, query, offered))
+
+
+@pytest.mark.usefixtures("_prepared_whole")
 def test_undecided() -> None:
     done = run("best", *FEW, "--time-limit", "1 us", "--no-removal", "--json")
     assert (done.code, done.json["status"]) == (3, "feasible")
@@ -391,6 +399,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (), ("--users", "200", "--maximize", "cost"), ("--ttft", "1 s", "--spare-servers", "1", "--budget", "$6M"),
     ("--basis", "rent", "--budget", "$900/h", "--dollars", "per-hour"), ("--no-removal", "--time-limit", "1 us"),
 ])  # fmt: skip
+@pytest.mark.usefixtures("_prepared_whole")
 def test_fresh_answer_holds(args: tuple[str, ...], tmp_path: Path) -> None:
     done = run("best", *FEW, *args, "--export", tmp_path / "out")
     assert done.code in (0, 3)
