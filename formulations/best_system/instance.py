@@ -16,7 +16,6 @@ class Instance:
     """Sets and parameters as in the module's docstring; arrays run over `columns`."""
 
     columns: np.ndarray[Any, np.dtype[np.int64]]
-    stages: Array
     read_fixed: Array
     read_slope: Array
     compute_fixed: Array

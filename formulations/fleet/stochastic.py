@@ -6,23 +6,23 @@ Sets
     scenarios         s in S
 Parameters
     plan              -                           of `fleet`: all but what the scenarios say
-    probability       pi[s]    1                  they sum to 1; 0: a scenario to be survived, not expected
-    demand            A[d,p,s] requests/s
-    least             L[d,p,s] requests/s         that must be served
-    loss              -                           NONE, RACK or KIND
-    lost              h[s]     -                  the kind of which a rack, or every server, is lost
+    probability       [s]      1                  they sum to 1; 0: a scenario to be survived, not expected
+    demand            [d,p,s]  requests/s
+    least             [d,p,s]  requests/s         that must be served
+    loss              [s]      -                  NONE, RACK or KIND
+    lost              [s]      -                  the kind of which a rack, or every server, is lost
 Variables
-    buy               b[h,p] integer >= 0
-    keep              k[h,p] integer >= 0
-    own               n[h,p] integer >= 0
-    use               x[h] in {0,1}
-    host              x[w,h] in {0,1}
-    replicas          r[j,p,s] integer >= 0
-    served            y[d,g,p,s] in [0, B[d,p,s]]     requests/s
-    left              m[h,p,s] integer >= 0       servers that are not lost
-    stand             z[p,s] in {0,1}             1 if more than one rack of the lost kind is owned
+    buy               [h,p] integer >= 0
+    keep              [h,p] integer >= 0
+    own               [h,p] integer >= 0
+    use               [h] in {0,1}
+    host              [w,h] in {0,1}
+    replicas          [j,p,s] integer >= 0
+    served            [d,g,p,s] in [0, wanted]    requests/s
+    left              [h,p,s] integer >= 0        servers that are not lost
+    stand             [p,s] in {0,1}              1 if more than one rack of the lost kind is owned
 Objective
-    best              cost and power as in `fleet`; value and ratio with the expectation sum_s pi[s] of what is served
+    best              cost and power as in `fleet`; value and ratio with the expectation sum_s probability[s] of served
 Constraints
     count_servers     as in `fleet`, and so all rows down to host_once
     keep_installed    as in `fleet`
@@ -35,23 +35,26 @@ Constraints
     stay_in_racks     as in `fleet`
     stay_in_servers   as in `fleet`
     mix_vendors       as in `fleet`
-    use_kind          as in `fleet`; N counts the servers in reserve too
+    use_kind          as in `fleet`; most_owned counts the servers in reserve too
     stay_in_kinds     as in `fleet`
     host_once         as in `fleet`
-    stay_left         m[h,p,s] <= n[h,p]; of a lost kind 0                     h in H, p in P, s in S
-    lose_rack         m[h,p,s] <= n[h,p] - e[h] z[p,s]          h = h[s], p in P, s in S with loss RACK
-    lose_all          m[h,p,s] <= N[h,p,s] z[p,s]               h = h[s], p in P, s in S with loss RACK
+    stay_left         left[h,p,s] <= own[h,p]; of a lost kind 0                h in H, p in P, s in S
+    lose_rack         left[h,p,s] <= own[h,p] - rack[h] stand[p,s]    h of lost[s], p in P, s in S with loss RACK
+    lose_all          left[h,p,s] <= need[h,p,s] stand[p,s]           h of lost[s], p in P, s in S with loss RACK
     serve_least       as in `fleet`, in every scenario, and so all rows from here on
     serve_prompts     as in `fleet`
     serve_tokens      as in `fleet`
     strict_prompts    as in `fleet`
     strict_tokens     as in `fleet`
-    pack_servers      as in `fleet`, with m[h,p,s] for n[h,p]
+    pack_servers      as in `fleet`, with left[h,p,s] for own[h,p]
     serve_host        as in `fleet`
+Shorthands
+    wanted            [d,p,s]  requests/s         as in `fleet`, of a scenario
+    rack              [h]      servers            of a full rack, rounded up; where no more is owned, all of it is lost
+    need              [h,p,s]  servers            that hold all that the kind helps to cover: `fleet.bounds`
 Source
-    Two stages with recourse: J. Birge, F. Louveaux, Introduction to Stochastic Programming, 2011. A rack
-    is a full one, e[h] servers rounded up; where no more is owned, all of it is lost. N[h,p,s] of lose_all
-    is the need of `fleet_bounds`: more servers than hold all that the kind helps to cover need not be left.
+    Two stages with recourse: J. Birge, F. Louveaux, Introduction to Stochastic Programming, 2011. More
+    servers than `need` need not be left.
 """
 
 from collections.abc import Mapping

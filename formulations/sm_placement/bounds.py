@@ -14,7 +14,7 @@ from formulations.sm_placement.instance import Host
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.sm_placement.instance import Instance, Solution
 
-RESOURCES = ("shared", "registers", "threads")
+RESOURCES = {"shared": "sm_shared", "registers": "sm_registers", "threads": "sm_threads"}  # of a CTA: of an SM
 ROUNDING = 1e-9  # relative
 
 
@@ -22,7 +22,7 @@ ROUNDING = 1e-9  # relative
 
 def lacking(data: "Instance", *stages: int) -> dict[str, int]:
     """By how much one CTA of each of these stages exceeds an SM; empty: they fit."""
-    over = {name: sum(getattr(data, name)[i] for i in stages) - getattr(data, f"sm_{name}") for name in RESOURCES}
+    over = {own: sum(getattr(data, own)[i] for i in stages) - getattr(data, whole) for own, whole in RESOURCES.items()}
     return {name: n for name, n in over.items() if n > 0}
 
 
