@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from formulations.solvers.arrays import Array, Labels, Mask
+
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.best_system.instance import Instance
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 TIE = 1e-9        # relative; a column this near to the best value stays in the program
 ROUNDING = 1e-12  # relative; a limit missed by less is met: 0.1 + 0.2 is within 0.3
 
@@ -31,7 +32,7 @@ class Sweep:
     values: Array
     batches: Array
     bound: Array
-    kept: np.ndarray[Any, np.dtype[np.int64]]  # positions
+    kept: Labels  # positions
     removed_bound: float | None   # best bound among the removed feasible columns
 
 
@@ -68,7 +69,7 @@ def _whole_batch(data: "Instance", real: Array) -> Array:
     return np.where((batch > 0) & (step(data, batch) > slowest), batch - 1, batch)
 
 
-def _within_limits(data: "Instance", servers: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _within_limits(data: "Instance", servers: Array) -> Mask:
     """Whether `servers` and the spares stay in every shared limit."""
     fits = np.ones(len(data.columns), dtype=bool)
     for each, limit in (

@@ -19,8 +19,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from formulations.best_system.instance import Array, Instance
+from formulations.best_system.instance import Instance
 from formulations.solvers import cpsat
+from formulations.solvers.arrays import Array
 
 Number = TypeVar("Number", int, Fraction)
 MARGIN = Fraction(1, 10**8)  # ten times the row tolerance of `highs`; relative for limits above 1

@@ -13,8 +13,9 @@ import numpy as np
 
 from formulations.dataflow_schedule.balance import EQUAL
 from formulations.dataflow_schedule.instance import Group
-from formulations.dataflow_schedule.pendants import Array, Bundle, Hosts, adding_s, own_s
+from formulations.dataflow_schedule.pendants import Bundle, Hosts, adding_s, own_s
 from formulations.dataflow_schedule.price import filled_s, least_hop_s, pipeline
+from formulations.solvers.arrays import Array
 
 FEW = 6  # pendants: no slices
 SLICE = 0.99  # of the steady state above it

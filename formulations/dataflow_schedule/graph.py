@@ -111,8 +111,6 @@ def _splits(rows: "Sequence[Sequence[Stage]]") -> list[tuple[int, ...]]:
     return found
 
 
-
-
 def bits(mask: int) -> Iterator[int]:
     """Positions of the ones, ascending.
 

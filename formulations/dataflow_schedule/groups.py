@@ -11,7 +11,7 @@ Floors. The time of most sets is never needed: a column is priced only where its
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,12 +21,12 @@ from formulations.dataflow_schedule.graph import Graph, bits
 from formulations.dataflow_schedule.instance import Group
 from formulations.dataflow_schedule.pendants import Bundle, Hosts
 from formulations.dataflow_schedule.price import pipeline
+from formulations.solvers.arrays import Array, Labels
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule.instance import Instance
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Columns = np.ndarray[Any, np.dtype[np.int64]]
+Columns = Labels
 
 AT_ONCE = 10_000  # sets whose floors are computed together: the means of all their operators are in memory
 ENUMERATING = 0.3  # share of the time in which sets are enumerated

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,11 +20,11 @@ from formulations.dataflow_schedule.balance import fewest
 from formulations.dataflow_schedule.graph import Graph
 from formulations.dataflow_schedule.instance import Group
 from formulations.dataflow_schedule.price import dram_bytes, least_hop_s, rate
+from formulations.solvers.arrays import Array
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule.instance import Instance, Stage
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 STEPS = 4  # of a weight, in the means
 

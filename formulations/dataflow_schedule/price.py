@@ -21,9 +21,6 @@ if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.dataflow_schedule.instance import Instance, Stage
 
 
-
-
-
 def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: float = math.inf) -> Group | None:
     """The fastest pipeline of these operators, a connected convex set; None: none takes less than `below` s."""
     inside = set(members)

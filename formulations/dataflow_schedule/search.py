@@ -13,7 +13,7 @@ lighter one is taken before.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyomo.environ as pyo
@@ -26,6 +26,7 @@ from formulations.dataflow_schedule.merge import merged
 from formulations.dataflow_schedule.pendants import Bundle, flattened, owners
 from formulations.dataflow_schedule.price import dram_bytes
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.outcome import Status
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
@@ -35,8 +36,7 @@ ROUNDING = 1e-9  # in multiples of all operators alone: the solver's row toleran
 RELAXING = 0.6  # share of the time in which the relaxation is solved
 STEADY = 0.5  # share of the best bound's prices in those that columns are sought at
 MOST_COLUMNS = (2_000, 20_000)  # of one integer program, and of the next where the first did not prove its optimum
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Columns = np.ndarray[Any, np.dtype[np.int64]]
+Columns = Labels
 Build = Callable[..., pyo.ConcreteModel]
 Read = Callable[[Sequence[Bundle], Mapping[str, float]], list[Bundle]]
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from formulations.solvers.arrays import Array, Labels, Mask
+
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.disaggregated.instance import Instance
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Positions = np.ndarray[Any, np.dtype[np.int64]]
+Positions = Labels
 TIE = 1e-9        # relative; a column this near to the best value stays in the program
 ROUNDING = 1e-12  # relative; a limit missed by less is met: 0.1 + 0.2 is within 0.3
 TRIED = 64        # replica counts of a pool from the fewest, and as many from the most
@@ -155,7 +156,7 @@ def _least(data: "Instance", pairs: Pairs) -> tuple[Array, Array]:
     return _replicas(data, pairs, pairs.need)
 
 
-def _fits(data: "Instance", pairs: Pairs, replicas: tuple[Array, Array]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _fits(data: "Instance", pairs: Pairs, replicas: tuple[Array, Array]) -> Mask:
     """Whether systems of so many replicas stay in every limit."""
     fits = np.ones(len(pairs.need), dtype=bool)
     for at, own in zip(pairs.at, replicas, strict=True):

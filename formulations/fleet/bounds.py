@@ -23,16 +23,16 @@ fewer they are. In several periods extras of other lives stand in for each other
 """
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from formulations.fleet import instance, terms
+from formulations.solvers.arrays import Array
 
 if TYPE_CHECKING:
     from formulations.fleet.instance import Instance
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 SLACK = 1e-9  # a quotient this near below a whole number is the whole number: too large an M stays valid
 
 

@@ -15,11 +15,11 @@ import numpy as np
 from formulations.fleet import instance
 from formulations.fleet import terms as fleet_terms
 from formulations.fleet.instance import DECODE, PREFILL
+from formulations.solvers.arrays import Array
 
 if TYPE_CHECKING:
     from formulations.fleet.instance import Instance, Placed, Solution
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 NEAR = Fraction(1, 10**9)
 IDLE = (DECODE, PREFILL)  # the phase whose replicas prefill nothing, and decode nothing
 

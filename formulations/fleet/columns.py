@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
@@ -29,14 +29,13 @@ from formulations.fleet import patterns
 from formulations.fleet.arrays import Program, append
 from formulations.fleet.search import Solved
 from formulations.solvers import highs, race
+from formulations.solvers.arrays import Array, Labels, Mask
 from formulations.solvers.outcome import Status
+from formulations.solvers.rows import INFINITY
 
 if TYPE_CHECKING:
     from formulations.fleet.instance import Instance
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 ROUNDS = 200
 NEGATIVE = 1e-7   # reduced costs above minus this are zero: HiGHS's duals are no more exact
 SHORT = 1e-8      # of the most that must be served: a shortage up to here is none
@@ -94,7 +93,7 @@ class _Master:
         before, every = np.array(solver.getLp().col_cost_), solver.getNumCol()
         solver.changeColsCost(every, np.arange(every, dtype=np.int32), np.zeros(every))
         n, ones = len(rows), np.ones(len(rows))
-        solver.addCols(n, ones, 0 * ones, np.full(n, highs.INFINITY), n, np.arange(n, dtype=np.int32), rows, ones)
+        solver.addCols(n, ones, 0 * ones, np.full(n, INFINITY), n, np.arange(n, dtype=np.int32), rows, ones)
         status, _ = self.generate(groups, highs.FEASIBILITY)  # what is left out adds up over all replicas
         short = float(solver.getInfo().objective_function_value)
         added = np.arange(every, every + n, dtype=np.int32)

@@ -20,19 +20,19 @@ Source
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
 
 from formulations.fleet.instance import DECODE, PREFILL
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array, Labels
+from formulations.solvers.rows import INFINITY, Rows
 
 if TYPE_CHECKING:
     from formulations.fleet.arrays import Program
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
 NODES, GAP = 2_000, 1e-6  # of one demand's program
 SAFE = 1e-7               # relative: what a cut gives away to the tolerances of the solver that computed it
 CHEAPEST, OF_KIND = 250, 40  # patterns kept of one demand: the cheapest, those with more or less of each kind
@@ -92,18 +92,13 @@ def cover(program: "Program", price: Array, d: int, p: int, columns: Labels, end
 
 def _cover_program(covers: Array, share: Array, cost: Array, low: float, most: float) -> highspy.Highs:
     m, n = covers.shape
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = n + 1, m
-    lp.col_cost_, lp.col_lower_ = cost, np.append(np.zeros(n), low)
-    lp.col_upper_ = np.append(np.full(n, highs.INFINITY), most)
-    lp.row_lower_, lp.row_upper_ = np.zeros(m), np.full(m, highs.INFINITY)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = n + 1, m
-    lp.a_matrix_.start_ = np.arange(0, m * (n + 1) + 1, n + 1).astype(np.int32)
-    lp.a_matrix_.index_ = np.tile(np.arange(n + 1), m).astype(np.int32)
-    lp.a_matrix_.value_ = np.hstack([covers, -share[:, None]]).ravel()
-    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous]
-    solver = highs.quiet(lp)
+    rows = Rows(
+        cost=cost, low=np.append(np.zeros(n), low), high=np.append(np.full(n, INFINITY), most),
+        least=np.zeros(m), most=np.full(m, INFINITY),
+        row=np.repeat(np.arange(m), n + 1), column=np.tile(np.arange(n + 1), m),
+        value=np.hstack([covers, -share[:, None]]).ravel(), whole=np.arange(n + 1) < n,
+    )  # fmt: skip
+    solver = highs.quiet(rows.lp())
     for name, value in {"mip_rel_gap": 0.0, "mip_abs_gap": highs.EXACT, "mip_max_nodes": NODES}.items():
         solver.setOptionValue(name, value)
     highs.stop_within(solver, GAP)

@@ -28,20 +28,12 @@ from formulations.fleet import (
 from formulations.fleet.instance import Instance, Placed, Solution
 from formulations.fleet.search import Solved
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.fractional import Trace
 from formulations.solvers.outcome import Outcome
 
 Method = Literal["full", "columns"]
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 LARGE = 500  # undominated columns times periods, above which cuts and patterns pay: `fleet_columns`
-
-
-
-
-
-
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ import pyomo.environ as pyo
 
 from formulations.fleet import bounds, instance, terms
 from formulations.fleet.instance import DECODE, PREFILL
+from formulations.solvers.arrays import Array
 
 if TYPE_CHECKING:
     from formulations.fleet.instance import Instance
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def total(var: Any, each: Array) -> Any:

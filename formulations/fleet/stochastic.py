@@ -80,8 +80,8 @@ from formulations.fleet import (
 from formulations.fleet import (
     terms as fleet_terms,
 )
-from formulations.fleet.program import Array, Labels
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.outcome import Outcome
 
 NONE, RACK, KIND = 0, 1, 2

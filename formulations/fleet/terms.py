@@ -18,17 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulations.fleet.instance import BOTH, Array, Mask
+from formulations.fleet.instance import BOTH
+from formulations.solvers.arrays import Array, Mask
 
 if TYPE_CHECKING:
     from formulations.fleet.instance import Instance
-
-
-
-
-
-
-
 
 
 @dataclass(frozen=True)
@@ -91,8 +85,6 @@ def packing(data: "Instance") -> Packing:
             full[h, k] = chips
             weight[on, k] = parcel[h][k] * data.parcels[on]
     return Packing(full, weight, rounded)
-
-
 
 
 def usable(data: "Instance", wanted: Array) -> tuple[Array, Array]:

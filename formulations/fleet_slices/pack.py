@@ -7,22 +7,21 @@ overload, often fit; where they do not, a program over the pairs that are left d
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
 
 from formulations.fleet_slices import start
 from formulations.fleet_slices.exact import Fleet, fleet
-from formulations.fleet_slices.rows import WHOLE, entries, passed
 from formulations.solvers import highs
-from formulations.solvers.highs import INFINITY
+from formulations.solvers.arrays import Array
 from formulations.solvers.outcome import Status
+from formulations.solvers.rows import INFINITY, Rows
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.fleet_slices.instance import Instance
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 STEPS = 200      # moves and exchanges, at most
 NEAR = 1e-9      # replicas; what is found is counted exactly afterwards
 MARGIN = 1e-7    # replicas: reduced costs and room are floats, and a pair goes only where they are this far apart
@@ -101,18 +100,16 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
     pairs, used = len(bucket), np.flatnonzero(counts > 0)
     buckets, kinds = data.load.shape
     slices = data.slices.astype(np.float64)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = pairs + 1, buckets + kinds
-    lp.col_cost_ = np.append(np.zeros(pairs), -1.0)
-    lp.col_lower_ = np.append(np.zeros(pairs), -INFINITY)
-    lp.col_upper_ = np.full(pairs + 1, INFINITY)
-    lp.row_lower_ = np.concatenate([slices, np.full(kinds, -INFINITY)])
-    lp.row_upper_ = np.concatenate([slices, counts])
     pair = np.arange(pairs)
-    entries(lp, np.concatenate([pair, pair, np.full(len(used), pairs)]),
-            np.concatenate([bucket, buckets + kind, buckets + used]),
-            np.concatenate([np.ones(pairs), data.load[bucket, kind], np.ones(len(used))]))  # fmt: skip
-    solver = passed(lp)
+    rows = Rows(
+        cost=np.append(np.zeros(pairs), -1.0), low=np.append(np.zeros(pairs), -INFINITY),
+        high=np.full(pairs + 1, INFINITY),
+        least=np.concatenate([slices, np.full(kinds, -INFINITY)]), most=np.concatenate([slices, counts]),
+        row=np.concatenate([bucket, buckets + kind, buckets + used]),
+        column=np.concatenate([pair, pair, np.full(len(used), pairs)]),
+        value=np.concatenate([np.ones(pairs), data.load[bucket, kind], np.ones(len(used))]),
+    )  # fmt: skip
+    solver = highs.quiet(rows.lp())
     if data.fractional:  # these shares are the answer, not a guess at whole ones
         solver.setOptionValue("primal_feasibility_tolerance", FINEST_ROWS)
     solver.run()
@@ -191,17 +188,15 @@ def _decided(data: "Instance", counts: Array, divided: Divided, limits: highs.Li
     pairs, (buckets, kinds) = len(bucket), data.load.shape
     reduced = np.maximum(divided.reduced[bucket, kind], 0.0)
     slices = data.slices.astype(np.float64)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = pairs, buckets + kinds
-    lp.col_cost_, lp.col_lower_ = reduced, np.zeros(pairs)
-    lp.col_upper_ = np.minimum(slices[bucket], np.floor(room / np.maximum(reduced, 1e-12) + NEAR))
-    lp.row_lower_ = np.concatenate([slices, np.full(kinds, -INFINITY)])
-    lp.row_upper_ = np.concatenate([slices, counts])
     pair = np.arange(pairs)
-    entries(lp, np.concatenate([pair, pair]), np.concatenate([bucket, buckets + kind]),
-            np.concatenate([np.ones(pairs), data.load[bucket, kind]]))  # fmt: skip
-    lp.integrality_ = [WHOLE] * pairs
-    solver = passed(lp)
+    rows = Rows(
+        cost=reduced, low=np.zeros(pairs),
+        high=np.minimum(slices[bucket], np.floor(room / np.maximum(reduced, 1e-12) + NEAR)),
+        least=np.concatenate([slices, np.full(kinds, -INFINITY)]), most=np.concatenate([slices, counts]),
+        row=np.concatenate([bucket, buckets + kind]), column=np.concatenate([pair, pair]),
+        value=np.concatenate([np.ones(pairs), data.load[bucket, kind]]), whole=np.full(pairs, True),
+    )  # fmt: skip
+    solver = highs.quiet(rows.lp())
     solver.setOptionValue("mip_max_improving_sols", 1)
     names = [f"{b},{g}" for b, g in zip(bucket.tolist(), kind.tolist(), strict=True)]
     nodes = min(limits.node_limit, NODES)

@@ -19,8 +19,6 @@ from formulations.solvers.outcome import Outcome, Status
 FINE = 1e3  # carry_load times this: what the solver then lets pass is within the 1e-9 of exact numbers
 
 
-
-
 def solve(data: Instance, *, limits: highs.Limits | None = None) -> tuple[Outcome[Fleet], Proof]:
     """The cheapest fleet with proof; value and bound in $/h.
 

@@ -12,8 +12,9 @@ import numpy as np
 from formulations.fleet_slices import start, walk
 from formulations.fleet_slices.exact import SPARED, Fleet, money, price_unit
 from formulations.fleet_slices.pack import MARGIN, fit, roomy, shared
-from formulations.fleet_slices.rows import Array, load
+from formulations.fleet_slices.rows import load
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array
 from formulations.solvers.outcome import Status
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from formulations.fleet_slices.exact import Fleet, fleet, money
+from formulations.solvers.arrays import Mask
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.fleet_slices.instance import Instance
@@ -74,12 +75,12 @@ def reduced(data: "Instance", known: Fleet | None, unit: Fraction | None) -> "In
     return replace(data, load=np.where(able(load, most, fractional=data.fractional), load, np.inf), most=most)
 
 
-def able(load: Any, counts: Any, *, fractional: bool) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def able(load: Any, counts: Any, *, fractional: bool) -> Mask:
     """Pairs (buckets x kinds) of which so many replicas can serve something.
 
     A whole slice has to find room; of one that is divided at will any part may go to any replica.
     """
-    found: np.ndarray[Any, np.dtype[np.bool_]] = np.isfinite(load) & (counts > 0)
+    found: Mask = np.isfinite(load) & (counts > 0)
     return found if fractional else found & (load <= counts + NEAR)
 
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from formulations.fleet_slices.exact import money
 from formulations.fleet_slices.pack import MARGIN, Divided
+from formulations.solvers.arrays import Array
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.fleet_slices.instance import Instance
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 MOST = 200_000  # fleets and parts of fleets written down at once, at most
 
 

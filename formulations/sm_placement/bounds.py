@@ -18,8 +18,6 @@ RESOURCES = {"shared": "sm_shared", "registers": "sm_registers", "threads": "sm_
 ROUNDING = 1e-9  # relative
 
 
-
-
 def lacking(data: "Instance", *stages: int) -> dict[str, int]:
     """By how much one CTA of each of these stages exceeds an SM; empty: they fit."""
     over = {own: sum(getattr(data, own)[i] for i in stages) - getattr(data, whole) for own, whole in RESOURCES.items()}

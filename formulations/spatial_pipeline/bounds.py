@@ -8,14 +8,15 @@ are and never computed again. So the result is exact for every table of scales, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from formulations.solvers.arrays import Array, Labels
 
 if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
     from formulations.spatial_pipeline.instance import Instance, Solution
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 ROUNDING = 1e-12  # relative
 
 
@@ -28,7 +29,7 @@ class Balance:
     limit: str  # "dram", "l2" or the label of a stage that cannot be faster
 
 
-def most_ctas(data: "Instance") -> "np.ndarray[Any, np.dtype[np.int64]]":
+def most_ctas(data: "Instance") -> Labels:
     """Most CTAs of every stage."""
     return np.full(len(data.stages), data.sms) if data.most_ctas is None else data.most_ctas
 
