@@ -1,4 +1,4 @@
-"""The whole numbers of `best_system_cpsat`, and a proof of how far they can move its optimum.
+"""The whole numbers of `best_system.cpsat`, and a proof of how far they can move its optimum.
 
 Error of the grid
     A need is rounded up by less than one tick, so the step of batch B is at most 1 + B ticks too

@@ -2,7 +2,7 @@
 
 Groups run one after the other. A group is one operator alone (bulk-synchronously), a vertical group as
 given, or a spatial pipeline: two or more operators, connected, all stages resident at once. Its price,
-payload, alternatives and CTAs are chosen in `dataflow_schedule_price`; here groups are columns.
+payload, alternatives and CTAs are chosen in `dataflow_schedule.price`; here groups are columns.
 
 Sets
     operators         v in V
@@ -52,8 +52,8 @@ Source
     levels on bypasses k - 1. DRAM bytes: read, write, output where some reader is elsewhere, edges from elsewhere.
     L2 bytes: those, and what queues carry, written once and read by each consumer. Groups are convex, and no group
     waits for itself through others: a cycle K of the chosen groups is cut off when it is found. A column is a group
-    with the best choice for what hangs on it (`dataflow_schedule_pendants`); columns are added by reduced cost
-    (`dataflow_schedule_search`).
+    with the best choice for what hangs on it (`dataflow_schedule.pendants`); columns are added by reduced cost
+    (`dataflow_schedule.search`).
 """
 
 from formulations.dataflow_schedule.instance import Instance, Payload, Solution, Stage

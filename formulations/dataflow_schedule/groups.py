@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulations.dataflow_schedule.choice import bundled, single
 from formulations.dataflow_schedule.clock import Clock
 from formulations.dataflow_schedule.graph import Graph, bits
 from formulations.dataflow_schedule.instance import Group
-from formulations.dataflow_schedule.pendants import Bundle, Hosts
+from formulations.dataflow_schedule.pendants import Bundle, Hosts, bundled, single
 from formulations.dataflow_schedule.price import pipeline
 from formulations.solvers.arrays import Array, Labels
 

@@ -5,7 +5,7 @@ bytes from queues and writes W, or hands W over and off the chip, needs e = max(
 CTA-seconds, and e / a seconds on a CTAs. Payloads and alternatives are enumerated, save those whose e alone,
 spread over all SMs, is no faster than the best so far, with what it takes to fill. The splits of a sum, alternatives
 of one stage that differ in no more than how many CTAs it may have and how long its parts are added, are chosen with
-the CTAs, in `dataflow_schedule_balance`, where nothing in the group waits for the sum.
+the CTAs, in `dataflow_schedule.balance`, where nothing in the group waits for the sum.
 """
 
 import math

@@ -52,7 +52,7 @@ class Program:
         self.cuts: list[tuple[Labels, Array]] = []  # rows [d, p] and prices [j, p]; row -1: no cut
 
     def cut(self, price: Array, bounds: Array) -> None:
-        """Add the rows cover_cut of `fleet_patterns`: `price` [j, p], `bounds` [d, p], minus infinity: none."""
+        """Add the rows cover_cut of `fleet.patterns`: `price` [j, p], `bounds` [d, p], minus infinity: none."""
         f, at = self.frame, np.full(bounds.shape, -1, dtype=np.int64)
         for d, p in np.argwhere(np.isfinite(bounds)):
             served = [(i, f.cost[i]) for i in self.served[d, :, p]]

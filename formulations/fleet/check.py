@@ -90,7 +90,7 @@ def _spare(data: "Instance", placed: dict[int, int], j: int, need: Fraction, *, 
 def free_chips(data: "Instance", solution: "Solution", h: int, p: int) -> Counter[int] | None:
     """Free chips of a server -> servers, once every parcel lies in one server; None where they do not fit.
 
-    Largest first, into the fullest server with room: exact where sizes divide each other (`fleet_terms`).
+    Largest first, into the fullest server with room: exact where sizes divide each other (`fleet.terms`).
     Sizes that do not are put as they are, then, should they not fit, as the program charges them.
     """
     placed = {j: n for j, n in replicas(data, solution, p).items() if data.kind_of[j] == h}

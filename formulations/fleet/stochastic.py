@@ -64,22 +64,8 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.fleet import (
-    bounds as fleet_bounds,
-)
-from formulations.fleet import (
-    check,
-    dominance,
-    instance,
-    search,
-)
+from formulations.fleet import bounds, check, dominance, instance, search, terms
 from formulations.fleet import program as fleet
-from formulations.fleet import (
-    rows as fleet_rows,
-)
-from formulations.fleet import (
-    terms as fleet_terms,
-)
 from formulations.solvers import highs
 from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.outcome import Outcome
@@ -161,13 +147,13 @@ def solve(
     reduced = data.only(kept)
 
     def engine(lam: float, limits: highs.Limits) -> search.Solved:
-        unit = fleet_terms.unit(data.plan, lam)
+        unit = terms.unit(data.plan, lam)
         model = build(reduced, lam=lam, scale=1.0 / unit)
         return search.Solved(highs.solve(highs.load(model), limits).scaled(unit))
 
     way = search.Way(engine, lambda values: _renumbered(read(reduced, values), kept), limits, gap)
     if data.plan.objective == "ratio":
-        outcome = way.ratio(lambda s: (gained(data, s), paid(data, s)), fleet_bounds.least_paid(data.plan))
+        outcome = way.ratio(lambda s: (gained(data, s), paid(data, s)), bounds.least_paid(data.plan))
     else:
         outcome = way.plain(lambda s: value(data, s), least=data.plan.objective in ("cost", "power"))
     nodes = sum(each.result.nodes for each in way.solved)
@@ -211,9 +197,9 @@ def build(data: Instance, *, lam: float = 0.0, scale: float = 1.0) -> pyo.Concre
         m.use = pyo.Var(m.kinds, domain=pyo.Binary)
     if plan.one_kind:
         m.host = pyo.Var(m.workloads, m.kinds, domain=pyo.Binary)
-    fleet_rows.servers(m, plan)
-    fleet_rows.limits(m, plan)
-    fleet_rows.choice(m, plan, None if plan.most_kinds is None else fleet_bounds.most_owned(plan, reserve(data)))
+    fleet.server_rows(m, plan)
+    fleet.limit_rows(m, plan)
+    fleet.choice_rows(m, plan, None if plan.most_kinds is None else bounds.most_owned(plan, reserve(data)))
 
     @m.Block(m.scenarios)
     def situation(b: Any, s: int) -> None:
@@ -222,19 +208,19 @@ def build(data: Instance, *, lam: float = 0.0, scale: float = 1.0) -> pyo.Concre
         b.replicas = pyo.Var(m.columns, m.periods, domain=pyo.NonNegativeIntegers)
         b.served = pyo.Var(m.demands, m.hosts, m.periods, bounds=lambda b, d, g, p: (0.0, float(most[d, p])))
         _lose(b, m, data, s, here)
-        fleet_rows.serving(b, here, b.left)
-        fleet_rows.hosting(b, here)
+        fleet.serving_rows(b, here, b.left)
+        fleet.host_rows(b, here)
 
-    terms = fleet_terms.objective(plan, lam)
+    weights = terms.objective(plan, lam)
 
     @m.Objective(sense=pyo.minimize if plan.objective in ("cost", "power") else pyo.maximize)
     def best(m: Any) -> Any:
         expected = pyo.quicksum(
-            scale * float(data.probability[s] * terms.served[d, p]) * m.situation[s].served[d, g, p]
+            scale * float(data.probability[s] * weights.served[d, p]) * m.situation[s].served[d, g, p]
             for s in m.scenarios for d in m.demands for g in m.hosts for p in m.periods
-            if terms.served[d, p] and data.probability[s]
+            if weights.served[d, p] and data.probability[s]
         )  # fmt: skip
-        return fleet_rows.total(m.buy, scale * terms.buy) + fleet_rows.total(m.own, scale * terms.own) + expected
+        return fleet.total(m.buy, scale * weights.buy) + fleet.total(m.own, scale * weights.own) + expected
 
     return m
 
@@ -249,7 +235,7 @@ def _lose(b: Any, m: Any, data: Instance, s: int, here: instance.Instance) -> No
         return b.left[h, p] <= (0 if loss == KIND and h == lost else m.own[h, p])
 
     if loss == RACK:
-        most, rack = fleet_bounds.need(here), float(np.ceil(data.plan.servers_per_rack[lost]))
+        most, rack = bounds.need(here), float(np.ceil(data.plan.servers_per_rack[lost]))
         b.stand = pyo.Var(m.periods, domain=pyo.Binary)
 
         @b.Constraint(m.periods)
@@ -265,7 +251,7 @@ def reserve(data: Instance) -> Array:
     """[h, p] servers enough in the scenario that needs most of a kind, with the rack that it loses."""
     most = np.zeros(data.plan.running.shape)
     for s in data.scenarios.tolist():
-        each = fleet_bounds.need(data.situation(s))
+        each = bounds.need(data.situation(s))
         if data.loss[s] == RACK:
             each[data.lost[s]] += np.ceil(data.plan.servers_per_rack[data.lost[s]])
         most = np.maximum(most, each)

@@ -56,7 +56,7 @@ def _outcome(search: Search) -> Outcome[Fleet]:
 
 
 def build(data: Instance) -> pyo.ConcreteModel:
-    """The program in words; `fleet_slices_rows` hands the same rows to the solver, and tests compare both.
+    """The program in words; `fleet_slices.rows` hands the same rows to the solver, and tests compare both.
 
     Building it once takes a fifth to two thirds of the whole solve (measured: tests/benchmarks/test_slices_speed.py),
     and a search looks at dozens of fleets, each a program that HiGHS solves in 1 to 2 ms.

@@ -11,12 +11,12 @@ from formulations import dataflow_schedule
 from formulations.dataflow_schedule import Instance, Payload, Solution, Stage
 from formulations.dataflow_schedule import chain as dataflow_schedule_chain
 from formulations.dataflow_schedule import cpsat as dataflow_schedule_cpsat
-from formulations.dataflow_schedule.choice import FEW, bundled
 from formulations.dataflow_schedule.clock import Clock
 from formulations.dataflow_schedule.graph import Graph
 from formulations.dataflow_schedule.groups import Pool, additive_bound, alone
 from formulations.dataflow_schedule.instance import Group
 from formulations.dataflow_schedule.order import check, in_turn, waiting
+from formulations.dataflow_schedule.pendants import FEW, bundled
 from formulations.dataflow_schedule.price import pipeline
 from formulations.solvers import cpsat, highs
 from formulations.solvers.outcome import Status
