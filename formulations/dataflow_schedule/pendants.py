@@ -17,19 +17,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from formulations.dataflow_schedule.balance import EQUAL, fewest
 from formulations.dataflow_schedule.graph import Graph
-from formulations.dataflow_schedule.instance import Group
+from formulations.dataflow_schedule.instance import Group, Instance, Stage
 from formulations.dataflow_schedule.price import dram_bytes, filled_s, least_hop_s, pipeline, rate
 from formulations.solvers.arrays import Array
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance, Stage
-
 
 STEPS = 4  # of a weight, in the means
 FEW = 6  # pendants: no slices
@@ -49,7 +44,7 @@ class Bundle:
 class Hosts:
     """Which operators hang on which; `hanging` by host, ascending."""
 
-    def __init__(self, data: "Instance", graph: Graph) -> None:
+    def __init__(self, data: Instance, graph: Graph) -> None:
         self.data, self.graph = data, graph
         self.hanging: dict[int, list[int]] = {}
         self.pendants = 0  # as bits
@@ -144,14 +139,14 @@ class Hosts:
 
 
 def own_s(
-    data: "Instance", v: int, queues: tuple[float, float], per_s: float, least: float = 0.0, most: float = np.inf
+    data: Instance, v: int, queues: tuple[float, float], per_s: float, least: float = 0.0, most: float = np.inf
 ) -> tuple[float, float, float, float]:
     """Seconds (DRAM, L2, tensor, SIMT) of one operator in a pipeline whose steady state is from `least` to `most` s.
 
     `queues`: bytes that it certainly reads from queues, and writes to one; `per_s`: B/s of a queue at most.
     """
 
-    def taken(row: "Sequence[Stage]", kind: str) -> float:
+    def taken(row: Sequence[Stage], kind: str) -> float:
         total, fed = 0.0, queues[0]
         for at, stage in enumerate(row, start=1):
             passed = queues[1] if at == len(row) else stage.passes
@@ -166,10 +161,10 @@ def own_s(
     return off / data.dram_bandwidth, off / data.l2_bandwidth, tensor, simt
 
 
-def adding_s(data: "Instance", v: int, most: float) -> float:
+def adding_s(data: Instance, v: int, most: float) -> float:
     """Seconds to add the parts of v, at least, where the steady state is `most` s at most; infinite: there is none."""
 
-    def able(stage: "Stage") -> bool:
+    def able(stage: Stage) -> bool:
         return stage.most is None or fewest(stage.work_s * data.sms, most) <= stage.most
 
     rows = (sum(s.adding_s for s in row) for row in data.alternatives[v] if all(able(s) for s in row))

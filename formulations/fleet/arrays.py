@@ -4,7 +4,7 @@ The same program as `fleet.build`, row by row (a test compares them), for sizes 
 to build than HiGHS to solve. Columns come in pairs (column j, period p), a variable replicas[j,p] each.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import highspy
 import numpy as np
@@ -12,13 +12,10 @@ import numpy as np
 from formulations.fleet import bounds as fleet_bounds
 from formulations.fleet import instance
 from formulations.fleet import terms as fleet_terms
-from formulations.fleet.instance import DECODE, PREFILL
+from formulations.fleet.instance import DECODE, PREFILL, Instance
 from formulations.solvers import highs
 from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.rows import INFINITY, Frame
-
-if TYPE_CHECKING:
-    from formulations.fleet.instance import Instance
 
 ERROR = highspy.HighsStatus.kError
 
@@ -29,7 +26,7 @@ class Program:
     `cost` is to be least: the objective of `fleet` times `scale`, its sign turned where it is to be most.
     """
 
-    def __init__(self, data: "Instance", lam: float = 0.0, scale: float = 1.0) -> None:
+    def __init__(self, data: Instance, lam: float = 0.0, scale: float = 1.0) -> None:
         self.data, self.frame = data, Frame()
         self.packing = fleet_terms.packing(data)
         wanted = instance.asked(data)

@@ -20,18 +20,15 @@ Source
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
 
+from formulations.fleet.arrays import Program
 from formulations.fleet.instance import DECODE, PREFILL
 from formulations.solvers import highs
 from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.rows import INFINITY, Rows
-
-if TYPE_CHECKING:
-    from formulations.fleet.arrays import Program
 
 NODES, GAP = 2_000, 1e-6  # of one demand's program
 SAFE = 1e-7               # relative: what a cut gives away to the tolerances of the solver that computed it
@@ -55,7 +52,7 @@ class Cover:
     replicas: Labels | None
 
 
-def prices(program: "Program", duals: Array) -> Array:
+def prices(program: Program, duals: Array) -> Array:
     """[j, p] what the chips of one replica cost at the duals of pack_servers."""
     h = program.data.kind_of
     price = np.zeros(program.rate.shape)
@@ -65,7 +62,7 @@ def prices(program: "Program", duals: Array) -> Array:
     return np.maximum(price, 0.0)
 
 
-def cover(program: "Program", price: Array, d: int, p: int, columns: Labels, ends: float) -> Cover | None:
+def cover(program: Program, price: Array, d: int, p: int, columns: Labels, ends: float) -> Cover | None:
     """The cheapest whole replicas of a demand in a period; None where nothing bounds them in time."""
     data, on = program.data, columns[program.rate[columns, p] > 0]
     rows = []
@@ -105,7 +102,7 @@ def _cover_program(covers: Array, share: Array, cost: Array, low: float, most: f
     return solver
 
 
-def patterns(program: "Program", one: Cover) -> Labels:
+def patterns(program: Program, one: Cover) -> Labels:
     """Replicas [pattern, column] of patterns near the cheapest one, itself the first; each serves the need."""
     assert one.replicas is not None
     base = one.replicas
@@ -173,7 +170,7 @@ def _removals(base: Labels) -> list[Labels]:
     return [each for each in some if (each <= base).all()]
 
 
-def chips_of(program: "Program", columns: Labels, replicas: Labels) -> Labels:
+def chips_of(program: Program, columns: Labels, replicas: Labels) -> Labels:
     """[pattern, (kind, row)] chips that patterns take."""
     full = program.packing.full
     weight = np.zeros((len(columns), full.size))

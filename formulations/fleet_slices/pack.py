@@ -7,20 +7,17 @@ overload, often fit; where they do not, a program over the pairs that are left d
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
 
 from formulations.fleet_slices import start
 from formulations.fleet_slices.exact import Fleet, fleet
+from formulations.fleet_slices.instance import Instance
 from formulations.solvers import highs
 from formulations.solvers.arrays import Array
 from formulations.solvers.outcome import Status
 from formulations.solvers.rows import INFINITY, Rows
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.fleet_slices.instance import Instance
 
 STEPS = 200      # moves and exchanges, at most
 NEAR = 1e-9      # replicas; what is found is counted exactly afterwards
@@ -45,7 +42,7 @@ class Divided:
 
 
 def fit(
-    data: "Instance", counts: Array, divided: Divided, limits: highs.Limits
+    data: Instance, counts: Array, divided: Divided, limits: highs.Limits
 ) -> tuple[Status, Fleet | None, int]:
     """Whole slices in `counts` replicas of each kind: OPTIMAL, INFEASIBLE or UNKNOWN, a fleet, and nodes.
 
@@ -64,13 +61,13 @@ def fit(
     return result.status, counted(data, whole), result.nodes
 
 
-def counted(data: "Instance", whole: Array) -> Fleet | None:
+def counted(data: Instance, whole: Array) -> Fleet | None:
     """The fleet of whole slices (buckets x kinds)."""
     at = zip(*np.nonzero(whole), strict=True)
     return fleet(data, {(int(data.buckets[b]), int(data.kinds[g])): int(whole[b, g]) for b, g in at})
 
 
-def shared(data: "Instance", share: Array) -> Fleet | None:
+def shared(data: Instance, share: Array) -> Fleet | None:
     """The fleet of shares (buckets x kinds), of whose floats a bucket's largest takes what is missing."""
     assign: dict[tuple[int, int], float] = {}
     kinds = data.kinds.tolist()
@@ -82,13 +79,13 @@ def shared(data: "Instance", share: Array) -> Fleet | None:
     return fleet(data, assign)
 
 
-def carried(data: "Instance", whole: Array) -> Array:
+def carried(data: Instance, whole: Array) -> Array:
     """Replicas of each kind kept busy."""
     total: Array = (whole * np.where(np.isfinite(data.load), data.load, 0.0)).sum(axis=0)
     return total
 
 
-def roomy(data: "Instance", counts: Array) -> Divided | None:
+def roomy(data: Instance, counts: Array) -> Divided | None:
     """Divided slices that leave every kind in use the most room at once, by linear program.
 
     None: some bucket has no kind in use that could take a slice.
@@ -123,7 +120,7 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
     return Divided(share, float(value[pairs]), reduced, duals[:buckets], np.maximum(-duals[buckets:], 0.0))
 
 
-def _rounded(data: "Instance", counts: Array, divided: Array) -> Array:
+def _rounded(data: Instance, counts: Array, divided: Array) -> Array:
     """Whole parts of the shares; each slice left goes to the kind of its bucket that it overloads least."""
     whole: Array = np.floor(divided + NEAR)
     load = data.load
@@ -139,7 +136,7 @@ def _rounded(data: "Instance", counts: Array, divided: Array) -> Array:
     return whole
 
 
-def settled(data: "Instance", counts: Array, whole: Array) -> Array:
+def settled(data: Instance, counts: Array, whole: Array) -> Array:
     """Slices (buckets x kinds) after moves and exchanges, the best first, that each lessen the load beyond `counts`."""
     for _ in range(STEPS):
         busy = carried(data, whole)
@@ -179,7 +176,7 @@ def _best_step(load: Array, counts: Array, whole: Array, busy: Array) -> tuple[i
     return best
 
 
-def _decided(data: "Instance", counts: Array, divided: Divided, limits: highs.Limits) -> highs.Result:
+def _decided(data: Instance, counts: Array, divided: Divided, limits: highs.Limits) -> highs.Result:
     """The program of whole slices over the pairs that the reduced costs leave; columns are named "b,g"."""
     room = max(divided.room, 0.0) + MARGIN
     bucket, kind = np.nonzero(divided.reduced <= room)

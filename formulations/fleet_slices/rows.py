@@ -9,26 +9,24 @@ bounds are whole.
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import highspy
 import numpy as np
 
 from formulations.fleet_slices.exact import money
+from formulations.fleet_slices.instance import Instance
 from formulations.solvers import highs
 from formulations.solvers.arrays import Array
 from formulations.solvers.highs import Program
 from formulations.solvers.rows import INFINITY, Rows
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.fleet_slices.instance import Instance
 
 SMALL = 1e-4    # replicas
 WHOLE = highspy.HighsVarType.kInteger
 
 
 def load(
-    data: "Instance", unit: Fraction | None, *, ceiling: Fraction | None = None, rows: float = 1.0,
+    data: Instance, unit: Fraction | None, *, ceiling: Fraction | None = None, rows: float = 1.0,
     beyond: Sequence[Array] = (),
 ) -> Program:  # fmt: skip
     """A quiet, single-threaded HiGHS with the program; carry_load is multiplied by `rows`.
@@ -63,7 +61,7 @@ def load(
     return program
 
 
-def _more_of_some(program: Program, data: "Instance", counts: Array, first: int) -> None:
+def _more_of_some(program: Program, data: Instance, counts: Array, first: int) -> None:
     """more_of_some, sum_g z[g] >= 1 with y[g] >= (counts[g] + 1) z[g], z binary: no part of this fleet."""
     solver, before = program.highs, program.highs.getNumCol()
     for g, count in enumerate(counts.tolist()):
@@ -76,7 +74,7 @@ def _more_of_some(program: Program, data: "Instance", counts: Array, first: int)
     solver.addRow(1.0, INFINITY, len(chosen), chosen, np.ones(len(chosen)))
 
 
-def _room(data: "Instance", bucket: Any, kind: Any) -> Array:
+def _room(data: Instance, bucket: Any, kind: Any) -> Array:
     """The most slices of each pair: all of the bucket, and no more than the most replicas carry."""
     slices: Array = data.slices[bucket].astype(np.float64)
     if data.fractional:
