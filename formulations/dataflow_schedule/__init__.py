@@ -25,7 +25,7 @@ Parameters
     sms               N        1
     dram_bandwidth    D        B/s
     l2_bandwidth      B        B/s
-    ring_entries      e        1        of a ring, and one for each stage that what it holds bypasses
+    ring_entries      E        1        of a ring, and one for each stage that what it holds bypasses
     most_operators    n        1        in one pipeline; None: as many as can be resident
 Variables
     run               x[S] in {0,1}                    1 if the group is run

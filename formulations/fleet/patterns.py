@@ -1,14 +1,14 @@
 """What whole replicas of one demand cost: cuts that tighten the relaxation of `fleet`, and a first fleet.
 
 With prices on the chips of every kind (the relaxation's duals of pack_servers), the cheapest whole
-replicas that serve one demand in one period are a small program of their own. Its bound v makes a row that
+replicas that serve one demand in one period are a small program of their own. Its bound makes a row that
 every fleet keeps and the relaxation breaks:
 
-    cover_cut   sum_j price[j,p] r[j,p] + worth[d,p] sum_g y[d,g,p] >= v[d,p]
+    cover_cut   sum_j price[j,p] replicas[j,p] + worth[d,p] sum_g served[d,g,p] >= bound[d,p]
 
 (worth is the objective's coefficient of served, 0 for cost and power). With these rows the relaxation is
 as tight as the Lagrangian bound at those prices. A dominated column never is cheaper than what dominates
-it, so v holds for all columns though only undominated ones are in the small program.
+it, so the bound holds for all columns though only undominated ones are in the small program.
 
 Many patterns of replicas are nearly as cheap, and a fleet is cheap when the chips of its patterns fill
 whole servers. `patterns` varies the cheapest pattern of each demand; one is to be chosen for each. That

@@ -17,8 +17,11 @@ from formulations import (
     sm_placement,
     spatial_pipeline,
 )
+from formulations.best_system import cpsat as best_system_cpsat
+from formulations.dataflow_schedule import cpsat as dataflow_schedule_cpsat
 from formulations.dataflow_schedule.groups import alone
 from formulations.fleet import stochastic
+from formulations.spatial_pipeline import cpsat as spatial_pipeline_cpsat
 from tests.cases import dataflow_schedule_cases, fleet_slices_cases, sm_placement_cases
 from tests.cases.docstrings import built, indexed, names, symbols, used
 from tests.formulations.best_system import test_program as best_system_tests
@@ -105,6 +108,18 @@ def test_no_symbol_has_two_meanings(family: Family) -> None:
     declared = Counter(symbols(family.module.__doc__))
     assert [symbol for symbol, times in declared.items() if times > 1] == []
     assert indexed(family.module.__doc__) <= set(declared)
+
+
+@pytest.mark.parametrize(
+    ("twin", "family"),
+    [(best_system_cpsat, best_system), (dataflow_schedule_cpsat, dataflow_schedule),
+     (spatial_pipeline_cpsat, spatial_pipeline)],
+)  # fmt: skip
+def test_no_symbol_of_a_twin_has_two_meanings(twin: Any, family: Any) -> None:
+    """What it takes over from the family keeps its symbol."""
+    declared = Counter(symbols(twin.__doc__))
+    assert [symbol for symbol, times in declared.items() if times > 1] == []
+    assert indexed(twin.__doc__) <= set(declared) | set(symbols(family.__doc__))
 
 
 @each_family
