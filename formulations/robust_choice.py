@@ -13,14 +13,12 @@ Source
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.outcome import Outcome, Status
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
 SHARE = 1e-9  # of shares of scenarios: 57 of 100 is 0.5700000000000001
 # Worst losses nearer than this are equal, and the mean decides: a loss is 1 less a quotient, right to some last digits
 # of 1, and values that are one by different orders of adding differ in their own last digits.

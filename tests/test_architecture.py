@@ -36,6 +36,7 @@ SPANNING = {  # tests of what several modules of a room do together
     "codesign/system/test_best_achieved.py",
     "formulations/best_system/test_edges.py",
     "formulations/fleet_slices/test_divided.py",
+    "formulations/test_docstrings.py",
 }
 
 Sources = Mapping[str, str]

@@ -71,7 +71,7 @@ def profile_of(query: Query, space: AnySpace, columns: Columns, chips: Ints, ord
     first = np.lexsort((alive, -merit, layout))
     first = first[np.flatnonzero(np.diff(layout[first], prepend=-1))]
     chosen = alive[first]
-    replicas = _replicas(query, columns, chosen)
+    replicas = _replicas(query, space, columns, chosen)
     code = codes_of(space, chips)[columns.layout[chosen]]
     batch = columns.true_batch[chosen].astype(np.int64)
     place = _place(space, columns, chosen, order)
@@ -88,10 +88,10 @@ def _place(space: AnySpace, columns: Columns, chosen: Ints, order: Ints) -> Ints
     return turn * FIRST | (order[chip] << 24) | within
 
 
-def _replicas(query: Query, columns: Columns, chosen: Ints) -> Ints:
+def _replicas(query: Query, space: AnySpace, columns: Columns, chosen: Ints) -> Ints:
     """As `columns.replicas_needed`, of many columns at once."""
     data, users = columns.instance, query.limits.users
-    most, stages = data.most_replicas[chosen], data.stages[chosen]
+    most, stages = data.most_replicas[chosen], space.pipeline[columns.layout[chosen]].astype(np.float64)
     batch = columns.true_batch[chosen]
     need = np.ones(len(chosen)) if users is None else np.ceil(users / (stages * batch))
     if query.maximize in ("user-speed", "cost"):

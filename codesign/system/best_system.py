@@ -148,10 +148,10 @@ def enumerated(p: Prepared, deadline: Deadline = NEVER) -> Looked:
 def audited_system(p: Prepared, position: int) -> tuple[System, audit.Audited]:
     """The system of a column in whole numbers, recomputed from the domain's formulas."""
     at = int(p.columns.layout[position])
-    batch = int(p.columns.true_batch[position])
+    batch, stages = int(p.columns.true_batch[position]), int(p.space.pipeline[at])
     if p.query.maximize == "cost":
-        batch = columns.shared_batch(p.query, p.columns, position, batch)
-    replicas = columns.replicas_needed(p.query, p.columns, position, batch)
+        batch = columns.shared_batch(p.query, stages, batch)
+    replicas = columns.replicas_needed(p.query, p.columns, position, stages, batch)
     system = System(p.supply.offers[int(p.space.chip[at])], p.space.layout(at), batch, replicas)
     return system, audit.recompute(p.query, p.space.model, p.supply, system)
 

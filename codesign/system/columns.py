@@ -191,7 +191,6 @@ def columns_of(query: Query, space: AnySpace, servers: Servers) -> Columns:
     served = {"ratio": users * replicas, "speed": users * replicas, "cost": users * batches}[objective]
     instance = best_system.Instance(
         columns=np.arange(len(at)),
-        stages=users,
         read_fixed=lines[0], read_slope=lines[1], compute_fixed=lines[2], compute_slope=lines[3],
         least_batch=least,
         most_batch=(batches if space.curved or objective == "cost" else space.room[at].astype(np.float64)),
@@ -302,12 +301,12 @@ def split(columns: Columns, space: AnySpace, label: int, batch: int) -> Columns:
     return Columns(replace(wider, **fresh), columns.layout[keep], columns.true_batch[keep], columns.true_value[keep])
 
 
-def replicas_needed(query: Query, columns: Columns, position: int, batch: int) -> int:
-    """Replicas to buy: what the limits allow for a ratio or throughput, else what the users need."""
+def replicas_needed(query: Query, columns: Columns, position: int, stages: int, batch: int) -> int:
+    """Replicas of `stages` to buy: what the limits allow for a ratio or throughput, else what the users need."""
     data = columns.instance
     most = int(data.most_replicas[position])
     bounded = bool(limits_of(query)) or query.limits.replicas is not None
-    need = 1 if query.limits.users is None else math.ceil(query.limits.users / (data.stages[position] * batch))
+    need = 1 if query.limits.users is None else math.ceil(query.limits.users / (stages * batch))
     if query.maximize in ("user-speed", "cost"):
         return min(most, need)
     if bounded:
@@ -316,9 +315,8 @@ def replicas_needed(query: Query, columns: Columns, position: int, batch: int) -
     return min(most, max(1, math.ceil(need / period)) * period)
 
 
-def shared_batch(query: Query, columns: Columns, position: int, most: int) -> int:
-    """Smallest batch with which the fewest replicas still serve the users asked for."""
-    data = columns.instance
-    users, stages = query.limits.users or 1, int(data.stages[position])
+def shared_batch(query: Query, stages: int, most: int) -> int:
+    """Smallest batch with which the fewest replicas, of `stages`, still serve the users asked for."""
+    users = query.limits.users or 1
     replicas = math.ceil(users / (stages * most))
     return math.ceil(users / (stages * replicas))

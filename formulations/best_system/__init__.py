@@ -7,12 +7,11 @@ for each column, zero unless chosen).
 Sets
     columns           j in J
 Parameters
-    stages            p[j]     1          pipeline stages in flight; users of a replica = p * batch
     read_fixed        a[j]     ms         step bounded by memory: read_fixed + read_slope * batch
     read_slope        b[j]     ms/user
     compute_fixed     c[j]     ms         step bounded by compute: likewise
     compute_slope     d[j]     ms/user
-    least_batch       l[j]     users      of one stage
+    least_batch       l[j]     users      of one pipeline stage
     most_batch        u[j]     users      what memory has room for, or the end of the range of batches
     least_replicas    r0[j]    1
     most_replicas     r1[j]    1
@@ -62,7 +61,7 @@ Constraints
     stay_in_racks     sum_j e[j] (k[j] + S x[j]) <= E
 Source
     Physics of the lines: arXiv 2507.14397; ratio by Dinkelbach (1967), see `fractional`. A row whose
-    limit is None is not built. Replicas are fixed (r0 = r1) for ratio and speed, where s = r1 * p:
+    limit is None is not built. Replicas are fixed (r0 = r1) for ratio and speed, where s is r1 times the stages:
     a ratio does not fall when more replicas of the same fill are bought, so the columns carry the
     replica counts that can be best; for cost they are free and s is the closed-form most users.
 """

@@ -9,14 +9,13 @@ best value; removed columns and bounds are part of the proof.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.best_system.instance import Instance
+from formulations.best_system.instance import Instance
+from formulations.solvers.arrays import Array, Labels, Mask
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 TIE = 1e-9        # relative; a column this near to the best value stays in the program
 ROUNDING = 1e-12  # relative; a limit missed by less is met: 0.1 + 0.2 is within 0.3
 
@@ -31,17 +30,17 @@ class Sweep:
     values: Array
     batches: Array
     bound: Array
-    kept: np.ndarray[Any, np.dtype[np.int64]]  # positions
+    kept: Labels  # positions
     removed_bound: float | None   # best bound among the removed feasible columns
 
 
-def step(data: "Instance", batch: Any, at: Any = slice(None)) -> Any:
+def step(data: Instance, batch: Any, at: Any = slice(None)) -> Any:
     """Least step (ms) that the lines allow at `batch`, for the columns `at`."""
     read = data.read_fixed[at] + data.read_slope[at] * batch
     return np.maximum(read, data.compute_fixed[at] + data.compute_slope[at] * batch)
 
 
-def _pace(data: "Instance") -> Array:
+def _pace(data: Instance) -> Array:
     """Largest real batch of each column whose step is within the slowest; below zero: none."""
     if data.slowest_step is None:
         return np.full(len(data.columns), np.inf)
@@ -57,7 +56,7 @@ def _pace(data: "Instance") -> Array:
     return np.minimum(read, compute)
 
 
-def _whole_batch(data: "Instance", real: Array) -> Array:
+def _whole_batch(data: Instance, real: Array) -> Array:
     """Largest whole batch within room and pace; one less or more where rounding of `real` erred."""
     batch = np.floor(np.minimum(real, data.most_batch))
     if data.slowest_step is None:
@@ -68,7 +67,7 @@ def _whole_batch(data: "Instance", real: Array) -> Array:
     return np.where((batch > 0) & (step(data, batch) > slowest), batch - 1, batch)
 
 
-def _within_limits(data: "Instance", servers: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _within_limits(data: Instance, servers: Array) -> Mask:
     """Whether `servers` and the spares stay in every shared limit."""
     fits = np.ones(len(data.columns), dtype=bool)
     for each, limit in (
@@ -80,7 +79,7 @@ def _within_limits(data: "Instance", servers: Array) -> np.ndarray[Any, np.dtype
     return fits
 
 
-def sweep(data: "Instance", known: float | None = None) -> Sweep:
+def sweep(data: Instance, known: float | None = None) -> Sweep:
     """Value, batch and bound of every column in closed form, the best of them, and what to keep.
 
     Columns are removed against `known`, a value some solution reaches, or else against the best here.
@@ -97,7 +96,7 @@ def sweep(data: "Instance", known: float | None = None) -> Sweep:
     return _choose(data, values, batches, bound, known)
 
 
-def _choose(data: "Instance", values: Array, batches: Array, bound: Array, known: float | None) -> Sweep:
+def _choose(data: Instance, values: Array, batches: Array, bound: Array, known: float | None) -> Sweep:
     possible = ~np.isnan(values)
     if not possible.any():
         nothing = np.array([], dtype=np.int64)
@@ -113,7 +112,7 @@ def _choose(data: "Instance", values: Array, batches: Array, bound: Array, known
     return Sweep(best, float(batches[best]), value, values, batches, bound, np.flatnonzero(alive), edge)
 
 
-def _ratio(data: "Instance", most: Array, real: Array) -> tuple[Array, Array, Array]:
+def _ratio(data: Instance, most: Array, real: Array) -> tuple[Array, Array, Array]:
     """Ratio at the largest whole batch; bound: each line by itself at its better end, batch real."""
     with np.errstate(divide="ignore", invalid="ignore"):
         values = data.gain * most / (data.rate * step(data, most))
@@ -128,7 +127,7 @@ def _ratio(data: "Instance", most: Array, real: Array) -> tuple[Array, Array, Ar
     return np.where(short, np.nan, values), most, np.maximum(bound, values)
 
 
-def _speed(data: "Instance", most: Array) -> tuple[Array, Array, Array]:
+def _speed(data: Instance, most: Array) -> tuple[Array, Array, Array]:
     """Step at the smallest batch that serves the users; bound: that batch unrounded."""
     need = _needed(data)
     batch = np.maximum(np.ceil(need * (1 - ROUNDING)), data.least_batch)
@@ -138,7 +137,7 @@ def _speed(data: "Instance", most: Array) -> tuple[Array, Array, Array]:
     return values, batch, np.minimum(step(data, np.maximum(need, data.least_batch)), values)
 
 
-def _needed(data: "Instance") -> Array:
+def _needed(data: Instance) -> Array:
     """Batches (cost: replicas) that serve the users, unrounded; a column that serves nobody is enough for nobody."""
     if not data.users:
         return np.zeros(len(data.columns))
@@ -146,7 +145,7 @@ def _needed(data: "Instance") -> Array:
         return np.asarray(data.users / data.served)
 
 
-def _cost(data: "Instance", most: Array) -> tuple[Array, Array, Array]:
+def _cost(data: Instance, most: Array) -> tuple[Array, Array, Array]:
     """Fewest whole servers that hold enough replicas; bound: the servers' fill unrounded."""
     need = np.maximum(np.ceil(_needed(data) * (1 - ROUNDING)), np.maximum(data.least_replicas, 1.0))
     able = (most >= data.least_batch) & (need <= data.most_replicas)
@@ -158,6 +157,6 @@ def _cost(data: "Instance", most: Array) -> tuple[Array, Array, Array]:
     return values, np.where(fits, data.least_batch, np.nan), np.where(fits, lower, np.nan)
 
 
-def least_denominator(data: "Instance") -> float:
+def least_denominator(data: Instance) -> float:
     """Proven lower bound of the ratio's denominator: every line at the smallest batch of its column."""
     return float(np.min(data.rate * step(data, np.maximum(data.least_batch, 1.0))))

@@ -38,7 +38,7 @@ Constraints
 Source
     Ratio by Dinkelbach (1967), see `fractional`: N - lam D keeps its sign when a column's share is
     multiplied by a positive number of its own, here 1 / (lam z[j] tick[j]). The error of the grid
-    is proven in `best_system_grid`.
+    is proven in `best_system.grid`.
 """
 
 import math

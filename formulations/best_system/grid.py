@@ -1,4 +1,4 @@
-"""The whole numbers of `best_system_cpsat`, and a proof of how far they can move its optimum.
+"""The whole numbers of `best_system.cpsat`, and a proof of how far they can move its optimum.
 
 Error of the grid
     A need is rounded up by less than one tick, so the step of batch B is at most 1 + B ticks too
@@ -19,8 +19,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from formulations.best_system.instance import Array, Instance
+from formulations.best_system.instance import Instance
 from formulations.solvers import cpsat
+from formulations.solvers.arrays import Array
 
 Number = TypeVar("Number", int, Fraction)
 MARGIN = Fraction(1, 10**8)  # ten times the row tolerance of `highs`; relative for limits above 1

@@ -5,18 +5,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from formulations.solvers.arrays import Array, Labels
+
 Objective = Literal["ratio", "speed", "cost"]
-
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
 class Instance:
     """Sets and parameters as in the module's docstring; arrays run over `columns`."""
 
-    columns: np.ndarray[Any, np.dtype[np.int64]]
-    stages: Array
+    columns: Labels
     read_fixed: Array
     read_slope: Array
     compute_fixed: Array

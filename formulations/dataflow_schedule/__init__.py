@@ -2,7 +2,7 @@
 
 Groups run one after the other. A group is one operator alone (bulk-synchronously), a vertical group as
 given, or a spatial pipeline: two or more operators, connected, all stages resident at once. Its price,
-payload, alternatives and CTAs are chosen in `dataflow_schedule_price`; here groups are columns.
+payload, alternatives and CTAs are chosen in `dataflow_schedule.price`; here groups are columns.
 
 Sets
     operators         v in V
@@ -16,29 +16,35 @@ Parameters
     tile_s            f[v]     s        the first tile's way through v, to fill a pipeline
     streams           -        -        False: v is in no pipeline
     edges             (u,v,b)  B        v reads b bytes of what u writes: by queue inside one pipeline
-    verticals         (S,t)    s        sets that can run as one kernel, and their time
+    verticals         (S,y)    s        sets that can run as one kernel, and their time
     payloads          h[p]     B, s     entries of a queue, each stage's hop; all queues of a pipeline have the same
     queue_bandwidth   q        B/s      of the queue of one CTA
     sync_s            g        s        per entry
     queue_room        Q        B        share of L2 for all rings of a pipeline
-    ring_entries      n2       1        of a ring, and one for each stage that what it holds bypasses
     shared_memory     H        B        of one SM
     sms               N        1
     dram_bandwidth    D        B/s
     l2_bandwidth      B        B/s
+    ring_entries      E        1        of a ring, and one for each stage that what it holds bypasses
     most_operators    n        1        in one pipeline; None: as many as can be resident
 Variables
     run               x[S] in {0,1}                    1 if the group is run
+    part              z[v] >= 0                        relaxed only: share of v in a column of m[v] for v alone
 Objective
-    finish            min sum_S time[S] x[S]                       in multiples of sum_v t[v]
-    lighten           min sum_S DRAM bytes[S] x[S]                 then, of those that are as fast
+    finish            min sum_S T[S] x[S] + sum_v m[v] z[v]        in multiples of sum_v t[v]
+    lighten           min sum_S R[S] x[S]                          then, of those that are as fast
 Constraints
-    run_once          sum_{S: v in S} x[S] = 1         v in V
+    run_once          sum_{S: v in S} x[S] + z[v] = 1  v in V
     break_cycle       sum_{S in K} x[S] <= |K| - 1     K in cycles found so far
-    stay_fast         sum_S time[S] x[S] <= T          with lighten only; T: 1e-9 above the least time
+    stay_fast         sum_S T[S] x[S] <= L             with lighten only
+Shorthands
+    group_s           T[S]     s        time of a group
+    group_bytes       R[S]     B        DRAM bytes of a group
+    most_s            m[v]     s        a price of v is no more than that; infinite: no such column
+    within_s          L        s        1e-9 above the least time
 Source
     Kitsune, arXiv 2502.18403; sub-graphs, splits, CTAs and payloads are chosen together, beyond the paper.
-    Time of a pipeline: max(DRAM bytes / D, L2 bytes / B, e / a of every stage) + the longest path of
+    Time of a pipeline: max(DRAM bytes / D, L2 bytes / B, work / CTAs of every stage) + the longest path of
     f + h, with the payload's hop, and of the time to add what its alternative splits.
     A CTA of each class fits an SM together: the largest shared memory of a tensor stage and that of a SIMT
     stage, with what a payload stages, are within H, so any placement of them is possible. Each CTA of a stage that
@@ -46,8 +52,8 @@ Source
     levels on bypasses k - 1. DRAM bytes: read, write, output where some reader is elsewhere, edges from elsewhere.
     L2 bytes: those, and what queues carry, written once and read by each consumer. Groups are convex, and no group
     waits for itself through others: a cycle K of the chosen groups is cut off when it is found. A column is a group
-    with the best choice for what hangs on it (`dataflow_schedule_pendants`); columns are added by reduced cost
-    (`dataflow_schedule_search`).
+    with the best choice for what hangs on it (`dataflow_schedule.pendants`); columns are added by reduced cost
+    (`dataflow_schedule.search`).
 """
 
 from formulations.dataflow_schedule.instance import Instance, Payload, Solution, Stage

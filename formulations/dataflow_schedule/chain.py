@@ -8,22 +8,18 @@ prefix of a best schedule is never lost, and stays within 1e-9.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from formulations.dataflow_schedule.clock import Clock
 from formulations.dataflow_schedule.graph import Graph
 from formulations.dataflow_schedule.groups import alone, verticals
-from formulations.dataflow_schedule.instance import Group
+from formulations.dataflow_schedule.instance import Group, Instance
 from formulations.dataflow_schedule.price import dram_bytes, least_hop_s, pipeline
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance
 
 CHAINING = 0.5  # share of the time: then the columns have the rest
 EQUAL = 1e-13  # of the time of all operators alone, for each operator
 
 
-def applies(data: "Instance", graph: Graph) -> bool:
+def applies(data: Instance, graph: Graph) -> bool:
     """Whether every operator reads from one other at most and feeds one at most, and vertical groups are connected."""
     single = all(len(into) <= 1 and len(out) <= 1 for into, out in zip(graph.into, graph.out, strict=True))
     return single and all(graph.connected(sorted(members)) for members, _ in data.verticals)
@@ -39,7 +35,7 @@ class _Best:
     last: Group | None = None
 
 
-def fastest(data: "Instance", graph: Graph, clock: Clock | None = None) -> tuple[list[Group], int] | None:
+def fastest(data: Instance, graph: Graph, clock: Clock | None = None) -> tuple[list[Group], int] | None:
     """The groups of least total time, in turn, and how many pipelines were priced; None: `clock` ran out before."""
     clock = clock or Clock()
     row = _row(graph)
@@ -72,7 +68,7 @@ def fastest(data: "Instance", graph: Graph, clock: Clock | None = None) -> tuple
 
 
 def _kept(
-    data: "Instance", graph: Graph, best: list[_Best], found: list[Group], shortest: float, most: float
+    data: Instance, graph: Graph, best: list[_Best], found: list[Group], shortest: float, most: float
 ) -> _Best:
     """One operator more: the lightest schedule that takes no more than `most` s, by its last group."""
     j, kept = len(best), list[_Best]()
@@ -95,7 +91,7 @@ def _row(graph: Graph) -> list[int]:
     return row
 
 
-def _least(data: "Instance", v: int) -> tuple[float, float, int, int]:
+def _least(data: Instance, v: int) -> tuple[float, float, int, int]:
     """Least work (s) and fewest stages of either class, over the alternatives of v."""
     rows = data.alternatives[v]
     work = [min(sum(s.work_s for s in row if s.kind == kind) for row in rows) for kind in ("tensor", "simt")]
@@ -104,7 +100,7 @@ def _least(data: "Instance", v: int) -> tuple[float, float, int, int]:
 
 
 def _intervals(
-    data: "Instance", graph: Graph, row: list[int], least: list[tuple[float, float, int, int]], j: int
+    data: Instance, graph: Graph, row: list[int], least: list[tuple[float, float, int, int]], j: int
 ) -> list[tuple[int, float]]:
     """Starts i < j of the intervals that could be pipelines up to j, with a bound of their time (s)."""
     result, size = list[tuple[int, float]](), data.most_operators or len(row)

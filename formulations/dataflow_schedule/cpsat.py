@@ -5,9 +5,10 @@ variables, in whole numbers. A group is named by its first operator, its head h.
 
 Sets
     operators         v in V
-    heads             h in V, h <= v                   the group of v is that of its head
-    ways              "alone", vertical groups, payloads (a pipeline)
-    stages            s of an alternative a of v
+    heads             h                                the first operator of a group, h <= v for each v in it
+    edges             e                                from u to v
+    ways              w                                "alone", vertical groups, payloads (a pipeline)
+    stages            s                                of an alternative a of v
 Parameters
     tick              sum_v t[v] / 10**8  s
     others            as in `dataflow_schedule`, seconds in ticks and rounded up, bytes as seconds
@@ -40,7 +41,7 @@ Constraints
     alone             y[h,alone] implies no other member               h
     vertical          y[h,S] implies the members are S                 h, S
     several           y[h,payload] implies another member              h
-    most_operators    y[h,payload] implies at most n members           h
+    most_operators    y[h,payload] implies at most most_operators           h
     wait              p[u] < p[v] in two groups, p[u] = p[v] in one    edges, v, h
     inside            z[e] = both ends in one pipeline                 edges
     hang              one parent for all but the head, one step less deep, in the same pipeline
@@ -49,14 +50,14 @@ Constraints
     own_ctas          c[v,a] <= n[v,a,s] <= most c[v,a]                v, a, s
     fit_sms           sum of m <= N                                    h, class
     rise              l[v] = max l[u] + 1 over inner edges into v, or 0                v
-    bypass            b[v] = n2 + max l[w] - l[v] - 1 over inner edges out of v, or n2 v
+    bypass            b[v] = E + max l[u] - l[v] - 1 over inner edges from v to u, or E  v
     fit_rings         sum of b m of the stages that are read <= entries that fit       h, payload
     fit_shared        sum over classes of g <= H                       h
-    keep_up           n[v,a,s] T[v] >= e                               v, a, s, payload
+    keep_up           n[v,a,s] T[v] >= effort                          v, a, s, payload
     read_dram         T[h] >= DRAM bytes / D                           h
     cross_l2          T[h] >= L2 bytes / B                             h
     agree             T[v] <= T[h] where x[v,h]                        v, h
-    fill              f[v] >= f[u] + tile[v] + hop + adding over inner edges            edges, payload
+    fill              f[v] >= f[u] + tile_s + hop + adding over inner edges             edges, payload
     last              W[h] >= T[h] + f[v] where x[v,h] in a pipeline   v, h;  >= its time alone or vertical
     link              definitions of same, pipe, effort, rings, dram, l2, used and shared
 Source

@@ -7,19 +7,16 @@ one operation whatever the size.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from formulations.dataflow_schedule.instance import topological
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance, Stage
+from formulations.dataflow_schedule.instance import Instance, Stage, topological
 
 
 @dataclass(frozen=True)
 class Row:
     """Stages of an alternative, or of several of one stage that differ in their splits only: `picks`, `steps`."""
 
-    stages: "tuple[Stage, ...]"  # of the last split
+    stages: tuple[Stage, ...]  # of the last split
     picks: tuple[int, ...]
     steps: tuple[tuple[int, float], ...]  # most CTAs of the first stage, s to add
     passes: float                         # B through L2, between its stages
@@ -29,7 +26,7 @@ class Row:
 class Graph:
     """Neighbours of every operator, and sets of operators as bits: what comes before and after."""
 
-    def __init__(self, data: "Instance") -> None:
+    def __init__(self, data: Instance) -> None:
         count, self.data = len(data.operators), data
         self.into: list[list[tuple[int, float]]] = [[] for _ in range(count)]
         self.out: list[list[int]] = [[] for _ in range(count)]
@@ -84,14 +81,14 @@ class Graph:
         return seen == inside
 
 
-def _row(data: "Instance", rows: "Sequence[tuple[Stage, ...]]", picks: Sequence[int]) -> Row:
+def _row(data: Instance, rows: Sequence[tuple[Stage, ...]], picks: Sequence[int]) -> Row:
     steps = tuple((rows[p][0].most or data.sms, sum(s.adding_s for s in rows[p])) for p in picks)
     stages = rows[picks[-1]]
     tensor, simt = (max((s.shared for s in stages if s.kind == kind), default=-1) for kind in ("tensor", "simt"))
     return Row(stages, tuple(picks), steps, 2 * sum(s.passes for s in stages[:-1]), (tensor, simt))
 
 
-def _splits(rows: "Sequence[Sequence[Stage]]") -> list[tuple[int, ...]]:
+def _splits(rows: Sequence[Sequence[Stage]]) -> list[tuple[int, ...]]:
     """Rows of one stage that differ in `most` and `adding_s` together; those that add longer for no more are none."""
     alike: dict[object, list[int]] = {}
     for pick, row in enumerate(rows):
@@ -109,8 +106,6 @@ def _splits(rows: "Sequence[Sequence[Stage]]") -> list[tuple[int, ...]]:
                 kept.append(pick)
         found.append(tuple(kept))
     return found
-
-
 
 
 def bits(mask: int) -> Iterator[int]:

@@ -11,34 +11,29 @@ Floors. The time of most sets is never needed: a column is priced only where its
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from formulations.dataflow_schedule.choice import bundled, single
 from formulations.dataflow_schedule.clock import Clock
 from formulations.dataflow_schedule.graph import Graph, bits
-from formulations.dataflow_schedule.instance import Group
-from formulations.dataflow_schedule.pendants import Bundle, Hosts
+from formulations.dataflow_schedule.instance import Group, Instance
+from formulations.dataflow_schedule.pendants import Bundle, Hosts, bundled, single
 from formulations.dataflow_schedule.price import pipeline
+from formulations.solvers.arrays import Array, Labels
 
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Columns = np.ndarray[Any, np.dtype[np.int64]]
+Columns = Labels
 
 AT_ONCE = 10_000  # sets whose floors are computed together: the means of all their operators are in memory
 ENUMERATING = 0.3  # share of the time in which sets are enumerated
 Around = tuple[int, int, int, int]  # operators before and after a set, its fewest tensor and SIMT stages
 
 
-def alone(data: "Instance") -> list[Group]:
+def alone(data: Instance) -> list[Group]:
     """Every operator bulk-synchronously."""
     return [Group((v,), "alone", time) for v, time in enumerate(data.alone_s)]
 
 
-def verticals(data: "Instance", graph: Graph) -> list[Group]:
+def verticals(data: Instance, graph: Graph) -> list[Group]:
     """The vertical groups that can run: others than convex ones wait for themselves."""
     return [Group(tuple(sorted(v)), "vertical", time) for v, time in data.verticals if graph.convex(v)]
 
@@ -49,7 +44,7 @@ class Pool:
     `floors` (s) is the time of each column, or below it as long as it is not priced; infinite: not resident.
     """
 
-    def __init__(self, data: "Instance", graph: Graph, most_sets: int, clock: Clock | None = None) -> None:
+    def __init__(self, data: Instance, graph: Graph, most_sets: int, clock: Clock | None = None) -> None:
         self.data, self.graph, self.clock = data, graph, clock or Clock()
         self.hosts = Hosts(data, graph)
         self.singles = [v for v in range(len(data.operators)) if not self.hosts.pendants >> v & 1]
@@ -131,7 +126,7 @@ class Pool:
                 self.floors[column] = limit
 
 
-def _fewest(data: "Instance", v: int) -> tuple[int, int]:
+def _fewest(data: Instance, v: int) -> tuple[int, int]:
     """Fewest stages of either class over the alternatives of v."""
     rows = data.alternatives[v]
     tensor, simt = (min(sum(s.kind == kind for s in row) for row in rows) for kind in ("tensor", "simt"))
@@ -160,7 +155,7 @@ def grown(
     return found
 
 
-def group_of(data: "Instance", graph: Graph, members: Iterable[int]) -> Group:
+def group_of(data: Instance, graph: Graph, members: Iterable[int]) -> Group:
     """The fastest way to run these operators as one; raises ValueError where there is none."""
     own = tuple(sorted(set(members)))
     ways = [Group(own, "vertical", time) for group, time in data.verticals if group == set(own)]
@@ -176,7 +171,7 @@ def group_of(data: "Instance", graph: Graph, members: Iterable[int]) -> Group:
     raise ValueError(f"group {list(own)}: neither convex and vertical, nor a pipeline that can be resident")
 
 
-def additive_bound(data: "Instance") -> Array:
+def additive_bound(data: Instance) -> Array:
     """Seconds of each operator that add up, in any pipeline, to no more than its time; infinite: in no pipeline.
 
     A pipeline takes at least any mean of its DRAM time and of its two classes' work spread over all SMs, and

@@ -22,9 +22,6 @@ class Group:
     ctas: tuple[tuple[int, ...], ...] = ()    # CTAs of every stage of every member
 
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
 @dataclass(frozen=True)
 class Stage:
     """One stage: its class, seconds of its work on the whole GPU fed from queues, and what a CTA of it takes."""

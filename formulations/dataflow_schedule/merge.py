@@ -5,20 +5,16 @@ the pair that gains most goes first. It says nothing of a bound.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from formulations.dataflow_schedule.graph import Graph
-from formulations.dataflow_schedule.instance import Group
+from formulations.dataflow_schedule.instance import Group, Instance
 from formulations.dataflow_schedule.order import in_turn
 from formulations.dataflow_schedule.price import pipeline
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def merged(data: "Instance", graph: Graph, groups: Sequence[Group]) -> list[Group]:
+def merged(data: Instance, graph: Graph, groups: Sequence[Group]) -> list[Group]:
     """A schedule that is no slower than `groups`, in an order in which it can run."""
     now = {group.members: group for group in groups}
     tried: dict[Pair, Group | None] = {}
@@ -39,14 +35,14 @@ def merged(data: "Instance", graph: Graph, groups: Sequence[Group]) -> list[Grou
             return in_turn(graph, list(now.values()))
 
 
-def _neighbours(data: "Instance", now: dict[tuple[int, ...], Group]) -> list[Pair]:
+def _neighbours(data: Instance, now: dict[tuple[int, ...], Group]) -> list[Pair]:
     """Pairs of groups with an edge between them, and with streaming operators only."""
     where = {v: members for members in now for v in members}
     pairs = {(where[u], where[v]) for u, v, _ in data.edges if where[u] != where[v]}
     return sorted(pair for pair in pairs if all(data.streams[v] for members in pair for v in members))
 
 
-def _faster(data: "Instance", graph: Graph, first: Group, second: Group) -> Group | None:
+def _faster(data: Instance, graph: Graph, first: Group, second: Group) -> Group | None:
     """Both as one pipeline, if that can run and is faster."""
     members = tuple(sorted(first.members + second.members))
     if data.most_operators is not None and len(members) > data.most_operators:

@@ -6,13 +6,9 @@ A group waits for itself when the chosen groups, seen as one operator each, form
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from formulations.dataflow_schedule.graph import Graph
-from formulations.dataflow_schedule.instance import Group
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance, Solution
+from formulations.dataflow_schedule.instance import Group, Instance, Solution
 
 ROUNDING = 1e-9  # relative
 
@@ -74,7 +70,7 @@ def _shortest(feeds: Sequence[Iterable[int]], start: int) -> list[int]:
     return []
 
 
-def broken_up(data: "Instance", graph: Graph, groups: Sequence[Group]) -> list[Group]:
+def broken_up(data: Instance, graph: Graph, groups: Sequence[Group]) -> list[Group]:
     """A schedule: groups that wait for themselves are run operator by operator."""
     stuck = {id(group) for cycle in waiting(graph, groups) for group in cycle}
     kept = [group for group in groups if id(group) not in stuck]
@@ -82,7 +78,7 @@ def broken_up(data: "Instance", graph: Graph, groups: Sequence[Group]) -> list[G
     return in_turn(graph, [*kept, *(Group((v,), "alone", data.alone_s[v]) for v in single)])
 
 
-def check(data: "Instance", solution: "Solution") -> list[str]:
+def check(data: Instance, solution: Solution) -> list[str]:
     """What is wrong with a solution, counted and summed again in plain numbers; empty: nothing."""
     faults, done, position = [], set[int](), {}
     for g, group in enumerate(solution.groups):
@@ -106,7 +102,7 @@ def check(data: "Instance", solution: "Solution") -> list[str]:
     return faults
 
 
-def _time(data: "Instance", group: Group, inside: set[int], faults: list[str]) -> float:
+def _time(data: Instance, group: Group, inside: set[int], faults: list[str]) -> float:
     """Seconds of one group; what it breaks is added to `faults`."""
     if group.mode == "alone":
         faults += [f"{group.members} are not alone"] if len(inside) != 1 else []
@@ -138,7 +134,7 @@ def _time(data: "Instance", group: Group, inside: set[int], faults: list[str]) -
     return steady + max(_filled(data, v, own) for v in inside)
 
 
-def _complete(data: "Instance", group: Group) -> bool:
+def _complete(data: Instance, group: Group) -> bool:
     """Whether a payload, an alternative of every member and CTAs of every stage are there."""
     if group.payload not in range(len(data.payloads)):
         return False
@@ -151,7 +147,7 @@ def _complete(data: "Instance", group: Group) -> bool:
     )
 
 
-def _through(data: "Instance", v: int, pick: int, s: int, inside: set[int]) -> tuple[float, float]:
+def _through(data: Instance, v: int, pick: int, s: int, inside: set[int]) -> tuple[float, float]:
     """Bytes that stage s of operator v reads from queues and writes to them."""
     stages = data.alternatives[v][pick]
     fed = stages[s - 1].passes if s else sum(b for u, w, b in data.edges if w == v and u in inside)
@@ -160,12 +156,12 @@ def _through(data: "Instance", v: int, pick: int, s: int, inside: set[int]) -> t
     return fed, data.output[v] if any(u == v and w in inside for u, w, _ in data.edges) else 0.0
 
 
-def _filled(data: "Instance", v: int, own: dict[int, float]) -> float:
+def _filled(data: Instance, v: int, own: dict[int, float]) -> float:
     """Seconds until the first tile is through v; `own` of each member."""
     return own[v] + max((_filled(data, u, own) for u, w, _ in data.edges if w == v and u in own), default=0.0)
 
 
-def _entries(data: "Instance", v: int, pick: int, s: int, inside: set[int]) -> int:
+def _entries(data: Instance, v: int, pick: int, s: int, inside: set[int]) -> int:
     """Entries of the ring of one CTA of stage s of operator v."""
     stages, readers = data.alternatives[v][pick], [w for u, w, _ in data.edges if u == v and w in inside]
     if s + 1 < len(stages):
@@ -174,11 +170,11 @@ def _entries(data: "Instance", v: int, pick: int, s: int, inside: set[int]) -> i
     return data.ring_entries + max(_level(data, w, inside) for w in readers) - own - 1 if readers else 0
 
 
-def _level(data: "Instance", v: int, inside: set[int]) -> int:
+def _level(data: Instance, v: int, inside: set[int]) -> int:
     return 1 + max((_level(data, u, inside) for u, w, _ in data.edges if w == v and u in inside), default=0)
 
 
-def _resident(data: "Instance", group: Group, inside: set[int], faults: list[str]) -> bool:
+def _resident(data: Instance, group: Group, inside: set[int], faults: list[str]) -> bool:
     """Whether the pipeline can be resident; what it breaks is added to `faults`."""
     payload, sms = data.payloads[group.payload or 0], data.sms
     count, shared, rings = {"tensor": 0, "simt": 0}, {"tensor": 0, "simt": 0}, 0

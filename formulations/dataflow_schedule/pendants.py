@@ -5,6 +5,11 @@ without the host nothing of it is beside the pendant. It waits for no other grou
 host's for it, so whatever is chosen makes no cycle. A column is therefore a group of other operators with the
 best choice for all that hangs on it, a bundle: in a backward pass, where the gradients of weights hang on a
 chain, that leaves hundreds of sets where there were 2 to the number of layers.
+
+The best choice, exact: depth first over who is in, cut where a mean of DRAM time, L2 time and work of both classes,
+all sums over operators, is no better than the best choice known. Where much hangs on a group, it is made for one
+slice of steady state after the other: between T and T' a stage has at least its work / T' CTAs, rounded up, and takes
+as many SMs for T at least; and a sum has at least the parts that so many CTAs ask for, and what it takes to add them.
 """
 
 import itertools
@@ -12,21 +17,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from formulations.dataflow_schedule.balance import fewest
+from formulations.dataflow_schedule.balance import EQUAL, fewest
 from formulations.dataflow_schedule.graph import Graph
-from formulations.dataflow_schedule.instance import Group
-from formulations.dataflow_schedule.price import dram_bytes, least_hop_s, rate
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance, Stage
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from formulations.dataflow_schedule.instance import Group, Instance, Stage
+from formulations.dataflow_schedule.price import dram_bytes, filled_s, least_hop_s, pipeline, rate
+from formulations.solvers.arrays import Array
 
 STEPS = 4  # of a weight, in the means
+FEW = 6  # pendants: no slices
+SLICE = 0.99  # of the steady state above it
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Bundle:
 class Hosts:
     """Which operators hang on which; `hanging` by host, ascending."""
 
-    def __init__(self, data: "Instance", graph: Graph) -> None:
+    def __init__(self, data: Instance, graph: Graph) -> None:
         self.data, self.graph = data, graph
         self.hanging: dict[int, list[int]] = {}
         self.pendants = 0  # as bits
@@ -137,14 +139,14 @@ class Hosts:
 
 
 def own_s(
-    data: "Instance", v: int, queues: tuple[float, float], per_s: float, least: float = 0.0, most: float = np.inf
+    data: Instance, v: int, queues: tuple[float, float], per_s: float, least: float = 0.0, most: float = np.inf
 ) -> tuple[float, float, float, float]:
     """Seconds (DRAM, L2, tensor, SIMT) of one operator in a pipeline whose steady state is from `least` to `most` s.
 
     `queues`: bytes that it certainly reads from queues, and writes to one; `per_s`: B/s of a queue at most.
     """
 
-    def taken(row: "Sequence[Stage]", kind: str) -> float:
+    def taken(row: Sequence[Stage], kind: str) -> float:
         total, fed = 0.0, queues[0]
         for at, stage in enumerate(row, start=1):
             passed = queues[1] if at == len(row) else stage.passes
@@ -159,10 +161,10 @@ def own_s(
     return off / data.dram_bandwidth, off / data.l2_bandwidth, tensor, simt
 
 
-def adding_s(data: "Instance", v: int, most: float) -> float:
+def adding_s(data: Instance, v: int, most: float) -> float:
     """Seconds to add the parts of v, at least, where the steady state is `most` s at most; infinite: there is none."""
 
-    def able(stage: "Stage") -> bool:
+    def able(stage: Stage) -> bool:
         return stage.most is None or fewest(stage.work_s * data.sms, most) <= stage.most
 
     rows = (sum(s.adding_s for s in row) for row in data.alternatives[v] if all(able(s) for s in row))
@@ -181,3 +183,130 @@ def flattened(bundles: Sequence[Bundle]) -> list[Group]:
 def owners(bundles: Sequence[Bundle]) -> Mapping[int, int]:
     """Which bundle, by its position, a group belongs to; groups by identity."""
     return {id(part): b for b, bundle in enumerate(bundles) for part in bundle.parts}
+
+
+def single(hosts: Hosts, v: int) -> Bundle:
+    """One operator, alone or with some of what hangs on it, whichever is faster."""
+    bundle = hosts.alone((v,), Group((v,), "alone", hosts.data.alone_s[v]))
+    return _Choice(hosts, (v,), bundle).run() or bundle
+
+
+def bundled(hosts: Hosts, core: Sequence[int], below: float = math.inf) -> Bundle | None:
+    """The fastest pipeline of these operators and some of what hangs on them, the rest alone.
+
+    None: none can be resident that takes less than `below` s.
+    """
+    return _Choice(hosts, tuple(core), None, below).run()
+
+
+class _Choice:
+    """Depth first over what hangs on `core`: the best bundle no worse than the one given."""
+
+    def __init__(self, hosts: Hosts, core: tuple[int, ...], best: Bundle | None, below: float = math.inf) -> None:
+        self.hosts, self.core, self.best, self.below = hosts, core, best, below
+        self.data, self.graph = hosts.data, hosts.graph
+        self.items = sorted(hosts.of(core), key=lambda q: -self.data.alone_s[q])
+        inside = self.inside = sum(1 << v for v in core)
+        off, queued, self.filled = hosts.around(core, inside)
+        self.certain = self.memory(off, queued)
+        self.written = frozenset(v for v in core if hosts.readers[v] & ~inside)
+        self.seen: set[frozenset[int]] = set()
+        self.through: dict[int, float] = {}  # s of the first tile, where slices are made
+
+    def run(self) -> Bundle | None:
+        """The best bundle."""
+        if len(self.items) <= FEW:
+            self.within(0.0, np.inf)
+            return self.best
+        self.price(self.items)
+        self.price([])
+        own = self.priced(0.0, np.inf)
+        hop, passed = least_hop_s(self.data), [0.0] * len(self.core)
+        through = dict(zip(self.core, filled_s(self.data, self.graph, self.core, hop, passed), strict=True))
+        late = {q: max((through[u] for u, _ in self.graph.into[q]), default=0.0) for q in self.items}
+        self.through = through | {q: self.data.tile_s[q] + hop + late[q] for q in self.items}
+        least = float(sum((own[v] for v in self.core), self.certain).max())
+        if not math.isfinite(self.limit()):
+            self.within(0.0, np.inf)
+            return self.best
+        most = self.limit() - self.filled
+        while most > least:
+            self.within(max(most * SLICE, least), most)
+            most = min(most * SLICE, self.limit() - self.filled)
+        return self.best
+
+    def limit(self) -> float:
+        """Seconds: nothing slower is of use."""
+        return self.below if self.best is None else min(self.below, self.best.time_s)
+
+    def within(self, least: float, most: float) -> None:
+        """Every choice with a steady state from `least` to `most` seconds that can be better."""
+        self.own = self.priced(least, most)
+        rest = [np.zeros(len(self.hosts.means))]
+        for q in reversed(self.items):
+            rest.append(rest[-1] + np.minimum(self.hosts.means @ self.own[q], self.data.alone_s[q]))
+        self.rest, self.least, self.most = rest[::-1], least, most
+        self.late = {v: through + adding_s(self.data, v, most) for v, through in self.through.items()}
+        filled = max((self.late[v] for v in self.core if v in self.late), default=0.0)
+        self.deepen([], 0, sum((self.own[v] for v in self.core), self.certain), self.written, 0.0,
+                    max(self.filled, filled))  # fmt: skip
+
+    def priced(self, least: float, most: float) -> dict[int, Array]:
+        """Seconds of each operator as in `own_s`."""
+        hosts, rows = self.hosts, [*self.core, *self.items]
+        return {
+            v: np.array(own_s(self.data, v, hosts.queues(v, self.inside), hosts.per_s, least, most)) for v in rows
+        }
+
+    def memory(self, off: float, queued: float) -> Array:
+        """Seconds that bytes off the chip and through queues take of each kind."""
+        return np.array([off / self.data.dram_bandwidth, (off + queued) / self.data.l2_bandwidth, 0.0, 0.0])
+
+    def deepen(
+        self, inside: list[int], at: int, time: Array, written: frozenset[int], alone: float, filled: float
+    ) -> None:
+        """All choices for the items from `at` on; `filled`: s to fill, and to add parts, at least."""
+        mean = max(float((self.hosts.means @ time + self.rest[at]).max()), self.least) * (1 - EQUAL)
+        if float(time.max()) * (1 - EQUAL) > self.most:
+            return
+        if mean + filled + alone > self.limit():
+            return
+        if at == len(self.items):
+            self.price(inside)
+            return
+        q = self.items[at]
+        later = max(filled, self.late.get(q, 0.0))
+        self.deepen([*inside, q], at + 1, time + self.own[q], written, alone, later)
+        more = self.memory(self.apart(q, written), 0.0)
+        host = {v for v, _ in self.graph.into[q]}
+        self.deepen(inside, at + 1, time + more, written | host, alone + self.data.alone_s[q], filled)
+
+    def apart(self, q: int, written: frozenset[int]) -> float:
+        """Bytes that the pipeline moves off the chip since a pendant is not in it."""
+        sources = {v for v, _ in self.graph.into[q]}
+        if sources:
+            return sum(self.data.output[v] for v in sources - written)
+        return sum(size for w in set(self.graph.out[q]) for u, size in self.graph.into[w] if u == q)
+
+    def price(self, inside: Sequence[int]) -> None:
+        """This choice exactly; of two equally fast the one with fewer bytes off the chip is kept."""
+        data, members = self.data, sorted([*self.core, *inside])
+        if len(members) < 2 or (data.most_operators is not None and len(members) > data.most_operators):
+            return
+        if frozenset(inside) in self.seen:
+            return
+        self.seen.add(frozenset(inside))
+        rest = [Group((q,), "alone", data.alone_s[q]) for q in sorted(set(self.items) - set(inside))]
+        below = (self.limit() - sum(g.time_s for g in rest)) * (1 + 2 * EQUAL)
+        priced = pipeline(data, self.graph, members, below=below)
+        if priced is None:
+            return
+        bundle = self.hosts.together([priced, *rest])
+        if self.best is None or _better(bundle, self.best):
+            self.best = bundle
+
+
+def _better(first: Bundle, second: Bundle) -> bool:
+    if abs(first.time_s - second.time_s) <= EQUAL * second.time_s:
+        return first.dram < second.dram
+    return first.time_s < second.time_s

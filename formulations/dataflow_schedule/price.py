@@ -5,26 +5,19 @@ bytes from queues and writes W, or hands W over and off the chip, needs e = max(
 CTA-seconds, and e / a seconds on a CTAs. Payloads and alternatives are enumerated, save those whose e alone,
 spread over all SMs, is no faster than the best so far, with what it takes to fill. The splits of a sum, alternatives
 of one stage that differ in no more than how many CTAs it may have and how long its parts are added, are chosen with
-the CTAs, in `dataflow_schedule_balance`, where nothing in the group waits for the sum.
+the CTAs, in `dataflow_schedule.balance`, where nothing in the group waits for the sum.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from formulations.dataflow_schedule.balance import Need, Splits, least_time
 from formulations.dataflow_schedule.graph import Graph, Row
-from formulations.dataflow_schedule.instance import Group
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance, Stage
+from formulations.dataflow_schedule.instance import Group, Instance, Stage
 
 
-
-
-
-def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: float = math.inf) -> Group | None:
+def pipeline(data: Instance, graph: Graph, members: Sequence[int], *, below: float = math.inf) -> Group | None:
     """The fastest pipeline of these operators, a connected convex set; None: none takes less than `below` s."""
     inside = set(members)
     read = [sum(size for u, size in graph.into[v] if u in inside) for v in members]
@@ -39,7 +32,7 @@ def pipeline(data: "Instance", graph: Graph, members: Sequence[int], *, below: f
     return search.best
 
 
-def ring_entries(data: "Instance", graph: Graph, members: Sequence[int]) -> list[int]:
+def ring_entries(data: Instance, graph: Graph, members: Sequence[int]) -> list[int]:
     """Entries of the ring of one CTA of each member; 0 where no other member reads it."""
     level, inside = depths(graph, members), set(members)
     ends = [max((level[w] for w in graph.out[v] if w in inside), default=0) for v in members]
@@ -54,7 +47,7 @@ def depths(graph: Graph, members: Sequence[int]) -> dict[int, int]:
     return level
 
 
-def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
+def dram_bytes(data: Instance, graph: Graph, inside: set[int]) -> float:
     """Bytes that a group reads and writes off the chip."""
     total = 0.0
     for v in sorted(inside):
@@ -65,7 +58,7 @@ def dram_bytes(data: "Instance", graph: Graph, inside: set[int]) -> float:
 
 
 def filled_s(
-    data: "Instance", graph: Graph, members: Sequence[int], hop_s: float, adding: Sequence[float]
+    data: Instance, graph: Graph, members: Sequence[int], hop_s: float, adding: Sequence[float]
 ) -> list[float]:
     """Seconds until the first tile is through each member, with a hop of each stage and its `adding` (s)."""
     done: dict[int, float] = {}
@@ -75,24 +68,24 @@ def filled_s(
     return [done[v] for v in members]
 
 
-def least_hop_s(data: "Instance") -> float:
+def least_hop_s(data: Instance) -> float:
     """Seconds of a hop with the payload that has the shortest."""
     return min((payload.hop_s for payload in data.payloads), default=0.0)
 
 
-def rate(data: "Instance", payload: int) -> float:
+def rate(data: Instance, payload: int) -> float:
     """Bytes/s through the queue of one CTA."""
     entry = data.payloads[payload].entry
     return entry / (data.sync_s + entry / data.queue_bandwidth)
 
 
-def rings(data: "Instance", payload: int) -> int:
+def rings(data: Instance, payload: int) -> int:
     """Entries of rings that the share of L2 holds."""
     return int(data.queue_room // data.payloads[payload].entry)
 
 
 def needs(
-    data: "Instance", stages: "Sequence[Stage]", read: float, kept: float, entries: int, per_s: float
+    data: Instance, stages: Sequence[Stage], read: float, kept: float, entries: int, per_s: float
 ) -> list[Need]:
     """What every stage of one alternative needs, fed with `read` bytes and passing `kept` to the next operator."""
     result, fed = [], read
@@ -116,7 +109,7 @@ class _Search:
     """
 
     def __init__(
-        self, data: "Instance", graph: Graph, members: Sequence[int], ends: Sequence[tuple[float, float, int]],
+        self, data: Instance, graph: Graph, members: Sequence[int], ends: Sequence[tuple[float, float, int]],
         dram_s: float, moved: float, limit: float,
     ) -> None:  # fmt: skip
         self.data, self.graph, self.members, self.ends = data, graph, members, ends
@@ -190,7 +183,7 @@ class _Ways:
     simt_s: float
 
 
-def _ways(data: "Instance", graph: Graph, v: int, end: tuple[float, float, int], payload: int) -> _Ways:
+def _ways(data: Instance, graph: Graph, v: int, end: tuple[float, float, int], payload: int) -> _Ways:
     """Kept with the graph: inside a long pipeline an operator has the same ends whatever the pipeline."""
     known: dict[object, _Ways] = graph.kept
     key = (v, end, payload)
@@ -200,7 +193,7 @@ def _ways(data: "Instance", graph: Graph, v: int, end: tuple[float, float, int],
     return known[key]
 
 
-def _way(data: "Instance", row: Row, end: tuple[float, float, int], per_s: float) -> _Way:
+def _way(data: Instance, row: Row, end: tuple[float, float, int], per_s: float) -> _Way:
     need, work = needs(data, row.stages, *end, per_s), [0.0, 0.0]
     for effort, tensor, *_ in need:
         work[tensor] += effort

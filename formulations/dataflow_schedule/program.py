@@ -12,25 +12,14 @@ from formulations.dataflow_schedule import chain, order
 from formulations.dataflow_schedule.clock import Clock
 from formulations.dataflow_schedule.graph import Graph
 from formulations.dataflow_schedule.groups import Pool, group_of
-from formulations.dataflow_schedule.instance import Array, Group, Instance, Solution
+from formulations.dataflow_schedule.instance import Group, Instance, Solution
 from formulations.dataflow_schedule.pendants import Bundle
 from formulations.dataflow_schedule.search import Search
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array
 from formulations.solvers.outcome import Outcome, Status
 
 Column = TypeVar("Column", Group, Bundle)
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ lighter one is taken before.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyomo.environ as pyo
@@ -21,22 +20,19 @@ import pyomo.environ as pyo
 from formulations.dataflow_schedule import order
 from formulations.dataflow_schedule.graph import Graph
 from formulations.dataflow_schedule.groups import Pool, additive_bound, alone
-from formulations.dataflow_schedule.instance import Group
+from formulations.dataflow_schedule.instance import Group, Instance
 from formulations.dataflow_schedule.merge import merged
 from formulations.dataflow_schedule.pendants import Bundle, flattened, owners
 from formulations.dataflow_schedule.price import dram_bytes
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.outcome import Status
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.dataflow_schedule.instance import Instance
 
 ROUNDING = 1e-9  # in multiples of all operators alone: the solver's row tolerance
 RELAXING = 0.6  # share of the time in which the relaxation is solved
 STEADY = 0.5  # share of the best bound's prices in those that columns are sought at
 MOST_COLUMNS = (2_000, 20_000)  # of one integer program, and of the next where the first did not prove its optimum
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Columns = np.ndarray[Any, np.dtype[np.int64]]
+Columns = Labels
 Build = Callable[..., pyo.ConcreteModel]
 Read = Callable[[Sequence[Bundle], Mapping[str, float]], list[Bundle]]
 
@@ -44,7 +40,7 @@ Read = Callable[[Sequence[Bundle], Mapping[str, float]], list[Bundle]]
 class Search:
     """Prices, then the program over the columns that can be in a better schedule than the best known."""
 
-    def __init__(self, data: "Instance", graph: Graph, pool: Pool, *, limits: highs.Limits, given: list[Group],
+    def __init__(self, data: Instance, graph: Graph, pool: Pool, *, limits: highs.Limits, given: list[Group],
                  build: Build, read: Read) -> None:  # fmt: skip
         self.data, self.graph, self.pool, self.limits = data, graph, pool, limits
         self.build, self.read = build, read

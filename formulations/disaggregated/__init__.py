@@ -45,7 +45,7 @@ Constraints
     decode_tokens     y <= sum_j p[j] q[j] r[j]
     send_cache        f y <= sum_i b[i] r[i]                               links of the prefill pool
     receive_cache     f y <= sum_j b[j] r[j]                               links of the decode pool
-    replicate_most    r[c] <= R[c] x[c]                          c in C    R <= r1, see Source
+    replicate_most    r[c] <= R[c] x[c]                          c in C    R <= r1
     replicate_least   r[c] >= x[c]                               c in C    a pool is not empty
     own_servers       h[c] k[c] >= g[c] r[c]                     c in C    whole servers are bought
     serve_rate        y >= A
@@ -55,11 +55,13 @@ Constraints
     stay_in_power     sum_c w[c] (k[c] + S x[c]) <= W
     stay_in_chips     sum_c n[c] (k[c] + S x[c]) <= N
     stay_in_racks     sum_c e[c] (k[c] + S x[c]) <= E
+Shorthands
+    useful            R[c]     1    least of r1[c], of what each limit leaves beside the smallest other pool, and of
+                                    what the other pool (cost: the demand) can keep busy: beyond it nothing is gained
 Source
     Two pools: DistServe (arXiv 2401.09670), Splitwise (arXiv 2311.18677); ratio by Dinkelbach (1967),
-    see `fractional`. R[c] is the least of r1[c], of what each limit leaves beside the smallest other
-    pool, and of what the other pool (cost: the demand) can keep busy: beyond it nothing is gained. The
-    cap p stands for a queueing statistic that the caller states: the program knows means, not waits.
+    see `fractional`. The cap p stands for a queueing statistic that the caller states: the program knows
+    means, not waits.
 """
 
 from formulations.disaggregated.instance import Instance, Objective, Solution

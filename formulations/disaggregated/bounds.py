@@ -12,15 +12,14 @@ none of its pairs beats the start; removed columns and bounds are part of the pr
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.disaggregated.instance import Instance
+from formulations.disaggregated.instance import Instance
+from formulations.solvers.arrays import Array, Labels, Mask
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Positions = np.ndarray[Any, np.dtype[np.int64]]
+Positions = Labels
 TIE = 1e-9        # relative; a column this near to the best value stays in the program
 ROUNDING = 1e-12  # relative; a limit missed by less is met: 0.1 + 0.2 is within 0.3
 TRIED = 64        # replica counts of a pool from the fewest, and as many from the most
@@ -59,18 +58,18 @@ class Pairs:
         return Pairs((self.at[0][mask], self.at[1][mask]), self.need[mask])
 
 
-def handled(data: "Instance") -> Array:
+def handled(data: Instance) -> Array:
     """Requests/s of one replica of each column: what its chips and its link handle."""
     own: Array = data.utilisation * data.speed
     return own if data.cache is None or data.cache == 0 else np.minimum(own, data.link / data.cache)
 
 
-def servers(data: "Instance", replicas: Any, at: Any = slice(None)) -> Any:
+def servers(data: Instance, replicas: Any, at: Any = slice(None)) -> Any:
     """Whole servers that hold `replicas` of the columns `at`."""
     return np.ceil(data.parcels[at] * replicas / data.per_server[at])
 
 
-def shares(data: "Instance") -> list[tuple[Array, float]]:
+def shares(data: Instance) -> list[tuple[Array, float]]:
     """Every shared limit that is given: what one server takes, and the limit with its rounding."""
     given = (
         (data.dollars, data.budget), (data.hourly, data.hourly_budget), (data.watts, data.power),
@@ -79,13 +78,13 @@ def shares(data: "Instance") -> list[tuple[Array, float]]:
     return [(each, limit * (1 + ROUNDING)) for each, limit in given if limit is not None]
 
 
-def demand(data: "Instance") -> Array:
+def demand(data: Instance) -> Array:
     """Requests/s that the system must serve, for each column of the decode pool."""
     pace = data.pace[len(data.prefill) :]
     return np.maximum(data.rate_demanded or 0.0, (data.users or 0.0) * pace)
 
 
-def most_replicas(data: "Instance") -> Array:
+def most_replicas(data: Instance) -> Array:
     """Replicas of each column beyond which nothing is gained or a limit broken; infinite: unlimited."""
     split, most, rate = len(data.prefill), np.floor(data.most_replicas), handled(data)
     least = servers(data, 1.0) + data.spares
@@ -104,13 +103,13 @@ def most_replicas(data: "Instance") -> Array:
     return np.minimum(most, np.maximum(np.ceil(other / rate), 1.0))
 
 
-def least_denominator(data: "Instance") -> float:
+def least_denominator(data: Instance) -> float:
     """Proven lower bound of the ratio's denominator: one replica of the cheapest column in each pool."""
     least, split = data.price * (servers(data, 1.0) + data.spares), len(data.prefill)
     return float(least[:split].min() + least[split:].min())
 
 
-def sweep(data: "Instance") -> Sweep:
+def sweep(data: Instance) -> Sweep:
     """The best system tried, every column's bound, and what to keep against that system."""
     split, count = len(data.prefill), len(data.columns)
     nothing = Sweep(False, None, None, np.full(count, np.nan), np.array([], dtype=np.int64), None)
@@ -129,7 +128,7 @@ def sweep(data: "Instance") -> Sweep:
     return _choose(data, pairs, bound, value, best)
 
 
-def _choose(data: "Instance", pairs: Pairs, bound: Array, value: float, best: System) -> Sweep:
+def _choose(data: Instance, pairs: Pairs, bound: Array, value: float, best: System) -> Sweep:
     up = data.objective != "cost"
     columns = np.full(len(data.columns), -np.inf if up else np.inf)
     for positions in pairs.at:
@@ -141,21 +140,21 @@ def _choose(data: "Instance", pairs: Pairs, bound: Array, value: float, best: Sy
     return Sweep(False, best, value, np.where(possible, columns, np.nan), np.flatnonzero(alive), edge)
 
 
-def fewest(data: "Instance", rate: Any, at: Any) -> Any:
+def fewest(data: Instance, rate: Any, at: Any) -> Any:
     """Fewest replicas of the columns `at` that handle `rate`, at least one."""
     return np.maximum(np.ceil(rate / handled(data)[at] * (1 - ROUNDING)), 1.0)
 
 
-def _replicas(data: "Instance", pairs: Pairs, rate: Any) -> tuple[Array, Array]:
+def _replicas(data: Instance, pairs: Pairs, rate: Any) -> tuple[Array, Array]:
     """Fewest replicas of both pools that serve `rate`."""
     return fewest(data, rate, pairs.at[0]), fewest(data, rate, pairs.at[1])
 
 
-def _least(data: "Instance", pairs: Pairs) -> tuple[Array, Array]:
+def _least(data: Instance, pairs: Pairs) -> tuple[Array, Array]:
     return _replicas(data, pairs, pairs.need)
 
 
-def _fits(data: "Instance", pairs: Pairs, replicas: tuple[Array, Array]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _fits(data: Instance, pairs: Pairs, replicas: tuple[Array, Array]) -> Mask:
     """Whether systems of so many replicas stay in every limit."""
     fits = np.ones(len(pairs.need), dtype=bool)
     for at, own in zip(pairs.at, replicas, strict=True):
@@ -166,19 +165,19 @@ def _fits(data: "Instance", pairs: Pairs, replicas: tuple[Array, Array]) -> np.n
     return fits
 
 
-def _rate(data: "Instance", pairs: Pairs, replicas: tuple[Array, Array]) -> Array:
+def _rate(data: Instance, pairs: Pairs, replicas: tuple[Array, Array]) -> Array:
     each = handled(data)
     return np.minimum(each[pairs.at[0]] * replicas[0], each[pairs.at[1]] * replicas[1])
 
 
-def _paid(data: "Instance", pairs: Pairs, replicas: tuple[Array, Array]) -> Array:
+def _paid(data: Instance, pairs: Pairs, replicas: tuple[Array, Array]) -> Array:
     first, second = (
         data.price[at] * (servers(data, own, at) + data.spares) for at, own in zip(pairs.at, replicas, strict=True)
     )
     return np.asarray(first + second)
 
 
-def _reach(data: "Instance", pairs: Pairs) -> Array:
+def _reach(data: Instance, pairs: Pairs) -> Array:
     """Proven upper bound of a pair's rate: replicas and servers unrounded; infinite: unlimited."""
     each = handled(data)
     reach = np.minimum(*(each[at] * np.floor(data.most_replicas[at]) for at in pairs.at))
@@ -190,7 +189,7 @@ def _reach(data: "Instance", pairs: Pairs) -> Array:
     return np.maximum(reach * (1 + ROUNDING), pairs.need)
 
 
-def _bound(data: "Instance", pairs: Pairs, reach: Array) -> Array:
+def _bound(data: Instance, pairs: Pairs, reach: Array) -> Array:
     """Bound of every pair; a ratio never falls with the rate, since price(rate) / rate never rises."""
     if data.objective == "throughput":
         return reach
@@ -203,7 +202,7 @@ def _bound(data: "Instance", pairs: Pairs, reach: Array) -> Array:
     return paid if data.objective == "cost" else reach / paid
 
 
-def _start(data: "Instance", pairs: Pairs, reach: Array, bound: Array) -> tuple[float, System]:
+def _start(data: Instance, pairs: Pairs, reach: Array, bound: Array) -> tuple[float, System]:
     """The best system tried: exact for cost and throughput, over few replica counts for ratio."""
     if data.objective == "cost":
         least = _least(data, pairs)
@@ -226,7 +225,7 @@ def _start(data: "Instance", pairs: Pairs, reach: Array, bound: Array) -> tuple[
 
 
 def _try(
-    data: "Instance", pairs: Pairs, most: tuple[Array, Array], step: int, best: tuple[float, System]
+    data: Instance, pairs: Pairs, most: tuple[Array, Array], step: int, best: tuple[float, System]
 ) -> tuple[float, System]:
     """Better of `best` and of `step` more replicas than the fewest or less than the most in either pool."""
     each, least = handled(data), _least(data, pairs)
@@ -243,7 +242,7 @@ def _try(
     return best
 
 
-def _top(data: "Instance", pairs: Pairs, reach: Array) -> Array:
+def _top(data: Instance, pairs: Pairs, reach: Array) -> Array:
     """Most rate of every pair in whole replicas and servers; `need` fits, by the choice of pairs."""
     low, high = pairs.need.copy(), reach.copy()
     for _ in range(HALVINGS):
@@ -254,7 +253,7 @@ def _top(data: "Instance", pairs: Pairs, reach: Array) -> Array:
 
 
 def _system(
-    data: "Instance", pairs: Pairs, replicas: tuple[Array, Array], values: Array, best: int
+    data: Instance, pairs: Pairs, replicas: tuple[Array, Array], values: Array, best: int
 ) -> tuple[float, System]:
     first, second = (
         (int(data.columns[at[best]]), float(own[best]), float(servers(data, own[best], at[best])))

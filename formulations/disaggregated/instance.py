@@ -5,13 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from formulations.solvers.arrays import Array, Labels
+
 Objective = Literal["ratio", "throughput", "cost"]
-
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)

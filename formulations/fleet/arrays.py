@@ -4,9 +4,7 @@ The same program as `fleet.build`, row by row (a test compares them), for sizes 
 to build than HiGHS to solve. Columns come in pairs (column j, period p), a variable replicas[j,p] each.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import highspy
 import numpy as np
@@ -14,44 +12,12 @@ import numpy as np
 from formulations.fleet import bounds as fleet_bounds
 from formulations.fleet import instance
 from formulations.fleet import terms as fleet_terms
-from formulations.fleet.instance import DECODE, PREFILL
+from formulations.fleet.instance import DECODE, PREFILL, Instance
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array, Labels
+from formulations.solvers.rows import INFINITY, Frame
 
-if TYPE_CHECKING:
-    from formulations.fleet.instance import Instance
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
-INF = highs.INFINITY
 ERROR = highspy.HighsStatus.kError
-
-
-@dataclass
-class Frame:
-    """The program without replicas: variables and rows by name, to be filled in order."""
-
-    names: list[str] = field(default_factory=list)
-    cost: list[float] = field(default_factory=list)
-    upper: list[float] = field(default_factory=list)
-    whole: list[bool] = field(default_factory=list)
-    rows: list[str] = field(default_factory=list)
-    low: list[float] = field(default_factory=list)
-    high: list[float] = field(default_factory=list)
-    entries: list[tuple[int, int, float]] = field(default_factory=list)  # (row, variable, coefficient)
-
-    def variable(self, name: str, cost: float = 0.0, upper: float = INF, *, whole: bool = True) -> int:
-        self.names.append(name)
-        self.cost.append(float(cost))
-        self.upper.append(float(upper))
-        self.whole.append(whole)
-        return len(self.names) - 1
-
-    def row(self, name: str, terms: Sequence[tuple[Any, Any]], low: Any = -INF, high: Any = INF) -> int:
-        self.rows.append(name)
-        self.low.append(float(low))
-        self.high.append(float(high))
-        self.entries += [(len(self.rows) - 1, i, float(a)) for i, a in terms if a]
-        return len(self.rows) - 1
 
 
 class Program:
@@ -60,7 +26,7 @@ class Program:
     `cost` is to be least: the objective of `fleet` times `scale`, its sign turned where it is to be most.
     """
 
-    def __init__(self, data: "Instance", lam: float = 0.0, scale: float = 1.0) -> None:
+    def __init__(self, data: Instance, lam: float = 0.0, scale: float = 1.0) -> None:
         self.data, self.frame = data, Frame()
         self.packing = fleet_terms.packing(data)
         wanted = instance.asked(data)
@@ -83,7 +49,7 @@ class Program:
         self.cuts: list[tuple[Labels, Array]] = []  # rows [d, p] and prices [j, p]; row -1: no cut
 
     def cut(self, price: Array, bounds: Array) -> None:
-        """Add the rows cover_cut of `fleet_patterns`: `price` [j, p], `bounds` [d, p], minus infinity: none."""
+        """Add the rows cover_cut of `fleet.patterns`: `price` [j, p], `bounds` [d, p], minus infinity: none."""
         f, at = self.frame, np.full(bounds.shape, -1, dtype=np.int64)
         for d, p in np.argwhere(np.isfinite(bounds)):
             served = [(i, f.cost[i]) for i in self.served[d, :, p]]
@@ -207,19 +173,7 @@ class Program:
 
     def load(self) -> highspy.Highs:
         """A quiet HiGHS with the rows and no replicas."""
-        f, lp = self.frame, highspy.HighsLp()
-        entries = sorted(f.entries)
-        counts = np.bincount([r for r, _, _ in entries], minlength=len(f.rows))
-        lp.num_col_, lp.num_row_ = len(f.names), len(f.rows)
-        lp.col_cost_, lp.col_lower_ = np.array(f.cost), np.zeros(len(f.names))
-        lp.col_upper_ = np.array(f.upper)
-        lp.row_lower_, lp.row_upper_ = np.array(f.low), np.array(f.high)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = len(f.names), len(f.rows)
-        lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        lp.a_matrix_.index_ = np.array([i for _, i, _ in entries], dtype=np.int32)
-        lp.a_matrix_.value_ = np.array([a for _, _, a in entries])
-        return highs.quiet(lp)
+        return highs.quiet(self.frame.relaxed().lp())
 
     def add(self, solver: highspy.Highs, j: Labels, p: Labels) -> None:
         """Append the variables replicas[j, p] to a loaded program."""
@@ -236,6 +190,6 @@ def append(solver: highspy.Highs, counts: Labels, rows: Labels, values: np.ndarr
     """Append variables that cost nothing and have no upper bound: `counts` entries each, one after the other."""
     n, nothing = len(counts), np.zeros(len(counts))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
-    most = np.full(n, INF)
+    most = np.full(n, INFINITY)
     if solver.addCols(n, nothing, nothing, most, len(rows), starts, rows.astype(np.int32), values) == ERROR:
         raise highs.SolverFailure("HiGHS refused columns of replicas")

@@ -23,20 +23,17 @@ fewer they are. In several periods extras of other lives stand in for each other
 """
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from formulations.fleet import instance, terms
+from formulations.fleet.instance import Instance
+from formulations.solvers.arrays import Array
 
-if TYPE_CHECKING:
-    from formulations.fleet.instance import Instance
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 SLACK = 1e-9  # a quotient this near below a whole number is the whole number: too large an M stays valid
 
 
-def most_owned(data: "Instance", needed: Array | None = None) -> Array:
+def most_owned(data: Instance, needed: Array | None = None) -> Array:
     """[h, p] servers; raises ValueError where neither a limit nor the need bounds a kind: see `unbounded`.
 
     `needed` replaces `need` where more is needed than the demand asks: servers in reserve.
@@ -51,13 +48,13 @@ def most_owned(data: "Instance", needed: Array | None = None) -> Array:
     return most
 
 
-def unbounded(data: "Instance") -> bool:
+def unbounded(data: Instance) -> bool:
     """Whether `most_owned` is asked for and has no bound: kinds and a second source, over several periods."""
     return data.most_kinds is not None and bool(data.second_source) and len(data.periods) > 1 and not np.isfinite(
         by_limits(data)).all()  # fmt: skip
 
 
-def _most(data: "Instance", needed: Array | None) -> Array:
+def _most(data: Instance, needed: Array | None) -> Array:
     most = by_limits(data)
     if data.second_source and len(data.periods) > 1:
         return most
@@ -65,7 +62,7 @@ def _most(data: "Instance", needed: Array | None) -> Array:
     return np.minimum(most, with_second_source(data, least) if data.second_source else least)
 
 
-def with_second_source(data: "Instance", least: Array) -> Array:
+def with_second_source(data: Instance, least: Array) -> Array:
     """[h, 1] the most servers of each kind, of one period, where all but `least` [h, 1] are there for their vendor."""
     q, chips = 1 - float(data.second_source or 0.0), data.chips_per_server
     if q <= 0:
@@ -80,7 +77,7 @@ def with_second_source(data: "Instance", least: Array) -> Array:
     return np.maximum(least, _floor(max(most) / chips[:, None]))
 
 
-def _bought(data: "Instance") -> Array:
+def _bought(data: Instance) -> Array:
     """[h, 1] servers that have to be bought, needed or not."""
     least = np.zeros(len(data.kinds)) if data.least_bought is None else np.ceil(data.least_bought)
     return least[:, None]
@@ -100,7 +97,7 @@ def _over(limit: Array | None, each: Array) -> Array:
         return held
 
 
-def by_limits(data: "Instance") -> Array:
+def by_limits(data: Instance) -> Array:
     """[h, p] the most servers that each limit alone allows."""
     shape = data.running.shape
     ones = np.ones(shape)
@@ -117,7 +114,7 @@ def by_limits(data: "Instance") -> Array:
     return least
 
 
-def by_need(data: "Instance") -> Array:
+def by_need(data: Instance) -> Array:
     """[h, p] the most servers that a fleet without an idle server owns."""
     return over_lives(need(data))
 
@@ -131,12 +128,12 @@ def over_lives(each: Array) -> Array:
     return most
 
 
-def need(data: "Instance") -> Array:
+def need(data: Instance) -> Array:
     """[h, p] servers enough for all that kind h helps to cover."""
     return np.stack([_need(data, p) for p in data.periods], axis=1)
 
 
-def _need(data: "Instance", p: int) -> Array:
+def _need(data: Instance, p: int) -> Array:
     """[h] servers that hold every row's replicas, each row's of its best column and in servers of their own."""
     wanted = instance.asked(data)
     rate, quick = (each[:, p] for each in terms.usable(data, wanted))
@@ -160,7 +157,7 @@ def _need(data: "Instance", p: int) -> Array:
     return total
 
 
-def least_paid(data: "Instance") -> float:
+def least_paid(data: Instance) -> float:
     """k$ that every fleet which serves something pays: it owns a server for a period, bought or installed.
 
     Raises ValueError where that can be nothing: then a ratio has no bound.

@@ -8,18 +8,15 @@ import math
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from formulations.fleet import instance
 from formulations.fleet import terms as fleet_terms
-from formulations.fleet.instance import DECODE, PREFILL
+from formulations.fleet.instance import DECODE, PREFILL, Instance, Placed, Solution
+from formulations.solvers.arrays import Array
 
-if TYPE_CHECKING:
-    from formulations.fleet.instance import Instance, Placed, Solution
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 NEAR = Fraction(1, 10**9)
 IDLE = (DECODE, PREFILL)  # the phase whose replicas prefill nothing, and decode nothing
 
@@ -30,12 +27,12 @@ def dot(numbers: Array, counts: np.ndarray[Any, Any]) -> Fraction:
     return sum((Fraction(a) * n for a, n in pairs if n), Fraction(0))
 
 
-def replicas(data: "Instance", solution: "Solution", p: int) -> dict[int, int]:
+def replicas(data: Instance, solution: Solution, p: int) -> dict[int, int]:
     """Column -> replicas in a period."""
     return {each.column: each.replicas for each in solution.placed if each.period == p}
 
 
-def _phases(data: "Instance", placed: dict[int, int], d: int, *, strict: bool) -> list[Fraction]:
+def _phases(data: Instance, placed: dict[int, int], d: int, *, strict: bool) -> list[Fraction]:
     """requests/s that replicas prefill, and that they decode; `strict`: those that meet the limits of speed."""
     sums = [Fraction(0), Fraction(0)]
     for j, count in placed.items():
@@ -46,12 +43,12 @@ def _phases(data: "Instance", placed: dict[int, int], d: int, *, strict: bool) -
     return sums
 
 
-def capacity(data: "Instance", placed: dict[int, int], d: int, *, strict: bool) -> Fraction:
+def capacity(data: Instance, placed: dict[int, int], d: int, *, strict: bool) -> Fraction:
     """requests/s that replicas can serve of a demand from prompt to last token."""
     return min(_phases(data, placed, d, strict=strict))
 
 
-def most_served(data: "Instance", solution: "Solution") -> Array:
+def most_served(data: Instance, solution: Solution) -> Array:
     """[d, p] requests/s that the replicas can serve, at most what is asked; rounded once."""
     served = np.zeros(data.demand.shape)
     wanted = instance.asked(data)
@@ -64,7 +61,7 @@ def most_served(data: "Instance", solution: "Solution") -> Array:
     return served
 
 
-def needed(data: "Instance", solution: "Solution") -> list["Placed"]:
+def needed(data: Instance, solution: Solution) -> list[Placed]:
     """The replicas without those that can go, largest first, while each demand is served as it is."""
     left = []
     weight = fleet_terms.packing(data).weight.max(axis=1, initial=0.0)
@@ -81,16 +78,16 @@ def needed(data: "Instance", solution: "Solution") -> list["Placed"]:
     return [each for each in left if each.replicas]
 
 
-def _spare(data: "Instance", placed: dict[int, int], j: int, need: Fraction, *, strict: bool) -> Fraction:
+def _spare(data: Instance, placed: dict[int, int], j: int, need: Fraction, *, strict: bool) -> Fraction:
     """requests/s beyond the need in the phases of column j, the lesser."""
     sums = _phases(data, placed, int(data.demand_of[j]), strict=strict)
     return min(total - need for total, idle in zip(sums, IDLE, strict=True) if data.phase[j] != idle)
 
 
-def free_chips(data: "Instance", solution: "Solution", h: int, p: int) -> Counter[int] | None:
+def free_chips(data: Instance, solution: Solution, h: int, p: int) -> Counter[int] | None:
     """Free chips of a server -> servers, once every parcel lies in one server; None where they do not fit.
 
-    Largest first, into the fullest server with room: exact where sizes divide each other (`fleet_terms`).
+    Largest first, into the fullest server with room: exact where sizes divide each other (`fleet.terms`).
     Sizes that do not are put as they are, then, should they not fit, as the program charges them.
     """
     placed = {j: n for j, n in replicas(data, solution, p).items() if data.kind_of[j] == h}
@@ -127,12 +124,12 @@ def _put(parcels: Counter[int], free: Counter[int]) -> Counter[int] | None:
     return free
 
 
-def broken(data: "Instance", solution: "Solution") -> list[str]:
+def broken(data: Instance, solution: Solution) -> list[str]:
     """Names of the rows of `fleet` that a solution breaks, with their indices; an empty list where none."""
     return broken_servers(data, solution) + broken_serving(data, solution)
 
 
-def broken_servers(data: "Instance", s: "Solution") -> list[str]:
+def broken_servers(data: Instance, s: Solution) -> list[str]:
     """The rows of what is bought, kept and owned."""
     rows = []
     works = fleet_terms.alive(data)
@@ -156,7 +153,7 @@ def broken_servers(data: "Instance", s: "Solution") -> list[str]:
     return rows
 
 
-def broken_serving(data: "Instance", s: "Solution") -> list[str]:
+def broken_serving(data: Instance, s: Solution) -> list[str]:
     """The rows of the replicas, on the servers that `own` says."""
     cells = np.ndindex(*s.own.shape)
     rows = [f"pack_servers[{h},{p}]" for h, p in cells if free_chips(data, s, h, p) is None]
@@ -167,7 +164,7 @@ def broken_serving(data: "Instance", s: "Solution") -> list[str]:
     return rows
 
 
-def _serving(data: "Instance", s: "Solution") -> list[str]:
+def _serving(data: Instance, s: Solution) -> list[str]:
     rows = []
     for p in data.periods.tolist():
         placed = replicas(data, s, p)
@@ -185,7 +182,7 @@ def _serving(data: "Instance", s: "Solution") -> list[str]:
     return rows
 
 
-def _limits(data: "Instance", s: "Solution", p: int) -> dict[str, bool]:
+def _limits(data: Instance, s: Solution, p: int) -> dict[str, bool]:
     own = s.own[:, p]
     racks = sum((int(n) / Fraction(float(e)) for n, e in zip(own, data.servers_per_rack, strict=True)), Fraction(0))
     taken = {
@@ -206,24 +203,24 @@ def _limits(data: "Instance", s: "Solution", p: int) -> dict[str, bool]:
     return kept
 
 
-def amount(data: "Instance", solution: "Solution", terms: fleet_terms.Terms) -> float:
+def amount(data: Instance, solution: Solution, terms: fleet_terms.Terms) -> float:
     """Exact sum of an objective's terms, rounded once."""
     counted = dot(terms.buy, solution.buy) + dot(terms.own, solution.own)
     served = zip(terms.served.ravel().tolist(), solution.served.ravel().tolist(), strict=True)
     return float(counted + sum((Fraction(a) * Fraction(y) for a, y in served), Fraction(0)))
 
 
-def paid(data: "Instance", solution: "Solution") -> float:
+def paid(data: Instance, solution: Solution) -> float:
     """k$ over all periods."""
     return amount(data, solution, fleet_terms.money(data))
 
 
-def gained(data: "Instance", solution: "Solution") -> float:
+def gained(data: Instance, solution: Solution) -> float:
     """What value and ratio count: k$ of worth, or k tokens/s times years."""
     return amount(data, solution, fleet_terms.gain(data))
 
 
-def value(data: "Instance", solution: "Solution") -> float:
+def value(data: Instance, solution: Solution) -> float:
     """k$, kW, k$ of worth, or k tokens/s times years per k$; raises ZeroDivisionError for a ratio of nothing paid."""
     if data.objective == "ratio":
         return gained(data, solution) / paid(data, solution)

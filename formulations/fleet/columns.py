@@ -20,23 +20,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
 
 from formulations.fleet import patterns
 from formulations.fleet.arrays import Program, append
+from formulations.fleet.instance import Instance
 from formulations.fleet.search import Solved
 from formulations.solvers import highs, race
+from formulations.solvers.arrays import Array, Labels, Mask
 from formulations.solvers.outcome import Status
+from formulations.solvers.rows import INFINITY
 
-if TYPE_CHECKING:
-    from formulations.fleet.instance import Instance
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 ROUNDS = 200
 NEGATIVE = 1e-7   # reduced costs above minus this are zero: HiGHS's duals are no more exact
 SHORT = 1e-8      # of the most that must be served: a shortage up to here is none
@@ -94,7 +90,7 @@ class _Master:
         before, every = np.array(solver.getLp().col_cost_), solver.getNumCol()
         solver.changeColsCost(every, np.arange(every, dtype=np.int32), np.zeros(every))
         n, ones = len(rows), np.ones(len(rows))
-        solver.addCols(n, ones, 0 * ones, np.full(n, highs.INFINITY), n, np.arange(n, dtype=np.int32), rows, ones)
+        solver.addCols(n, ones, 0 * ones, np.full(n, INFINITY), n, np.arange(n, dtype=np.int32), rows, ones)
         status, _ = self.generate(groups, highs.FEASIBILITY)  # what is left out adds up over all replicas
         short = float(solver.getInfo().objective_function_value)
         added = np.arange(every, every + n, dtype=np.int32)
@@ -137,7 +133,7 @@ def _least_of_groups(groups: Labels, costs: Array, among: Mask) -> Mask:
     return chosen
 
 
-def solve(data: "Instance", kept: Labels, *, lam: float, unit: float, limits: highs.Limits) -> Solved:
+def solve(data: Instance, kept: Labels, *, lam: float, unit: float, limits: highs.Limits) -> Solved:
     """Optimum over all columns, of which only those in `kept` may enter the integer program."""
     ends = time.monotonic() + limits.limit_s
     program = Program(data, lam, 1.0 / unit)
@@ -320,7 +316,7 @@ def _integers(
     return highs.solve(highs.Program(solver, names, {}), limits, start)
 
 
-def _groups(data: "Instance") -> Labels:
+def _groups(data: Instance) -> Labels:
     """[j] one number for each demand, kind, phase and speed class."""
     group = (data.demand_of * len(data.kinds) + data.kind_of) * 6 + data.phase * 2 + data.meets
     return group.astype(np.int64)

@@ -8,18 +8,16 @@ A rule that is not a number (one kind for a workload, a second source) is droppe
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
 from formulations.fleet import bounds, dominance
 from formulations.fleet import program as fleet
+from formulations.fleet.instance import Instance
 from formulations.solvers import highs
 from formulations.solvers.outcome import Status
-
-if TYPE_CHECKING:
-    from formulations.fleet.instance import Instance
 
 ROWS = {
     "capital": "stay_in_capital", "spending": "stay_in_spending", "power": "stay_in_power", "racks": "stay_in_racks",
@@ -50,13 +48,13 @@ class Cure:
     status: Status  # INFEASIBLE: this limit alone is no cure; UNKNOWN, FEASIBLE: not decided in the limits given
 
 
-def cures(data: "Instance", *, limits: highs.Limits | None = None) -> list[Cure]:
+def cures(data: Instance, *, limits: highs.Limits | None = None) -> list[Cure]:
     """Every single cure of an infeasible fleet, and the families that are none (status INFEASIBLE)."""
     reduced = data.only(dominance.undominated(data))
     return [_cure(reduced, family, of, limits or highs.Limits()) for family, of in _families(data)]
 
 
-def cured(data: "Instance", cure: Cure) -> "Instance":
+def cured(data: Instance, cure: Cure) -> Instance:
     """The instance with a cure applied; raises ValueError for one of supply that names no kind."""
     if cure.family in ("one_kind", "second_source"):
         return _dropped(data, cure.family)
@@ -78,7 +76,7 @@ def cured(data: "Instance", cure: Cure) -> "Instance":
     return replace(data, supply=np.where(this[:, None], np.floor(data.supply) + more, data.supply))
 
 
-def _families(data: "Instance") -> Iterator[tuple[str, int | None]]:
+def _families(data: Instance) -> Iterator[tuple[str, int | None]]:
     yield from ((name, None) for name in ROWS if getattr(data, name) is not None)
     scarce = np.isfinite(data.supply).any(axis=1)
     if scarce.any():
@@ -95,11 +93,11 @@ def _families(data: "Instance") -> Iterator[tuple[str, int | None]]:
     yield from (("demand", w) for w in sorted(asked))
 
 
-def _dropped(data: "Instance", rule: str) -> "Instance":
+def _dropped(data: Instance, rule: str) -> Instance:
     return replace(data, one_kind=False) if rule == "one_kind" else replace(data, second_source=None)
 
 
-def _without(data: "Instance", family: str, of: int | None) -> "Instance":
+def _without(data: Instance, family: str, of: int | None) -> Instance:
     """The instance without the family: only to say how many servers it could own at most."""
     if family in ROWS:
         none: dict[str, Any] = {family: None}
@@ -112,7 +110,7 @@ def _without(data: "Instance", family: str, of: int | None) -> "Instance":
     return data
 
 
-def _cure(data: "Instance", family: str, of: int | None, limits: highs.Limits) -> Cure:
+def _cure(data: Instance, family: str, of: int | None, limits: highs.Limits) -> Cure:
     if family in ("one_kind", "second_source"):
         model = fleet.build(_dropped(data, family))
     else:
@@ -135,7 +133,7 @@ def _cure(data: "Instance", family: str, of: int | None, limits: highs.Limits) -
 MEASURED = (*ROWS, "supply", "servers", "kinds", "demand")
 
 
-def _ease(model: Any, data: "Instance", family: str, of: int | None) -> Any:
+def _ease(model: Any, data: Instance, family: str, of: int | None) -> Any:
     """Slack in the rows of the family; what is to be least."""
     if family not in MEASURED:
         return 0.0 * next(iter(model.own.values()))

@@ -7,20 +7,15 @@ counts only up to the most that the demand ever asks. Dominance is transitive, a
 first one is kept, so that all dominated columns can go at once.
 """
 
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from formulations.fleet import instance, terms
-
-if TYPE_CHECKING:
-    from formulations.fleet.instance import Instance
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
+from formulations.fleet.instance import Instance
+from formulations.solvers.arrays import Array, Labels, Mask
 
 
-def undominated(data: "Instance", wanted: Array | None = None) -> Labels:
+def undominated(data: Instance, wanted: Array | None = None) -> Labels:
     """Positions of the columns that are left, ascending; `wanted` [d, p] is the most asked, else `asked`."""
     wanted = instance.asked(data) if wanted is None else wanted
     most = wanted.max(axis=1, initial=0.0)
@@ -35,7 +30,7 @@ def undominated(data: "Instance", wanted: Array | None = None) -> Labels:
     return np.sort(np.concatenate(left)) if left else best
 
 
-def _best_of_equals(data: "Instance", rate: Array, weight: Array) -> Labels:
+def _best_of_equals(data: Instance, rate: Array, weight: Array) -> Labels:
     """The fastest column, of equals the first, of every demand, kind, phase, speed class and weight."""
     asked = np.flatnonzero(rate > 0)
     keys = [data.demand_of, data.kind_of, data.phase, data.meets, *weight.T]
@@ -49,7 +44,7 @@ def _best_of_equals(data: "Instance", rate: Array, weight: Array) -> Labels:
     return order[changes]
 
 
-def _dominated(data: "Instance", rate: Array, weight: Array, rows: Labels) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _dominated(data: Instance, rate: Array, weight: Array, rows: Labels) -> Mask:
     phase, meets = data.phase[rows], data.meets[rows]
     fits = np.full((len(rows), len(rows)), np.inf)  # [k, j] replicas of k in the space of one of j
     for each in weight.T:
@@ -60,5 +55,5 @@ def _dominated(data: "Instance", rate: Array, weight: Array, rows: Labels) -> np
     works = (phase[:, None] == phase[None, :]) | (phase[:, None] == instance.BOTH)
     better = works & (meets[:, None] >= meets[None, :]) & (fits >= 1) & (fits * rate[:, None] >= rate[None, :])
     np.fill_diagonal(better, False)
-    found: np.ndarray[Any, np.dtype[np.bool_]] = better.any(axis=0)
+    found: Mask = better.any(axis=0)
     return found

@@ -5,14 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-Labels = np.ndarray[Any, np.dtype[np.int64]]
-
-
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
+from formulations.solvers.arrays import Array, Labels, Mask
 
 BOTH, PREFILL, DECODE = 0, 1, 2  # phases of a column
 

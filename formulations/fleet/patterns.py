@@ -1,14 +1,14 @@
 """What whole replicas of one demand cost: cuts that tighten the relaxation of `fleet`, and a first fleet.
 
 With prices on the chips of every kind (the relaxation's duals of pack_servers), the cheapest whole
-replicas that serve one demand in one period are a small program of their own. Its bound v makes a row that
+replicas that serve one demand in one period are a small program of their own. Its bound makes a row that
 every fleet keeps and the relaxation breaks:
 
-    cover_cut   sum_j price[j,p] r[j,p] + worth[d,p] sum_g y[d,g,p] >= v[d,p]
+    cover_cut   sum_j price[j,p] replicas[j,p] + worth[d,p] sum_g served[d,g,p] >= bound[d,p]
 
 (worth is the objective's coefficient of served, 0 for cost and power). With these rows the relaxation is
 as tight as the Lagrangian bound at those prices. A dominated column never is cheaper than what dominates
-it, so v holds for all columns though only undominated ones are in the small program.
+it, so the bound holds for all columns though only undominated ones are in the small program.
 
 Many patterns of replicas are nearly as cheap, and a fleet is cheap when the chips of its patterns fill
 whole servers. `patterns` varies the cheapest pattern of each demand; one is to be chosen for each. That
@@ -20,19 +20,16 @@ Source
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
 
+from formulations.fleet.arrays import Program
 from formulations.fleet.instance import DECODE, PREFILL
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array, Labels
+from formulations.solvers.rows import INFINITY, Rows
 
-if TYPE_CHECKING:
-    from formulations.fleet.arrays import Program
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Labels = np.ndarray[Any, np.dtype[np.int64]]
 NODES, GAP = 2_000, 1e-6  # of one demand's program
 SAFE = 1e-7               # relative: what a cut gives away to the tolerances of the solver that computed it
 CHEAPEST, OF_KIND = 250, 40  # patterns kept of one demand: the cheapest, those with more or less of each kind
@@ -55,7 +52,7 @@ class Cover:
     replicas: Labels | None
 
 
-def prices(program: "Program", duals: Array) -> Array:
+def prices(program: Program, duals: Array) -> Array:
     """[j, p] what the chips of one replica cost at the duals of pack_servers."""
     h = program.data.kind_of
     price = np.zeros(program.rate.shape)
@@ -65,7 +62,7 @@ def prices(program: "Program", duals: Array) -> Array:
     return np.maximum(price, 0.0)
 
 
-def cover(program: "Program", price: Array, d: int, p: int, columns: Labels, ends: float) -> Cover | None:
+def cover(program: Program, price: Array, d: int, p: int, columns: Labels, ends: float) -> Cover | None:
     """The cheapest whole replicas of a demand in a period; None where nothing bounds them in time."""
     data, on = program.data, columns[program.rate[columns, p] > 0]
     rows = []
@@ -92,25 +89,20 @@ def cover(program: "Program", price: Array, d: int, p: int, columns: Labels, end
 
 def _cover_program(covers: Array, share: Array, cost: Array, low: float, most: float) -> highspy.Highs:
     m, n = covers.shape
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = n + 1, m
-    lp.col_cost_, lp.col_lower_ = cost, np.append(np.zeros(n), low)
-    lp.col_upper_ = np.append(np.full(n, highs.INFINITY), most)
-    lp.row_lower_, lp.row_upper_ = np.zeros(m), np.full(m, highs.INFINITY)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = n + 1, m
-    lp.a_matrix_.start_ = np.arange(0, m * (n + 1) + 1, n + 1).astype(np.int32)
-    lp.a_matrix_.index_ = np.tile(np.arange(n + 1), m).astype(np.int32)
-    lp.a_matrix_.value_ = np.hstack([covers, -share[:, None]]).ravel()
-    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous]
-    solver = highs.quiet(lp)
+    rows = Rows(
+        cost=cost, low=np.append(np.zeros(n), low), high=np.append(np.full(n, INFINITY), most),
+        least=np.zeros(m), most=np.full(m, INFINITY),
+        row=np.repeat(np.arange(m), n + 1), column=np.tile(np.arange(n + 1), m),
+        value=np.hstack([covers, -share[:, None]]).ravel(), whole=np.arange(n + 1) < n,
+    )  # fmt: skip
+    solver = highs.quiet(rows.lp())
     for name, value in {"mip_rel_gap": 0.0, "mip_abs_gap": highs.EXACT, "mip_max_nodes": NODES}.items():
         solver.setOptionValue(name, value)
     highs.stop_within(solver, GAP)
     return solver
 
 
-def patterns(program: "Program", one: Cover) -> Labels:
+def patterns(program: Program, one: Cover) -> Labels:
     """Replicas [pattern, column] of patterns near the cheapest one, itself the first; each serves the need."""
     assert one.replicas is not None
     base = one.replicas
@@ -178,7 +170,7 @@ def _removals(base: Labels) -> list[Labels]:
     return [each for each in some if (each <= base).all()]
 
 
-def chips_of(program: "Program", columns: Labels, replicas: Labels) -> Labels:
+def chips_of(program: Program, columns: Labels, replicas: Labels) -> Labels:
     """[pattern, (kind, row)] chips that patterns take."""
     full = program.packing.full
     weight = np.zeros((len(columns), full.size))

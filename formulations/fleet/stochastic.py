@@ -6,23 +6,23 @@ Sets
     scenarios         s in S
 Parameters
     plan              -                           of `fleet`: all but what the scenarios say
-    probability       pi[s]    1                  they sum to 1; 0: a scenario to be survived, not expected
-    demand            A[d,p,s] requests/s
-    least             L[d,p,s] requests/s         that must be served
-    loss              -                           NONE, RACK or KIND
-    lost              h[s]     -                  the kind of which a rack, or every server, is lost
+    probability       [s]      1                  they sum to 1; 0: a scenario to be survived, not expected
+    demand            [d,p,s]  requests/s
+    least             [d,p,s]  requests/s         that must be served
+    loss              [s]      -                  NONE, RACK or KIND
+    lost              [s]      -                  the kind of which a rack, or every server, is lost
 Variables
-    buy               b[h,p] integer >= 0
-    keep              k[h,p] integer >= 0
-    own               n[h,p] integer >= 0
-    use               x[h] in {0,1}
-    host              x[w,h] in {0,1}
-    replicas          r[j,p,s] integer >= 0
-    served            y[d,g,p,s] in [0, B[d,p,s]]     requests/s
-    left              m[h,p,s] integer >= 0       servers that are not lost
-    stand             z[p,s] in {0,1}             1 if more than one rack of the lost kind is owned
+    buy               [h,p] integer >= 0
+    keep              [h,p] integer >= 0
+    own               [h,p] integer >= 0
+    use               [h] in {0,1}
+    host              [w,h] in {0,1}
+    replicas          [j,p,s] integer >= 0
+    served            [d,g,p,s] in [0, wanted]    requests/s
+    left              [h,p,s] integer >= 0        servers that are not lost
+    stand             [p,s] in {0,1}              1 if more than one rack of the lost kind is owned
 Objective
-    best              cost and power as in `fleet`; value and ratio with the expectation sum_s pi[s] of what is served
+    best              cost and power as in `fleet`; value and ratio with the expectation sum_s probability[s] of served
 Constraints
     count_servers     as in `fleet`, and so all rows down to host_once
     keep_installed    as in `fleet`
@@ -35,23 +35,26 @@ Constraints
     stay_in_racks     as in `fleet`
     stay_in_servers   as in `fleet`
     mix_vendors       as in `fleet`
-    use_kind          as in `fleet`; N counts the servers in reserve too
+    use_kind          as in `fleet`; most_owned counts the servers in reserve too
     stay_in_kinds     as in `fleet`
     host_once         as in `fleet`
-    stay_left         m[h,p,s] <= n[h,p]; of a lost kind 0                     h in H, p in P, s in S
-    lose_rack         m[h,p,s] <= n[h,p] - e[h] z[p,s]          h = h[s], p in P, s in S with loss RACK
-    lose_all          m[h,p,s] <= N[h,p,s] z[p,s]               h = h[s], p in P, s in S with loss RACK
+    stay_left         left[h,p,s] <= own[h,p]; of a lost kind 0                h in H, p in P, s in S
+    lose_rack         left[h,p,s] <= own[h,p] - rack[h] stand[p,s]    h of lost[s], p in P, s in S with loss RACK
+    lose_all          left[h,p,s] <= need[h,p,s] stand[p,s]           h of lost[s], p in P, s in S with loss RACK
     serve_least       as in `fleet`, in every scenario, and so all rows from here on
     serve_prompts     as in `fleet`
     serve_tokens      as in `fleet`
     strict_prompts    as in `fleet`
     strict_tokens     as in `fleet`
-    pack_servers      as in `fleet`, with m[h,p,s] for n[h,p]
+    pack_servers      as in `fleet`, with left[h,p,s] for own[h,p]
     serve_host        as in `fleet`
+Shorthands
+    wanted            [d,p,s]  requests/s         as in `fleet`, of a scenario
+    rack              [h]      servers            of a full rack, rounded up; where no more is owned, all of it is lost
+    need              [h,p,s]  servers            that hold all that the kind helps to cover: `fleet.bounds`
 Source
-    Two stages with recourse: J. Birge, F. Louveaux, Introduction to Stochastic Programming, 2011. A rack
-    is a full one, e[h] servers rounded up; where no more is owned, all of it is lost. N[h,p,s] of lose_all
-    is the need of `fleet_bounds`: more servers than hold all that the kind helps to cover need not be left.
+    Two stages with recourse: J. Birge, F. Louveaux, Introduction to Stochastic Programming, 2011. More
+    servers than `need` need not be left.
 """
 
 from collections.abc import Mapping
@@ -61,24 +64,10 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.fleet import (
-    bounds as fleet_bounds,
-)
-from formulations.fleet import (
-    check,
-    dominance,
-    instance,
-    search,
-)
+from formulations.fleet import bounds, check, dominance, instance, search, terms
 from formulations.fleet import program as fleet
-from formulations.fleet import (
-    rows as fleet_rows,
-)
-from formulations.fleet import (
-    terms as fleet_terms,
-)
-from formulations.fleet.program import Array, Labels
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array, Labels
 from formulations.solvers.outcome import Outcome
 
 NONE, RACK, KIND = 0, 1, 2
@@ -158,13 +147,13 @@ def solve(
     reduced = data.only(kept)
 
     def engine(lam: float, limits: highs.Limits) -> search.Solved:
-        unit = fleet_terms.unit(data.plan, lam)
+        unit = terms.unit(data.plan, lam)
         model = build(reduced, lam=lam, scale=1.0 / unit)
         return search.Solved(highs.solve(highs.load(model), limits).scaled(unit))
 
     way = search.Way(engine, lambda values: _renumbered(read(reduced, values), kept), limits, gap)
     if data.plan.objective == "ratio":
-        outcome = way.ratio(lambda s: (gained(data, s), paid(data, s)), fleet_bounds.least_paid(data.plan))
+        outcome = way.ratio(lambda s: (gained(data, s), paid(data, s)), bounds.least_paid(data.plan))
     else:
         outcome = way.plain(lambda s: value(data, s), least=data.plan.objective in ("cost", "power"))
     nodes = sum(each.result.nodes for each in way.solved)
@@ -208,9 +197,9 @@ def build(data: Instance, *, lam: float = 0.0, scale: float = 1.0) -> pyo.Concre
         m.use = pyo.Var(m.kinds, domain=pyo.Binary)
     if plan.one_kind:
         m.host = pyo.Var(m.workloads, m.kinds, domain=pyo.Binary)
-    fleet_rows.servers(m, plan)
-    fleet_rows.limits(m, plan)
-    fleet_rows.choice(m, plan, None if plan.most_kinds is None else fleet_bounds.most_owned(plan, reserve(data)))
+    fleet.server_rows(m, plan)
+    fleet.limit_rows(m, plan)
+    fleet.choice_rows(m, plan, None if plan.most_kinds is None else bounds.most_owned(plan, reserve(data)))
 
     @m.Block(m.scenarios)
     def situation(b: Any, s: int) -> None:
@@ -219,19 +208,19 @@ def build(data: Instance, *, lam: float = 0.0, scale: float = 1.0) -> pyo.Concre
         b.replicas = pyo.Var(m.columns, m.periods, domain=pyo.NonNegativeIntegers)
         b.served = pyo.Var(m.demands, m.hosts, m.periods, bounds=lambda b, d, g, p: (0.0, float(most[d, p])))
         _lose(b, m, data, s, here)
-        fleet_rows.serving(b, here, b.left)
-        fleet_rows.hosting(b, here)
+        fleet.serving_rows(b, here, b.left)
+        fleet.host_rows(b, here)
 
-    terms = fleet_terms.objective(plan, lam)
+    weights = terms.objective(plan, lam)
 
     @m.Objective(sense=pyo.minimize if plan.objective in ("cost", "power") else pyo.maximize)
     def best(m: Any) -> Any:
         expected = pyo.quicksum(
-            scale * float(data.probability[s] * terms.served[d, p]) * m.situation[s].served[d, g, p]
+            scale * float(data.probability[s] * weights.served[d, p]) * m.situation[s].served[d, g, p]
             for s in m.scenarios for d in m.demands for g in m.hosts for p in m.periods
-            if terms.served[d, p] and data.probability[s]
+            if weights.served[d, p] and data.probability[s]
         )  # fmt: skip
-        return fleet_rows.total(m.buy, scale * terms.buy) + fleet_rows.total(m.own, scale * terms.own) + expected
+        return fleet.total(m.buy, scale * weights.buy) + fleet.total(m.own, scale * weights.own) + expected
 
     return m
 
@@ -246,7 +235,7 @@ def _lose(b: Any, m: Any, data: Instance, s: int, here: instance.Instance) -> No
         return b.left[h, p] <= (0 if loss == KIND and h == lost else m.own[h, p])
 
     if loss == RACK:
-        most, rack = fleet_bounds.need(here), float(np.ceil(data.plan.servers_per_rack[lost]))
+        most, rack = bounds.need(here), float(np.ceil(data.plan.servers_per_rack[lost]))
         b.stand = pyo.Var(m.periods, domain=pyo.Binary)
 
         @b.Constraint(m.periods)
@@ -262,7 +251,7 @@ def reserve(data: Instance) -> Array:
     """[h, p] servers enough in the scenario that needs most of a kind, with the rack that it loses."""
     most = np.zeros(data.plan.running.shape)
     for s in data.scenarios.tolist():
-        each = fleet_bounds.need(data.situation(s))
+        each = bounds.need(data.situation(s))
         if data.loss[s] == RACK:
             each[data.lost[s]] += np.ceil(data.plan.servers_per_rack[data.lost[s]])
         most = np.maximum(most, each)

@@ -14,21 +14,11 @@ larger size of the longest chain, or as a whole server: safe, and told by `Packi
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulations.fleet.instance import BOTH, Array, Mask
-
-if TYPE_CHECKING:
-    from formulations.fleet.instance import Instance
-
-
-
-
-
-
-
+from formulations.fleet.instance import BOTH, Instance
+from formulations.solvers.arrays import Array, Mask
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ def charged_sizes(sizes: list[int], chips: int) -> dict[int, int]:
     return charged | {size: min((s for s in chain if s >= size), default=0) for size in beside}
 
 
-def packing(data: "Instance") -> Packing:
+def packing(data: Instance) -> Packing:
     """The rows of every kind; of rows in which a server gives the same chips only the smallest size's is kept."""
     rows: list[list[tuple[int, int]]] = []  # per kind: (size, chips that a server gives)
     parcel: list[list[Array]] = []
@@ -93,9 +83,7 @@ def packing(data: "Instance") -> Packing:
     return Packing(full, weight, rounded)
 
 
-
-
-def usable(data: "Instance", wanted: Array) -> tuple[Array, Array]:
+def usable(data: Instance, wanted: Array) -> tuple[Array, Array]:
     """[j, p] requests/s of a replica, and those of the strict share: never more than its demand asks.
 
     A replica that could serve more changes no integer solution when it counts for less, and the
@@ -107,14 +95,14 @@ def usable(data: "Instance", wanted: Array) -> tuple[Array, Array]:
     return np.minimum(rate, most), np.where(data.meets[:, None], np.minimum(rate, share * most), 0.0)
 
 
-def split(data: "Instance") -> Mask:
+def split(data: Instance) -> Mask:
     """[d] whether some column of the demand works in one phase only: else one row stands for both phases."""
     found = np.zeros(len(data.demands), dtype=bool)
     found[data.demand_of[data.phase != BOTH]] = True
     return found
 
 
-def strict_rows(data: "Instance") -> Mask:
+def strict_rows(data: Instance) -> Mask:
     """[d] whether the strict share is a row: some column does not meet the limits, and some share must."""
     slow = np.zeros(len(data.demands), dtype=bool)
     slow[data.demand_of[~data.meets]] = True
@@ -130,19 +118,19 @@ class Terms:
     served: Array
 
 
-def money(data: "Instance") -> Terms:
+def money(data: Instance) -> Terms:
     """k$ over all periods."""
     return Terms(data.charge.sum(axis=2), data.running, np.zeros(data.demand.shape))
 
 
-def gain(data: "Instance") -> Terms:
+def gain(data: Instance) -> Terms:
     """What is to be most: ratio: k tokens/s times years; value: k$ of worth."""
     none = np.zeros(data.running.shape)
     per = data.worth if data.objective == "value" else data.tokens[:, None] * data.length[None, :]
     return Terms(none, none, per)
 
 
-def objective(data: "Instance", lam: float = 0.0) -> Terms:
+def objective(data: Instance, lam: float = 0.0) -> Terms:
     """Cost and power are to be least, ratio (at the trial ratio `lam`) and value most."""
     if data.objective == "cost":
         return money(data)
@@ -156,13 +144,13 @@ def objective(data: "Instance", lam: float = 0.0) -> Terms:
     return Terms(-lam * paid.buy, -lam * paid.own, earned.served)
 
 
-def alive(data: "Instance") -> Mask:
+def alive(data: Instance) -> Mask:
     """[h, b, p] whether a server bought in b works in p."""
     bought, now = np.meshgrid(data.periods, data.periods, indexing="ij")
     return (bought <= now) & (now < bought + data.life[:, None, None])
 
 
-def unit(data: "Instance", lam: float = 0.0) -> float:
+def unit(data: Instance, lam: float = 0.0) -> float:
     """What the objective is divided by, so that its largest coefficient is 100."""
     terms = objective(data, lam)
     largest = max(float(np.abs(each).max(initial=0.0)) for each in (terms.buy, terms.own, terms.served))

@@ -24,7 +24,7 @@ Constraints
 Source
     Melange: T. Griggs et al., arXiv 2404.14527, there with a binary for each slice and kind. How it is
     proven (a fleet by rounding, a floor from divided slices, a program of what is cheaper): `solve`; the
-    rows that are added for it: `fleet_slices_rows`.
+    rows that are added for it: `fleet_slices.rows`.
 """
 
 from formulations.fleet_slices.instance import Instance

@@ -10,10 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.fleet_slices.instance import Instance
+from formulations.fleet_slices.instance import Instance
 
 SPARED = Fraction(1, 10**9)  # replicas that a kind may carry too much
 FINEST = 10**6               # the dearest price in price units, at most; beyond it prices have no common unit
@@ -54,7 +52,7 @@ def price_unit(prices: Iterable[float]) -> Fraction | None:
     return unit if max(written) <= FINEST * unit else None
 
 
-def loads(data: "Instance", assign: Slices) -> dict[int, Fraction]:
+def loads(data: Instance, assign: Slices) -> dict[int, Fraction]:
     """What each kind carries, in replicas, exact; `assign` must avoid pairs that cannot serve."""
     row = {int(label): b for b, label in enumerate(data.buckets)}
     column = {int(label): g for g, label in enumerate(data.kinds)}
@@ -64,7 +62,7 @@ def loads(data: "Instance", assign: Slices) -> dict[int, Fraction]:
     return carried
 
 
-def fleet(data: "Instance", assign: Slices) -> Fleet | None:
+def fleet(data: Instance, assign: Slices) -> Fleet | None:
     """The fewest replicas that carry these slices; None where there are not so many."""
     counts = {kind: max(math.ceil(total - SPARED), 1 if total else 0) for kind, total in loads(data, assign).items()}
     if any(counts[int(kind)] > most for kind, most in zip(data.kinds, data.most.tolist(), strict=True)):

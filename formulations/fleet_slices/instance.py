@@ -1,14 +1,10 @@
 """What `formulations.fleet_slices` is asked and what it answers: sets, parameters, solution."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-Labels = np.ndarray[Any, np.dtype[np.int64]]
+from formulations.solvers.arrays import Array, Labels
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,18 @@ overload, often fit; where they do not, a program over the pairs that are left d
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
 
 from formulations.fleet_slices import start
 from formulations.fleet_slices.exact import Fleet, fleet
-from formulations.fleet_slices.rows import WHOLE, entries, passed
+from formulations.fleet_slices.instance import Instance
 from formulations.solvers import highs
-from formulations.solvers.highs import INFINITY
+from formulations.solvers.arrays import Array
 from formulations.solvers.outcome import Status
+from formulations.solvers.rows import INFINITY, Rows
 
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.fleet_slices.instance import Instance
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 STEPS = 200      # moves and exchanges, at most
 NEAR = 1e-9      # replicas; what is found is counted exactly afterwards
 MARGIN = 1e-7    # replicas: reduced costs and room are floats, and a pair goes only where they are this far apart
@@ -46,7 +42,7 @@ class Divided:
 
 
 def fit(
-    data: "Instance", counts: Array, divided: Divided, limits: highs.Limits
+    data: Instance, counts: Array, divided: Divided, limits: highs.Limits
 ) -> tuple[Status, Fleet | None, int]:
     """Whole slices in `counts` replicas of each kind: OPTIMAL, INFEASIBLE or UNKNOWN, a fleet, and nodes.
 
@@ -65,13 +61,13 @@ def fit(
     return result.status, counted(data, whole), result.nodes
 
 
-def counted(data: "Instance", whole: Array) -> Fleet | None:
+def counted(data: Instance, whole: Array) -> Fleet | None:
     """The fleet of whole slices (buckets x kinds)."""
     at = zip(*np.nonzero(whole), strict=True)
     return fleet(data, {(int(data.buckets[b]), int(data.kinds[g])): int(whole[b, g]) for b, g in at})
 
 
-def shared(data: "Instance", share: Array) -> Fleet | None:
+def shared(data: Instance, share: Array) -> Fleet | None:
     """The fleet of shares (buckets x kinds), of whose floats a bucket's largest takes what is missing."""
     assign: dict[tuple[int, int], float] = {}
     kinds = data.kinds.tolist()
@@ -83,13 +79,13 @@ def shared(data: "Instance", share: Array) -> Fleet | None:
     return fleet(data, assign)
 
 
-def carried(data: "Instance", whole: Array) -> Array:
+def carried(data: Instance, whole: Array) -> Array:
     """Replicas of each kind kept busy."""
     total: Array = (whole * np.where(np.isfinite(data.load), data.load, 0.0)).sum(axis=0)
     return total
 
 
-def roomy(data: "Instance", counts: Array) -> Divided | None:
+def roomy(data: Instance, counts: Array) -> Divided | None:
     """Divided slices that leave every kind in use the most room at once, by linear program.
 
     None: some bucket has no kind in use that could take a slice.
@@ -101,18 +97,16 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
     pairs, used = len(bucket), np.flatnonzero(counts > 0)
     buckets, kinds = data.load.shape
     slices = data.slices.astype(np.float64)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = pairs + 1, buckets + kinds
-    lp.col_cost_ = np.append(np.zeros(pairs), -1.0)
-    lp.col_lower_ = np.append(np.zeros(pairs), -INFINITY)
-    lp.col_upper_ = np.full(pairs + 1, INFINITY)
-    lp.row_lower_ = np.concatenate([slices, np.full(kinds, -INFINITY)])
-    lp.row_upper_ = np.concatenate([slices, counts])
     pair = np.arange(pairs)
-    entries(lp, np.concatenate([pair, pair, np.full(len(used), pairs)]),
-            np.concatenate([bucket, buckets + kind, buckets + used]),
-            np.concatenate([np.ones(pairs), data.load[bucket, kind], np.ones(len(used))]))  # fmt: skip
-    solver = passed(lp)
+    rows = Rows(
+        cost=np.append(np.zeros(pairs), -1.0), low=np.append(np.zeros(pairs), -INFINITY),
+        high=np.full(pairs + 1, INFINITY),
+        least=np.concatenate([slices, np.full(kinds, -INFINITY)]), most=np.concatenate([slices, counts]),
+        row=np.concatenate([bucket, buckets + kind, buckets + used]),
+        column=np.concatenate([pair, pair, np.full(len(used), pairs)]),
+        value=np.concatenate([np.ones(pairs), data.load[bucket, kind], np.ones(len(used))]),
+    )  # fmt: skip
+    solver = highs.quiet(rows.lp())
     if data.fractional:  # these shares are the answer, not a guess at whole ones
         solver.setOptionValue("primal_feasibility_tolerance", FINEST_ROWS)
     solver.run()
@@ -126,7 +120,7 @@ def roomy(data: "Instance", counts: Array) -> Divided | None:
     return Divided(share, float(value[pairs]), reduced, duals[:buckets], np.maximum(-duals[buckets:], 0.0))
 
 
-def _rounded(data: "Instance", counts: Array, divided: Array) -> Array:
+def _rounded(data: Instance, counts: Array, divided: Array) -> Array:
     """Whole parts of the shares; each slice left goes to the kind of its bucket that it overloads least."""
     whole: Array = np.floor(divided + NEAR)
     load = data.load
@@ -142,7 +136,7 @@ def _rounded(data: "Instance", counts: Array, divided: Array) -> Array:
     return whole
 
 
-def settled(data: "Instance", counts: Array, whole: Array) -> Array:
+def settled(data: Instance, counts: Array, whole: Array) -> Array:
     """Slices (buckets x kinds) after moves and exchanges, the best first, that each lessen the load beyond `counts`."""
     for _ in range(STEPS):
         busy = carried(data, whole)
@@ -182,7 +176,7 @@ def _best_step(load: Array, counts: Array, whole: Array, busy: Array) -> tuple[i
     return best
 
 
-def _decided(data: "Instance", counts: Array, divided: Divided, limits: highs.Limits) -> highs.Result:
+def _decided(data: Instance, counts: Array, divided: Divided, limits: highs.Limits) -> highs.Result:
     """The program of whole slices over the pairs that the reduced costs leave; columns are named "b,g"."""
     room = max(divided.room, 0.0) + MARGIN
     bucket, kind = np.nonzero(divided.reduced <= room)
@@ -191,17 +185,15 @@ def _decided(data: "Instance", counts: Array, divided: Divided, limits: highs.Li
     pairs, (buckets, kinds) = len(bucket), data.load.shape
     reduced = np.maximum(divided.reduced[bucket, kind], 0.0)
     slices = data.slices.astype(np.float64)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = pairs, buckets + kinds
-    lp.col_cost_, lp.col_lower_ = reduced, np.zeros(pairs)
-    lp.col_upper_ = np.minimum(slices[bucket], np.floor(room / np.maximum(reduced, 1e-12) + NEAR))
-    lp.row_lower_ = np.concatenate([slices, np.full(kinds, -INFINITY)])
-    lp.row_upper_ = np.concatenate([slices, counts])
     pair = np.arange(pairs)
-    entries(lp, np.concatenate([pair, pair]), np.concatenate([bucket, buckets + kind]),
-            np.concatenate([np.ones(pairs), data.load[bucket, kind]]))  # fmt: skip
-    lp.integrality_ = [WHOLE] * pairs
-    solver = passed(lp)
+    rows = Rows(
+        cost=reduced, low=np.zeros(pairs),
+        high=np.minimum(slices[bucket], np.floor(room / np.maximum(reduced, 1e-12) + NEAR)),
+        least=np.concatenate([slices, np.full(kinds, -INFINITY)]), most=np.concatenate([slices, counts]),
+        row=np.concatenate([bucket, buckets + kind]), column=np.concatenate([pair, pair]),
+        value=np.concatenate([np.ones(pairs), data.load[bucket, kind]]), whole=np.full(pairs, True),
+    )  # fmt: skip
+    solver = highs.quiet(rows.lp())
     solver.setOptionValue("mip_max_improving_sols", 1)
     names = [f"{b},{g}" for b, g in zip(bucket.tolist(), kind.tolist(), strict=True)]
     nodes = min(limits.node_limit, NODES)

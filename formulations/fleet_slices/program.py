@@ -19,8 +19,6 @@ from formulations.solvers.outcome import Outcome, Status
 FINE = 1e3  # carry_load times this: what the solver then lets pass is within the 1e-9 of exact numbers
 
 
-
-
 def solve(data: Instance, *, limits: highs.Limits | None = None) -> tuple[Outcome[Fleet], Proof]:
     """The cheapest fleet with proof; value and bound in $/h.
 
@@ -58,7 +56,7 @@ def _outcome(search: Search) -> Outcome[Fleet]:
 
 
 def build(data: Instance) -> pyo.ConcreteModel:
-    """The program in words; `fleet_slices_rows` hands the same rows to the solver, and tests compare both.
+    """The program in words; `fleet_slices.rows` hands the same rows to the solver, and tests compare both.
 
     Building it once takes a fifth to two thirds of the whole solve (measured: tests/benchmarks/test_slices_speed.py),
     and a search looks at dozens of fleets, each a program that HiGHS solves in 1 to 2 ms.

@@ -5,19 +5,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from formulations.fleet_slices import start, walk
 from formulations.fleet_slices.exact import SPARED, Fleet, money, price_unit
+from formulations.fleet_slices.instance import Instance
 from formulations.fleet_slices.pack import MARGIN, fit, roomy, shared
-from formulations.fleet_slices.rows import Array, load
+from formulations.fleet_slices.rows import load
 from formulations.solvers import highs
+from formulations.solvers.arrays import Array
 from formulations.solvers.outcome import Status
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.fleet_slices.instance import Instance
 
 NOT_WHOLE = Fraction(1, 10**6)  # price units: a proven bound so little above whole ones may be a rounding error
 FLEETS = 300                    # tried one after the other; beyond them one program over all is no slower
@@ -43,7 +41,7 @@ class Proof:
 class Search:
     """Programs that look for a fleet cheaper than the known one only."""
 
-    def __init__(self, data: "Instance", limits: highs.Limits) -> None:
+    def __init__(self, data: Instance, limits: highs.Limits) -> None:
         self.data, self.limits = data, limits
         self.began = time.monotonic()
         self.unit = price_unit(data.price.tolist())

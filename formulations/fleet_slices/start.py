@@ -9,14 +9,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from formulations.fleet_slices.exact import Fleet, fleet, money
-
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.fleet_slices.instance import Instance
+from formulations.fleet_slices.instance import Instance
+from formulations.solvers.arrays import Mask
 
 EVERY_SET = 6     # kinds: up to so many, all sets of kinds are tried
 PAIRS = 40        # kinds: up to so many, all pairs
@@ -29,7 +28,7 @@ def below(known: Fleet, unit: Fraction | None) -> Fraction:
     return known.cost * (1 - CLOSE) if unit is None else known.cost - unit
 
 
-def cheapest(data: "Instance") -> Fleet | None:
+def cheapest(data: Instance) -> Fleet | None:
     """The cheapest fleet of those that give each bucket whole to one kind, over many sets of kinds."""
     paid = np.where(np.isfinite(data.load), data.price * np.where(np.isfinite(data.load), data.load, 0.0), np.inf)
     best: tuple[float, Any] | None = None
@@ -57,7 +56,7 @@ def _sets(kinds: int) -> Iterable[tuple[int, ...]]:
     return itertools.chain(((g,) for g in range(kinds)), pairs, (tuple(range(kinds)),))
 
 
-def reduced(data: "Instance", known: Fleet | None, unit: Fraction | None) -> "Instance":
+def reduced(data: Instance, known: Fleet | None, unit: Fraction | None) -> Instance:
     """The instance without what no fleet cheaper than the known one needs: pairs at infinite load, fewer `most`.
 
     A kind goes where another, of which there is no shortage, serves every bucket with no more load for no
@@ -74,16 +73,16 @@ def reduced(data: "Instance", known: Fleet | None, unit: Fraction | None) -> "In
     return replace(data, load=np.where(able(load, most, fractional=data.fractional), load, np.inf), most=most)
 
 
-def able(load: Any, counts: Any, *, fractional: bool) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def able(load: Any, counts: Any, *, fractional: bool) -> Mask:
     """Pairs (buckets x kinds) of which so many replicas can serve something.
 
     A whole slice has to find room; of one that is divided at will any part may go to any replica.
     """
-    found: np.ndarray[Any, np.dtype[np.bool_]] = np.isfinite(load) & (counts > 0)
+    found: Mask = np.isfinite(load) & (counts > 0)
     return found if fractional else found & (load <= counts + NEAR)
 
 
-def _dominated(data: "Instance") -> np.ndarray[Any, Any]:
+def _dominated(data: Instance) -> np.ndarray[Any, Any]:
     found = np.zeros(len(data.kinds), dtype=bool)
     for g in range(len(data.kinds)):
         no_dearer = (data.price <= data.price[g]) & np.isinf(data.most) & ~found

@@ -9,17 +9,15 @@ window that is narrow.
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from formulations.fleet_slices.exact import money
+from formulations.fleet_slices.instance import Instance
 from formulations.fleet_slices.pack import MARGIN, Divided
+from formulations.solvers.arrays import Array
 
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.fleet_slices.instance import Instance
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 MOST = 200_000  # fleets and parts of fleets written down at once, at most
 
 
@@ -30,7 +28,7 @@ class Struck:
         self.reasons: list[tuple[Array, float]] = []
         self.fleets: list[Array] = []
 
-    def add(self, data: "Instance", counts: Array, divided: Divided | None) -> None:
+    def add(self, data: Instance, counts: Array, divided: Divided | None) -> None:
         """These counts cannot do; `divided` are the slices divided at will for them."""
         self.fleets.append(counts)
         if divided is not None:
@@ -48,7 +46,7 @@ class Struck:
         return found
 
 
-def fleets(data: "Instance", unit: Fraction, low: Fraction, high: Fraction, struck: Struck) -> Array | None:
+def fleets(data: Instance, unit: Fraction, low: Fraction, high: Fraction, struck: Struck) -> Array | None:
     """Counts (fleets x kinds) of the fleets that cost `low` to `high` $/h, cheapest first; None: too many.
 
     Only fleets with a kind for every bucket, no more of a kind than `most`, and not struck off.
@@ -85,7 +83,7 @@ def _hopeful(rows: Array, money_left: Any, prices: Any, kinds_left: list[int], s
     return keep
 
 
-def cost(data: "Instance", counts: Array) -> Fraction:
+def cost(data: Instance, counts: Array) -> Fraction:
     """$/h of a fleet."""
     pairs = zip(data.price.tolist(), counts.tolist(), strict=True)
     return sum((money(price) * round(count) for price, count in pairs), Fraction(0))

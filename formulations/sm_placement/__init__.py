@@ -15,7 +15,7 @@ Parameters
     registers         r[i]     1        of one CTA
     threads           t[i]     1        of one CTA
     gpc_sms           N[g]     1        SMs of the GPC
-    half              h[g]     -        the half of L2 that the GPC is next to
+    half              l[g]     -        the half of L2 that the GPC is next to
     sm_shared         S        B        of one SM
     sm_registers      R        1        of one SM
     sm_threads        T        1        of one SM

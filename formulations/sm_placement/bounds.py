@@ -7,31 +7,25 @@ and a SIMT CTA that fit together as there are CTAs more than SMs (a largest matc
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from formulations.sm_placement.instance import Host
+from formulations.sm_placement.instance import Host, Instance, Solution
 
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.sm_placement.instance import Instance, Solution
-
-RESOURCES = ("shared", "registers", "threads")
+RESOURCES = {"shared": "sm_shared", "registers": "sm_registers", "threads": "sm_threads"}  # of a CTA: of an SM
 ROUNDING = 1e-9  # relative
 
 
-
-
-def lacking(data: "Instance", *stages: int) -> dict[str, int]:
+def lacking(data: Instance, *stages: int) -> dict[str, int]:
     """By how much one CTA of each of these stages exceeds an SM; empty: they fit."""
-    over = {name: sum(getattr(data, name)[i] for i in stages) - getattr(data, f"sm_{name}") for name in RESOURCES}
+    over = {own: sum(getattr(data, own)[i] for i in stages) - getattr(data, whole) for own, whole in RESOURCES.items()}
     return {name: n for name, n in over.items() if n > 0}
 
 
-def fits(data: "Instance", *stages: int) -> bool:
+def fits(data: Instance, *stages: int) -> bool:
     """Whether one CTA of each of these stages fits an SM."""
     return not lacking(data, *stages)
 
 
-def cost(data: "Instance", counts: Sequence[Sequence[int]]) -> float:
+def cost(data: Instance, counts: Sequence[Sequence[int]]) -> float:
     """Cost of all streams: in each GPC stays what is both sent and received there, then in each half."""
     result = 0.0
     for i, j, size in data.streams:
@@ -48,7 +42,7 @@ def cost(data: "Instance", counts: Sequence[Sequence[int]]) -> float:
 
 
 def unfold(
-    data: "Instance", counts: Sequence[Sequence[int]], pairs: Mapping[tuple[int, ...], int]
+    data: Instance, counts: Sequence[Sequence[int]], pairs: Mapping[tuple[int, ...], int]
 ) -> tuple[Host, ...]:
     """Every SM of every GPC: first the pairs (tensor, SIMT, GPC), then CTAs by themselves, then idle SMs."""
     result: list[Host] = []
@@ -65,7 +59,7 @@ def unfold(
     return tuple(result)
 
 
-def check(data: "Instance", solution: "Solution") -> list[str]:
+def check(data: Instance, solution: Solution) -> list[str]:
     """What is wrong with a solution, counted SM by SM; empty: nothing."""
     faults = []
     for g, (name, sms) in enumerate(zip(data.gpcs, data.gpc_sms, strict=True)):
@@ -88,7 +82,7 @@ def check(data: "Instance", solution: "Solution") -> list[str]:
     return faults
 
 
-def obstacles(data: "Instance") -> list[str]:
+def obstacles(data: Instance) -> list[str]:
     """What keeps the CTAs from being resident, with the resource and by how much; empty: nothing."""
     faults = [
         f"{name} of {stage}: {over} more than an SM has"
@@ -114,7 +108,7 @@ def obstacles(data: "Instance") -> list[str]:
     return [f"{needed} SMs must host two CTAs, {found} can, for want of {cure}: {'; '.join(apart)}"]
 
 
-def most_pairs(data: "Instance") -> int:
+def most_pairs(data: Instance) -> int:
     """Most disjoint pairs of a tensor and a SIMT CTA that fit an SM: maximum flow, stage by stage."""
     tensor, simt = ([i for i, k in enumerate(data.kinds) if k == kind] for kind in ("tensor", "simt"))
     near = {i: [j for j in simt if fits(data, i, j)] for i in tensor}

@@ -13,10 +13,6 @@ from formulations.solvers.outcome import Outcome, Status
 GRID = 10**14
 
 
-
-
-
-
 def solve(data: Instance, *, limits: cpsat.Limits | None = None, gap: float = 1e-6) -> Outcome[Solution]:
     """Least cost of all streams, with its proven bound; OPTIMAL: within `gap` of the cost of sending all far.
 

@@ -16,11 +16,12 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.repn import generate_standard_repn
 
+from formulations.solvers.arrays import Array
 from formulations.solvers.deadline import NEVER, Deadline
 from formulations.solvers.interruptible import interruptible
 from formulations.solvers.outcome import Status
+from formulations.solvers.rows import INFINITY, Rows
 
-INFINITY = highspy.kHighsInf
 FEASIBILITY = 1e-9  # rows of a relaxation: ratio proofs divide by small denominators
 # Integrality and rows of an integer program, and the margin that HiGHS leaves in its cuts: with 1e-9 their rounding
 # has cut optima off (1.13.1: a fleet 1.1 % dearer than the cheapest, "proven" with one random seed of three).
@@ -96,11 +97,12 @@ def _columns(model: pyo.ConcreteModel) -> tuple[list[str], dict[int, int], dict[
         lower.append(-INFINITY if var.lb is None else var.lb)
         upper.append(INFINITY if var.ub is None else var.ub)
         whole.append(not var.is_continuous())
-    return names, index, {"lower": np.array(lower), "upper": np.array(upper), "whole": np.array(whole)}
+    return names, index, {"low": np.array(lower), "high": np.array(upper), "whole": np.array(whole)}
 
 
 def _rows(model: pyo.ConcreteModel, index: dict[int, int]) -> tuple[list[str], dict[str, np.ndarray]]:
-    names, lower, upper, starts = [], [], [], [0]
+    names, lower, upper = [], [], []
+    rows: list[int] = []
     columns: list[int] = []
     values: list[float] = []
     for row in model.component_data_objects(pyo.Constraint, active=True):
@@ -110,12 +112,12 @@ def _rows(model: pyo.ConcreteModel, index: dict[int, int]) -> tuple[list[str], d
         names.append(row.name)
         lower.append(-INFINITY if row.lower is None else pyo.value(row.lower) - repn.constant)
         upper.append(INFINITY if row.upper is None else pyo.value(row.upper) - repn.constant)
+        rows += [len(names) - 1] * len(repn.linear_vars)
         columns += [index[id(var)] for var in repn.linear_vars]
         values += [float(c) for c in repn.linear_coefs]
-        starts.append(len(columns))
     return names, {
-        "lower": np.array(lower), "upper": np.array(upper), "starts": np.array(starts, dtype=np.int32),
-        "columns": np.array(columns, dtype=np.int32), "values": np.array(values),
+        "least": np.array(lower), "most": np.array(upper), "row": np.array(rows, dtype=np.int64),
+        "column": np.array(columns, dtype=np.int64), "value": np.array(values),
     }  # fmt: skip
 
 
@@ -123,19 +125,10 @@ def load(model: pyo.ConcreteModel) -> Program:
     """Hand a Pyomo model with exactly one active objective to a quiet, single-threaded HiGHS."""
     names, index, cols = _columns(model)
     row_names, rows = _rows(model, index)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(names), len(row_names)
-    lp.col_lower_, lp.col_upper_ = cols["lower"], cols["upper"]
-    lp.row_lower_, lp.row_upper_ = rows["lower"], rows["upper"]
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = len(names), len(row_names)
-    lp.a_matrix_.start_, lp.a_matrix_.index_ = rows["starts"], rows["columns"]
-    lp.a_matrix_.value_ = rows["values"]
-    kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-    lp.integrality_ = [kinds[int(w)] for w in cols["whole"]]
+    cost, offset, sense = _objective(model, index)
+    lp = Rows(cost=cost, offset=offset, **cols, **rows).lp()
     lp.col_names_, lp.row_names_ = names, row_names
-    lp.model_name_ = model.name
-    _set_objective(lp, model, index)
+    lp.model_name_, lp.sense_ = model.name, sense
     return Program(quiet(lp), names, index)
 
 
@@ -149,17 +142,16 @@ def quiet(lp: highspy.HighsLp) -> highspy.Highs:
     return highs
 
 
-def _set_objective(lp: highspy.HighsLp, model: pyo.ConcreteModel, index: dict[int, int]) -> None:
+def _objective(model: pyo.ConcreteModel, index: dict[int, int]) -> tuple[Array, float, highspy.ObjSense]:
     (objective,) = model.component_data_objects(pyo.Objective, active=True)
     repn = generate_standard_repn(objective.expr, quadratic=False)
     if repn.nonlinear_expr is not None:
         raise SolverFailure(f"objective {objective.name} is not linear")
-    cost = np.zeros(lp.num_col_)
+    cost = np.zeros(len(index))
     for var, coefficient in zip(repn.linear_vars, repn.linear_coefs, strict=True):
         cost[index[id(var)]] += float(coefficient)
-    lp.col_cost_ = cost
-    lp.offset_ = float(repn.constant)
-    lp.sense_ = highspy.ObjSense.kMinimize if objective.is_minimizing() else highspy.ObjSense.kMaximize
+    sense = highspy.ObjSense.kMinimize if objective.is_minimizing() else highspy.ObjSense.kMaximize
+    return cost, float(repn.constant), sense
 
 
 def solve(program: Program, limits: Limits, start: Mapping[str, float] | None = None) -> Result:

@@ -23,29 +23,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import highspy
-import numpy as np
-
 from formulations.solvers import highs
 from formulations.solvers.outcome import Status
+from formulations.solvers.rows import Rows, rows_of
 
 COMMAND = "from formulations.solvers.race import work; work()"
 EARLY_S = 0.5    # seconds before the end of the time given at which the second search ends, to hand over what it has
 LATE_S = 1.0     # seconds that it may take beyond the time given
 PROVEN = (Status.OPTIMAL, Status.INFEASIBLE)
 TASK, ANSWER, LENGTH = "task", "answer", "length"
-LP = ("num_col_", "num_row_", "col_cost_", "col_lower_", "col_upper_", "row_lower_", "row_upper_", "offset_")
-MATRIX = ("start_", "index_", "value_")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A minimisation as numbers, rows by column, and how to search it; `limit_s` counts from its start."""
+    """A minimisation, and how to search it; `limit_s` counts from its start."""
 
     names: list[str]
-    lp: Mapping[str, Any]
-    matrix: Mapping[str, Any]
-    whole: "np.ndarray[Any, np.dtype[np.bool_]]"
+    rows: Rows
     start: Mapping[str, float]
     limits: highs.Limits
 
@@ -101,12 +95,7 @@ def _first(program: highs.Program, limits: highs.Limits, start: Mapping[str, flo
 
 
 def _task(program: highs.Program, limits: highs.Limits, start: Mapping[str, float]) -> Task:
-    lp = program.highs.getLp()
-    numbers = {name: getattr(lp, name) if name.startswith(("num", "offset")) else np.array(getattr(lp, name))
-               for name in LP}  # fmt: skip
-    matrix = {name: np.array(getattr(lp.a_matrix_, name)) for name in MATRIX}
-    whole = np.array([kind == highspy.HighsVarType.kInteger for kind in lp.integrality_])
-    return Task(program.names, numbers, matrix, whole, start, replace(limits, seed=limits.seed + 1))
+    return Task(program.names, rows_of(program.highs), start, replace(limits, seed=limits.seed + 1))
 
 
 @contextlib.contextmanager
@@ -149,7 +138,7 @@ def work() -> None:
     task = _read(folder / TASK)
     spent = time.monotonic() - began + EARLY_S
     limits = replace(task.limits, limit_s=max(task.limits.limit_s - spent, 0.0))
-    program, length = _program(task), folder / LENGTH
+    program, length = highs.Program(highs.quiet(task.rows.lp()), task.names, {}), folder / LENGTH
 
     def given_up(event: Any) -> None:
         longer = length.exists() and event.data_out.mip_node_count > _read(length)
@@ -158,16 +147,3 @@ def work() -> None:
 
     program.highs.cbMipInterrupt.subscribe(given_up)
     _write(folder / ANSWER, highs.solve(program, limits, task.start))
-
-
-def _program(task: Task) -> highs.Program:
-    lp = highspy.HighsLp()
-    for name, value in task.lp.items():
-        setattr(lp, name, value)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = lp.num_col_, lp.num_row_
-    for name, value in task.matrix.items():
-        setattr(lp.a_matrix_, name, value)
-    kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-    lp.integrality_ = [kinds[int(w)] for w in task.whole]
-    return highs.Program(highs.quiet(lp), task.names, {})

@@ -8,14 +8,12 @@ are and never computed again. So the result is exact for every table of scales, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:  # the instance is declared beside the program that it feeds
-    from formulations.spatial_pipeline.instance import Instance, Solution
+from formulations.solvers.arrays import Array, Labels
+from formulations.spatial_pipeline.instance import Instance, Solution
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 ROUNDING = 1e-12  # relative
 
 
@@ -28,12 +26,12 @@ class Balance:
     limit: str  # "dram", "l2" or the label of a stage that cannot be faster
 
 
-def most_ctas(data: "Instance") -> "np.ndarray[Any, np.dtype[np.int64]]":
+def most_ctas(data: Instance) -> Labels:
     """Most CTAs of every stage."""
     return np.full(len(data.stages), data.sms) if data.most_ctas is None else data.most_ctas
 
 
-def rates(data: "Instance") -> Array:
+def rates(data: Instance) -> Array:
     """Units/s of stage i (rows) with c CTAs (columns, c - 1), fed from a queue; zero above its most CTAs."""
     counts = np.arange(1, data.sms + 1)
     scale = np.tile(counts / data.sms, (len(data.stages), 1)) if data.scale is None else data.scale
@@ -41,24 +39,24 @@ def rates(data: "Instance") -> Array:
     return each
 
 
-def memory_limits(data: "Instance") -> dict[str, float]:
+def memory_limits(data: Instance) -> dict[str, float]:
     """Units/s that DRAM and L2 let pass; infinite where nothing is read."""
     moved = {"dram": (data.dram_bytes, data.dram_bandwidth), "l2": (data.l2_bytes, data.l2_bandwidth)}
     return {name: bandwidth / each if each > 0 else np.inf for name, (each, bandwidth) in moved.items()}
 
 
-def ceiling(data: "Instance") -> float:
+def ceiling(data: Instance) -> float:
     """Units/s that no balance exceeds: the least of all limits taken one by one."""
     return float(min(rates(data).max(axis=1).min(), *memory_limits(data).values()))
 
 
-def reached(data: "Instance", ctas: Sequence[int]) -> float:
+def reached(data: Instance, ctas: Sequence[int]) -> float:
     """Units/s of the pipeline with the given CTAs."""
     own = rates(data)[np.arange(len(ctas)), np.array(ctas) - 1].min()
     return float(min(own, *memory_limits(data).values()))
 
 
-def too_many(data: "Instance") -> list[str]:
+def too_many(data: Instance) -> list[str]:
     """The classes with more stages than SMs: such a pipeline cannot be resident."""
     return [
         f"{count} {kind} stages on {data.sms} SMs"
@@ -67,7 +65,7 @@ def too_many(data: "Instance") -> list[str]:
     ]
 
 
-def balance(data: "Instance") -> Balance | None:
+def balance(data: Instance) -> Balance | None:
     """The best balance; None when it cannot be resident."""
     if too_many(data):
         return None
@@ -89,7 +87,7 @@ def balance(data: "Instance") -> Balance | None:
     return Balance(ctas, throughput, limit)
 
 
-def _fewest(data: "Instance", each: Array) -> Callable[[float], tuple[int, ...] | None]:
+def _fewest(data: Instance, each: Array) -> Callable[[float], tuple[int, ...] | None]:
     """The function from a target to the fewest CTAs that reach it; None: they do not fit."""
     tensor = np.array([kind == "tensor" for kind in data.kinds])
 
@@ -104,7 +102,7 @@ def _fewest(data: "Instance", each: Array) -> Callable[[float], tuple[int, ...] 
     return fewest
 
 
-def check(data: "Instance", solution: "Solution") -> list[str]:
+def check(data: Instance, solution: Solution) -> list[str]:
     """The rows that a solution breaks, in plain numbers; empty: it is what it says."""
     ctas, speed, most = solution.ctas, solution.throughput, most_ctas(data).tolist()
     if len(ctas) != len(data.stages):

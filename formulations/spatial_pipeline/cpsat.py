@@ -39,6 +39,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from formulations.solvers import cpsat
+from formulations.solvers.arrays import Array
 from formulations.solvers.outcome import Outcome, Status
 from formulations.spatial_pipeline import bounds
 from formulations.spatial_pipeline.instance import Instance, Solution
@@ -95,9 +96,9 @@ def build(data: Instance) -> cp_model.CpModel:
     return m
 
 
-def _ticks(rates: "np.ndarray[Any, np.dtype[np.float64]]", top: float) -> list[list[int]]:
+def _ticks(rates: Array, top: float) -> list[list[int]]:
     """Rates in ticks, rounded down; nothing above Th0 counts."""
-    shares = np.minimum(rates / top, 1.0) if top > 0 else np.zeros(rates.shape)
+    shares: Array = np.minimum(rates / top, 1.0) if top > 0 else np.zeros(rates.shape)
     return [[cpsat.down(float(share), DIGITS) for share in row] for row in shares]
 
 

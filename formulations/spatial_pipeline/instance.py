@@ -5,10 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from formulations.solvers.arrays import Array, Labels
+
 Kind = Literal["tensor", "simt"]
-
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 KINDS: tuple[Kind, ...] = ("tensor", "simt")
@@ -31,7 +30,7 @@ class Instance:
     l2_bandwidth: float
     sms: int
     scale: Array | None = None
-    most_ctas: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    most_ctas: Labels | None = None
 
     def __post_init__(self) -> None:
         count = len(self.stages)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from formulations.best_system import Instance, Solution
 
 COLUMN = {
-    "stages": 1.0, "read_fixed": 4.0, "read_slope": 0.5, "compute_fixed": 1.0, "compute_slope": 0.25,
+    "read_fixed": 4.0, "read_slope": 0.5, "compute_fixed": 1.0, "compute_slope": 0.25,
     "least_batch": 1.0, "most_batch": 8.0, "least_replicas": 1.0, "most_replicas": 1.0, "parcels": 1.0,
     "per_server": 1.0, "dollars": 100.0, "hourly": 10.0, "watts": 5.0, "chips": 8.0, "racks": 0.25,
     "gain": 1.0, "rate": 2.0, "price": 100.0, "served": 1.0,
@@ -112,7 +112,7 @@ def _column(draw: st.DrawFn, objective: str, intercept: int) -> dict[str, float]
     users = stages * (max(most, 1) if objective == "cost" else replicas)
     dollars = number(10, 5000)
     return {
-        "stages": stages, "read_fixed": number(intercept, 300), "read_slope": number(0, 30),
+        "read_fixed": number(intercept, 300), "read_slope": number(0, 30),
         "compute_fixed": number(1, 60), "compute_slope": number(0, 60),
         "least_batch": least, "most_batch": most,
         "least_replicas": 1 if objective == "cost" else replicas, "most_replicas": replicas,
@@ -155,7 +155,7 @@ def large(objective: str, count: int = 1600) -> Instance:
         per_server = max(8.0 // tensor, 1.0)
         price = float(draw.uniform(100.0, 4000.0))
         rows.append({
-            "stages": stages, "read_fixed": draw.uniform(1.0, 60.0), "read_slope": draw.uniform(1e-3, 0.2),
+            "read_fixed": draw.uniform(1.0, 60.0), "read_slope": draw.uniform(1e-3, 0.2),
             "compute_fixed": draw.uniform(0.05, 5.0), "compute_slope": draw.uniform(1e-3, 0.3),
             "most_batch": room, "least_replicas": 1.0 if objective == "cost" else replicas,
             "most_replicas": replicas, "parcels": stages, "per_server": per_server, "dollars": price,

@@ -75,7 +75,7 @@ def test_row_binds(row):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_docstring_is_the_program(objective):
-    data = instance([{}, {"stages": 2.0}], objective, **dict.fromkeys(LIMITS, 50.0))
+    data = instance([{}, {}], objective, **dict.fromkeys(LIMITS, 50.0))
     proto = best_system_cpsat.build(data, grids.grid(data, 1.0)).proto
     doc = best_system_cpsat.__doc__
     assert names(doc, "Constraints") == list(

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from formulations import dataflow_schedule
 from formulations.dataflow_schedule import Instance, Payload, Solution, Stage
 from formulations.dataflow_schedule import chain as dataflow_schedule_chain
 from formulations.dataflow_schedule import cpsat as dataflow_schedule_cpsat
-from formulations.dataflow_schedule.choice import FEW, bundled
 from formulations.dataflow_schedule.clock import Clock
 from formulations.dataflow_schedule.graph import Graph
 from formulations.dataflow_schedule.groups import Pool, additive_bound, alone
 from formulations.dataflow_schedule.instance import Group
 from formulations.dataflow_schedule.order import check, in_turn, waiting
+from formulations.dataflow_schedule.pendants import FEW, bundled
 from formulations.dataflow_schedule.price import pipeline
 from formulations.solvers import cpsat, highs
 from formulations.solvers.outcome import Status
@@ -34,23 +34,9 @@ from tests.cases.dataflow_schedule_cases import (
     trap,
     without_pipelines,
 )
-from tests.cases.docstrings import SECTIONS, names
+from tests.cases.docstrings import names
 
 DOC, TWIN_DOC = dataflow_schedule.__doc__ or "", dataflow_schedule_cpsat.__doc__ or ""
-
-
-@pytest.mark.parametrize(("section", "kind"), SECTIONS)
-def test_docstring_is_the_program(section, kind):
-    data = trap()
-    first = dataflow_schedule.build(data, alone(data))
-    second = dataflow_schedule.build(data, alone(data), cycles=[[0, 1]], within=1.0, dram=[1.0] * 4)
-    declared = dict.fromkeys(p.local_name for m in (first, second) for p in m.component_objects(kind))
-    assert names(DOC, section) == [name for name in declared if "index" not in name]
-
-
-def test_docstring_is_the_instance():
-    declared = [name for name in names(DOC, "Sets") + names(DOC, "Parameters") if name != "groups"]
-    assert sorted(declared) == sorted(f.name for f in fields(Instance))
 
 
 def test_docstring_is_the_twin():

@@ -1,6 +1,6 @@
 """fleet: its docstring is the program, every row binds, and its optimum is that of enumeration."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pyomo.environ as pyo
@@ -13,7 +13,7 @@ from formulations.fleet import terms as fleet_terms
 from formulations.fleet.instance import PREFILL
 from formulations.solvers import highs
 from formulations.solvers.outcome import Outcome, Status
-from tests.cases.docstrings import SECTIONS, names
+from tests.cases.docstrings import names
 from tests.cases.fleet_cases import PAIRS, Reference, instance, instances
 
 DOC = fleet.__doc__ or ""
@@ -35,17 +35,6 @@ def every_limit(objective: str = "cost") -> Instance:
     columns = [{}, {"kind": 1, "size": 8}, {"phase": PREFILL, "meets": False}, {"demand": 1, "kind": 1}]
     kinds = [{"supply": 5.0, "installed": 1}, {"vendor": 1}]
     return instance(columns, kinds, [{"strict": 0.5}, {}], periods=2, objective=objective, **LIMITS)
-
-
-@pytest.mark.parametrize("objective", ["cost", "ratio", "value", "power"])
-@pytest.mark.parametrize(("section", "kind"), SECTIONS)
-def test_docstring_is_the_program(objective, section, kind):
-    model = fleet.build(every_limit(objective))
-    assert names(DOC, section) == [part.local_name for part in model.component_objects(kind)]
-
-
-def test_docstring_is_the_instance():
-    assert names(DOC, "Sets") + names(DOC, "Parameters") == [f.name for f in fields(Instance)]
 
 
 @pytest.mark.parametrize("limit", ROWS)

@@ -1,7 +1,7 @@
 """fleet_stochastic: its docstring is the program, losses are survived, and its optimum is that of enumeration."""
 
 import itertools
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,7 @@ from formulations import fleet
 from formulations.fleet import stochastic
 from formulations.fleet.stochastic import KIND, NONE, RACK, Instance
 from formulations.solvers.outcome import Status
-from tests.cases.docstrings import SECTIONS, names
 from tests.cases.fleet_cases import PAIRS, Reference, instance, instances
-from tests.formulations.fleet.test_program import every_limit
 
 DOC = stochastic.__doc__ or ""
 REPEATED = settings(derandomize=True, deadline=None)
@@ -28,17 +26,6 @@ def scenarios(plan: fleet.Instance, *rows: tuple[float, float, int, int]) -> Ins
         least=plan.least[:, :, None] * factor, loss=np.array([row[2] for row in rows]),
         lost=np.array([row[3] for row in rows]),
     )  # fmt: skip
-
-
-@pytest.mark.parametrize(("section", "kind"), [row for row in SECTIONS if row[0] != "Sets"])
-def test_docstring_is_the_program(section, kind):
-    data = scenarios(every_limit(), (0.5, 1.0, RACK, 0), (0.5, 1.0, NONE, 0))
-    built = dict.fromkeys(part.local_name for part in stochastic.build(data).component_objects(kind))
-    assert names(DOC, section) == list(built)
-
-
-def test_docstring_is_the_instance():
-    assert names(DOC, "Sets") + names(DOC, "Parameters") == [f.name for f in fields(Instance)]
 
 
 @pytest.mark.parametrize("row", PAIRS)

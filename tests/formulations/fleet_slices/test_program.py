@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -19,7 +19,7 @@ from formulations.fleet_slices.pack import roomy
 from formulations.fleet_slices.rows import load
 from formulations.solvers import highs
 from formulations.solvers.outcome import Status
-from tests.cases.docstrings import SECTIONS, names
+from tests.cases.docstrings import names
 from tests.cases.fleet_slices_cases import (
     INF,
     PAIRS,
@@ -50,17 +50,6 @@ def rows_alone(data: Instance) -> float | None:
     """The optimum by Pyomo's model and HiGHS, without rounding, floors, ceilings and exact numbers."""
     result = highs.solve(highs.load(fleet_slices.build(data)), highs.Limits())
     return None if result.status is Status.INFEASIBLE else result.value
-
-
-@pytest.mark.parametrize(("section", "kind"), SECTIONS)
-def test_docstring_is_the_program(section, kind):
-    model = fleet_slices.build(instance([[1.0, 2.0]], most=5.0))
-    assert names(DOC, section) == [part.local_name for part in model.component_objects(kind)
-                                   if not part.local_name.endswith("_index")]  # fmt: skip
-
-
-def test_docstring_is_the_instance():
-    assert names(DOC, "Sets") + names(DOC, "Parameters") == [f.name for f in fields(Instance)]
 
 
 def test_no_row_without_its_pair():

@@ -1,6 +1,6 @@
 """sm_placement: its docstring is the program, its optimum is enumeration, its refusals name the resource."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +9,6 @@ from formulations.sm_placement import Instance, Solution, bounds
 from formulations.sm_placement.instance import Host
 from formulations.solvers import cpsat
 from formulations.solvers.outcome import Status
-from tests.cases.docstrings import names
 from tests.cases.sm_placement_cases import best_by_enumeration, generated, instance
 
 DOC = sm_placement.__doc__ or ""
@@ -19,21 +18,6 @@ SIMT = {"kind": "simt", "shared": 40}
 def four() -> Instance:
     """A tensor and a SIMT stage of two CTAs each on 2 + 2 SMs: all fits in one GPC."""
     return instance([{}, SIMT], [(0, 1, 10.0)])
-
-
-def test_docstring_is_the_program():
-    proto = sm_placement.build(four()).proto
-    rows = list(dict.fromkeys(row.name.partition("[")[0] for row in proto.constraints))
-    assert rows == names(DOC, "Constraints")  # two GPCs in two halves: none alike
-    alike = sm_placement.build(replace(four(), half=(0, 0))).proto
-    rows = list(dict.fromkeys(row.name.partition("[")[0] for row in alike.constraints))
-    assert rows == names(DOC, "Constraints") + names(DOC, "Strengthening")
-    assert names(DOC, "Variables") == list(dict.fromkeys(v.name.partition("[")[0] for v in proto.variables))
-
-
-def test_docstring_is_the_instance():
-    declared = [name for name in names(DOC, "Sets") + names(DOC, "Parameters") if name != "halves"]
-    assert declared == [f.name for f in fields(Instance)]
 
 
 def agrees(data: Instance) -> None:
