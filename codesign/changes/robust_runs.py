@@ -86,7 +86,7 @@ def solves_of(query: Query, wanted: Sequence[Scenario], results: Sequence[Any]) 
             infeasible.append(i)
         else:
             number.append(i)
-            best.append(1 / result["value"] if query.maximize == "cost" else result["value"])
+            best.append(query.objective.merit(result["value"]))
             designs.append(SystemKey(**result["design"]))
     return Solves(tuple(wanted[i] for i in number), np.array(number, dtype=np.int64), np.array(best, dtype=np.float64),
                   tuple(designs), tuple(infeasible), failed)  # fmt: skip

@@ -12,7 +12,6 @@ from codesign.study.parameters import Parameter, parameter, parameters
 from codesign.study.query_study import Point, SystemKey, Warm
 from codesign.study.ranges import Range, read_range, usual_range
 from codesign.system import answer_parts as parts
-from codesign.system.best_system_answer import objective_unit
 from codesign.system.prepared import Question
 
 MOST_SCANNED = 4096  # whole values, where each must be looked at
@@ -234,7 +233,7 @@ def _answer(warm: Warm, **found: Any) -> SwitchAnswer:
     known = today.status in ("optimal", "infeasible")
     return SwitchAnswer(
         status="undecided" if open_lines or not known else "proven", mode=asked["mode"], query=asked["query"],
-        objective=warm.query.maximize, unit=objective_unit(warm.query), system=short(today.system), value=today.value,
+        objective=warm.query.maximize, unit=warm.query.objective.unit, system=short(today.system), value=today.value,
         assumptions=SAID if asked["mode"] == "limit" else (*SAID, TAKEN),
         catalogue=behind["catalogue"], versions=behind["versions"], **found,
     )  # fmt: skip

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from codesign.facts.cells import csv_text
 from codesign.system.answer_parts import weights
-from codesign.system.best_system_answer import objective_unit
 from codesign.system.pools import undominated
 from codesign.system.pools_bounds import DOMINATED, bounds
 from codesign.system.prepared import PreparedPools, SolvedPools
@@ -34,7 +33,7 @@ def pool_candidates(p: PreparedPools, solved: SolvedPools, *, removal: bool = Tr
             c, "prefill" if c < pools.split else "decode", chip.name, chip.memory, chip.stacks or "", layout.tensor,
             layout.data, layout.pipeline, layout.expert, weights(layout), layout.kv, batch, batch * layout.pipeline,
             repr(float(pools.speed[c])), repr(float(pools.cap[c])), repr(float(pools.link[c])),
-            repr(float(pools.pace[c])), "" if bound is None else repr(bound), objective_unit(p.query), reason,
+            repr(float(pools.pace[c])), "" if bound is None else repr(bound), p.query.objective.unit, reason,
         ))  # fmt: skip
     return csv_text(HEADER, rows)
 

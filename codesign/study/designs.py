@@ -12,7 +12,7 @@ import numpy as np
 
 from codesign.study.profile import BITS, codes_of
 from codesign.study.query_study import SystemKey
-from codesign.system.columns import best_batch, limits_of, money_of, objective_of
+from codesign.system.columns import best_batch, counted_of, limits_of
 from codesign.system.layouts import Floats, Ints
 from codesign.system.prepared import Prepared
 from codesign.system.query import Precision, Query
@@ -147,9 +147,9 @@ def _broken(p: Prepared, at: Ints, replicas: Floats, least: Floats, most: Floats
 def _best(p: Prepared, at: Ints, replicas: Floats, least: Floats, most: Floats) -> tuple[Floats, Floats]:
     """Merit and batch of designs that keep every limit."""
     bought = p.servers.count(replicas, at) + p.query.spare_servers
-    kind = objective_of(p.query)
+    kind = p.query.objective.kind
     if kind == "cost":
-        return 1.0 / (money_of(p.query, p.servers)[p.space.chip[at]] * bought), least
+        return 1.0 / (counted_of(p.query, p.servers)[p.space.chip[at]] * bought), least
     if kind == "speed":
         return 1.0 / p.space.step_s(least, at), least
     batch, rate = most.copy(), most / p.space.cycle_s(most, at)
@@ -158,6 +158,6 @@ def _best(p: Prepared, at: Ints, replicas: Floats, least: Floats, most: Floats) 
         better = there > rate[here]
         rate[here[better]], batch[here[better]] = there[better], peak[better]
     throughput = rate * replicas * p.space.pipeline[at]
-    if p.query.maximize == "throughput":
+    if p.query.objective.counted is None:
         return throughput, batch
-    return throughput / (money_of(p.query, p.servers)[p.space.chip[at]] * bought), batch
+    return throughput / (counted_of(p.query, p.servers)[p.space.chip[at]] * bought), batch

@@ -94,7 +94,7 @@ def _replicas(query: Query, columns: Columns, chosen: Ints) -> Ints:
     most, stages = data.most_replicas[chosen], data.stages[chosen]
     batch = columns.true_batch[chosen]
     need = np.ones(len(chosen)) if users is None else np.ceil(users / (stages * batch))
-    if query.maximize in ("user-speed", "cost"):
+    if query.objective.fewest:
         return np.minimum(most, need).astype(np.int64)
     if limits_of(query) or query.limits.replicas is not None:
         return most.astype(np.int64)

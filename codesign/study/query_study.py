@@ -22,7 +22,6 @@ from codesign.study.profile import Profile, profile_of, subspace
 from codesign.study.touched import chips_of, entries, rank
 from codesign.system import audit, best_system, columns
 from codesign.system import offers as supply
-from codesign.system.best_system_answer import objective_si
 from codesign.system.layouts import Ints
 from codesign.system.mode import settled
 from codesign.system.offers import Offer, Supply
@@ -214,7 +213,7 @@ class Warm:
             offered = Supply(case.offers, (), money, self.supply.achieved)
             prepared = Prepared(case.query, case.catalog, offered, case.space, servers, cols)
             solved = best_system.solve(prepared)
-            bound, solves = objective_si(case.query, solved.bound()), solved.rounds
+            bound, solves = case.query.objective.si(solved.bound()), solved.rounds
             status = solved.outcome.status.value
             if (solved.outcome.solution is None) != (best is None):
                 raise AuditError(f"program: {status}, closed form: {value}")
@@ -226,7 +225,7 @@ class Warm:
 
     def objective(self, merit: float) -> float:
         """The objective in SI of a merit."""
-        value = objective_si(self.query, merit if columns.objective_of(self.query) == "ratio" else 1.0 / merit)
+        value = self.query.objective.si(merit if self.query.objective.kind == "ratio" else 1.0 / merit)
         if value is None:
             raise ValueError(f"merit = {merit!r}: must be positive")
         return value
@@ -234,7 +233,7 @@ class Warm:
     def _batch(self, case: Case, found: Profile, best: int) -> int:
         """Users of one stage; for cost the fewest with which the replicas serve all."""
         users, batch = case.query.limits.users, int(found.batch[best])
-        if case.query.maximize != "cost" or users is None:
+        if case.query.objective.kind != "cost" or users is None:
             return batch
         return -(-users // int(case.space.pipeline[int(found.at[best])] * found.replicas[best]))
 

@@ -173,7 +173,7 @@ def _gap(query: Query, value: float, bound: float | None) -> float | None:
     """Share of the value by which a bound is better; None: no bound, or a free system and a bound below it."""
     if bound is None:
         return None
-    apart = max(0.0, (-1 if query.maximize == "cost" else 1) * (bound - value))
+    apart = max(0.0, query.objective.direction * (bound - value))
     return 0.0 if apart == 0 else apart / abs(value) if value else None
 
 

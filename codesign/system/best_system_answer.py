@@ -25,38 +25,6 @@ LIMIT_UNITS = {
 }  # fmt: skip
 
 
-def direction(query: Query) -> int:
-    """1 where more is better, -1 where less is."""
-    return -1 if query.maximize == "cost" else 1
-
-
-def better(query: Query, value: float, than: float) -> bool:
-    """Whether one objective value (SI) beats another."""
-    return direction(query) * (value - than) > 0
-
-
-def objective_si(query: Query, value: float | None) -> float | None:
-    """A value in the program's unit as the objective in SI (see `audit.objective`)."""
-    if value is None:
-        return None
-    if query.maximize == "user-speed":
-        return 1e3 / value if value > 0 else None
-    if query.maximize == "cost":
-        return value * 1e3 if query.dollars == "capital" else value
-    hourly = query.maximize == "throughput-per-dollar" and query.dollars == "per-hour"
-    per_ms = query.maximize == "throughput" or hourly
-    return value * 1e3 if per_ms else value
-
-
-def objective_unit(query: Query) -> str:
-    """Unit of the objective."""
-    money = "USD" if query.dollars == "capital" else "USD/h"
-    return {
-        "throughput": "tokens/s", "user-speed": "tokens/s", "cost": money,
-        "throughput-per-watt": "tokens/s/W", "throughput-per-dollar": "tokens/s per " + money,
-    }[query.maximize]  # fmt: skip
-
-
 def layout_name(layout: Layout | Deployment) -> str:
     """ "TP8 PP2 EP1 fp8": how people write a layout."""
     data = f" DP{layout.data}" if isinstance(layout, Deployment) and layout.data > 1 else ""
@@ -94,7 +62,7 @@ def _performance(query: Query, s: System, a: Audited) -> PerformancePart:
 
 def batch_limit(query: Query, s: System, a: Audited) -> str:
     """What keeps the batch of a system from growing."""
-    if query.maximize in ("user-speed", "cost"):
+    if query.objective.fewest:
         return "users asked for" if query.limits.users else "one user is fastest"
     if s.batch >= a.time.room:
         full = a.time.memory_bytes * (1 + 1 / max(s.batch, 1)) < a.time.memory_limit
@@ -130,13 +98,13 @@ def _proof(p: Prepared, solved: Solved, a: Audited, every: Looked, seconds: dict
     feasible = ~np.isnan(p.columns.true_value)
     layouts = len(set(p.columns.layout[feasible].tolist()))
     return ProofPart(
-        objective=f"maximise {p.query.maximize}" if p.query.maximize != "cost" else "minimise cost",
-        unit=objective_unit(p.query), value=a.value, considered=len(p.space),
+        objective=p.query.objective.order,
+        unit=p.query.objective.unit, value=a.value, considered=len(p.space),
         impossible=_impossible(p, layouts), feasible=layouts, columns=len(solved.columns.layout),
         removed=int(len(solved.columns.layout) - solved.proof.solved), solved=solved.proof.solved,
         solves=solved.rounds if solved.proof.trace is None else solved.proof.trace.solves + solved.rounds - 1,
         nodes=solved.proof.nodes, seconds=seconds,
-        **parts.proof_of(p.query, a.value, objective_si(p.query, solved.bound()), every),
+        **parts.proof_of(p.query, a.value, p.query.objective.si(solved.bound()), every),
     )  # fmt: skip
 
 
@@ -169,8 +137,8 @@ def _other(p: Prepared, label: str, mask: Any, best: float) -> OtherPart:
                          why="no layout within the limits")  # fmt: skip
     up = p.columns.instance.objective == "ratio"
     at = int(np.nanargmax(values) if up else np.nanargmin(values))
-    value = objective_si(p.query, float(values[at])) or math.nan
-    behind = (best - value) / best * direction(p.query)
+    value = p.query.objective.si(float(values[at])) or math.nan
+    behind = (best - value) / best * p.query.objective.direction
     position = int(p.columns.layout[at])
     return OtherPart(
         label=label, chip=p.space.chips[int(p.space.chip[position])].name, layout=layout_name(p.space.layout(position)),

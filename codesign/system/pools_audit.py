@@ -115,7 +115,7 @@ def recompute(query: Query, model: Model, supply: Supply, both: Both) -> Audited
         _sum(capital), hourly, dollars_per_mtok(hourly, throughput, supply.economics.utilisation), _sum(power),
     )  # fmt: skip
     used, allowed = _limits(query, both, found)
-    found = replace(found, value=audit.objective(query, found), used=used, allowed=allowed)
+    found = replace(found, value=query.objective.of(found), used=used, allowed=allowed)
     audit.check_limits(used, allowed)
     return found
 

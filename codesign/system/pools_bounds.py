@@ -2,7 +2,6 @@
 
 import math
 
-from codesign.system.pools_program import objective_si
 from codesign.system.prepared import PreparedPools
 from formulations.disaggregated import bounds as disaggregated_bounds
 
@@ -15,5 +14,5 @@ def bounds(p: PreparedPools, *, removal: bool) -> tuple[dict[int, float | None],
     sweep = disaggregated_bounds.sweep(data)
     kept = data.columns[sweep.kept] if removal else data.columns
     found = zip(data.columns.tolist(), sweep.bound.tolist(), strict=True)
-    known = {c: None if math.isnan(bound) else objective_si(p.query, bound) for c, bound in found}
-    return known, set(kept.tolist()), objective_si(p.query, sweep.value)
+    known = {c: None if math.isnan(bound) else p.query.objective.pools_si(bound, p.query.output) for c, bound in found}
+    return known, set(kept.tolist()), p.query.objective.pools_si(sweep.value, p.query.output)

@@ -14,7 +14,6 @@ from codesign.system import audit, verify_pools
 from codesign.system.answer import Answer
 from codesign.system.audit import AGREE, Enumerated, System
 from codesign.system.best_system import prepare
-from codesign.system.best_system_answer import better, direction, objective_si
 from codesign.system.prepared import Prepared
 from codesign.system.query import Query
 from codesign.system.recorded import differing, in_space, layout_of, no_layout, objective_faults, rows_of
@@ -92,7 +91,7 @@ def _two_pools(answer: Answer, query: Query, catalog: Catalog, table: Path, reco
 def _beaten(query: Query, answer: Answer, audited: float | None, best: float | None) -> bool:
     if answer.status != "optimal" or audited is None or best is None:
         return False
-    return better(query, best, audited + direction(query) * AGREE * abs(audited))
+    return query.objective.better(best, audited, AGREE)
 
 
 def recounted(
@@ -200,11 +199,11 @@ def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[st
         if i is None:
             faults.append(f"{table}: column {row['column']} does not exist any more")
             continue
-        now = [objective_si(p.query, float(x)) for x in (p.columns.true_value[i], sweep.bound[i])]
+        now = [p.query.objective.si(float(x)) for x in (p.columns.true_value[i], sweep.bound[i])]
         for name, value in zip(("value", "bound"), now, strict=True):
             if value is None or not math.isclose(value, float(row[name]), rel_tol=AGREE):
                 faults.append(f"{table}: column {row['column']}: {name} is {value!r}, recorded as {row[name]}")
-        if row["removed"] and better(p.query, float(row["bound"]), best):
+        if row["removed"] and p.query.objective.better(float(row["bound"]), best):
             faults.append(f"{table}: column {row['column']} was removed with a bound that can win")
     return faults[:10], checked
 
