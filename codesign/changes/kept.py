@@ -11,9 +11,10 @@ import numpy as np
 
 from codesign.facts.records import EconomicsRecord
 from codesign.physics import chips
-from codesign.study.query_study import Case, SystemKey, Warm, key_of
+from codesign.study.query_study import Case, Warm
 from codesign.system import audit
 from codesign.system.columns import best_batch
+from codesign.system.key import SystemKey, key_of
 from codesign.system.offers import Supply
 from codesign.system.query import Query
 

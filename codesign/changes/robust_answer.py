@@ -1,7 +1,6 @@
 """The document of `robust`: what is uncertain, the designs compared, the two choices with their proofs."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -10,8 +9,8 @@ from pydantic import Field
 from codesign.changes.robust import Choice, Compared, Robust
 from codesign.facts.document import Part
 from codesign.study.designs import BROKEN
-from codesign.study.query_study import SystemKey
 from codesign.system.answer_parts import version_of
+from codesign.system.key import Replicated
 from codesign.system.layouts import Floats, Ints
 from codesign.system.objective import Objective
 
@@ -43,31 +42,14 @@ class LossPart(Part):
     worst_value: float | None = Field(description="least objective (cost: largest); null where it breaks a limit")
 
 
-class DesignPart(Part):
+class DesignPart(Replicated):
     """A design with chip, memory, counts and layout fixed; its batch is chosen anew in each scenario."""
 
     roles: tuple[str, ...]
-    chip: str
-    memory: str
-    stacks: int | None
-    tensor: int
-    pipeline: int
-    expert: int
-    data: int
-    weights: str
-    kv: str
-    replicas: int
     nominal_value: float | None = Field(description="objective today; null where it breaks a limit")
     nominal_loss: float = Field(description="1 - value / best, today")
     scenarios: LossPart
     model_error: LossPart | None = Field(description="only the model's error, all numbers as today")
-
-    @property
-    def name(self) -> str:
-        """In one line."""
-        key = SystemKey(self.chip, self.memory, self.stacks, self.tensor, self.pipeline, self.expert, self.data,
-                        self.weights, self.kv, self.replicas)  # fmt: skip
-        return key.shown()
 
 
 class ChoicePart(Part):
@@ -152,7 +134,7 @@ def _designs(r: Robust, c: Compared) -> Iterator[DesignPart]:
         merit = float(c.today.merit[i])
         wrong = c.wrong
         yield DesignPart(
-            roles=tuple(roles), **asdict(key), nominal_value=_value(merit, aim),
+            roles=tuple(roles), **key.model_dump(), nominal_value=_value(merit, aim),
             nominal_loss=max(0.0, 1 - merit / best),
             scenarios=_losses(c.values.regret[i], c.values.broken[i], _value(float(c.values.merit[i].min()), aim)),
             model_error=None if wrong is None else _losses(

@@ -12,10 +12,10 @@ from codesign.facts.errors import SolverError
 from codesign.study.designs import Designs, Merits
 from codesign.study.jobs import Many, Watch, run
 from codesign.study.journal import identity
-from codesign.study.query_study import SystemKey
 from codesign.study.scenario import Asked
 from codesign.study.uncertainty import Scenario
 from codesign.study.work import Failure, Maker
+from codesign.system.key import SystemKey
 from codesign.system.layouts import Floats, Ints
 from codesign.system.query import Query
 

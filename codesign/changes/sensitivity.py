@@ -11,10 +11,11 @@ from codesign.facts.errors import DataError
 from codesign.facts.records import ChipRecord, DieRecord
 from codesign.study.line import Line
 from codesign.study.parameters import Parameter, parameter, parameters
-from codesign.study.query_study import Point, SystemKey, Warm
+from codesign.study.query_study import Point, Warm
 from codesign.study.ranges import Range
 from codesign.system import answer_parts as parts
 from codesign.system.best_system import best_system_under
+from codesign.system.key import SystemKey
 from codesign.system.prepared import Question
 
 SAME = 1e-12  # relative

@@ -168,5 +168,5 @@ def _known(point: Point | None) -> bool:
 
 
 def _side(point: Point | None) -> SidePart:
-    named: Any = None if point is None or point.system is None else point.system.shown()
+    named: Any = None if point is None or point.system is None else point.system.name
     return SidePart(system=named, value=point and point.value, bound=point and point.bound)

@@ -12,7 +12,8 @@ from codesign.fleet.cases import Met, several
 from codesign.fleet.kinds import depreciation
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
-from codesign.system.answer_parts import inputs_of, unverified, versions, weights
+from codesign.system.answer_parts import inputs_of, unverified, versions
+from codesign.system.key import weights_of
 
 SPACE = "fleets of servers with replicas of every column, in whole numbers, over all periods"
 
@@ -76,7 +77,7 @@ def _replicas(p: Prepared, a: Audited, run: Run) -> ReplicaPart:
     return ReplicaPart(
         workload=of.workload, input=of.length.input, output=of.length.output, phase=c.phase, chip=c.chip,
         tensor=c.layout.tensor, data=c.layout.data, pipeline=c.layout.pipeline, expert=c.layout.expert,
-        weights=weights(c.layout), kv=c.layout.kv, batch=c.batch, meets=c.meets, replicas=run.replicas,
+        weights=weights_of(c.layout), kv=c.layout.kv, batch=c.batch, meets=c.meets, replicas=run.replicas,
         chips_per_replica=c.layout.chips, parcels=c.parcels, size=c.size, requests=run.replicas * does.rate,
         user_speed=does.user_speed, ttft_s=does.ttft_s,
     )  # fmt: skip

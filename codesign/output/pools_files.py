@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from codesign.facts.cells import csv_text
-from codesign.system.answer_parts import weights
+from codesign.system.key import weights_of
 from codesign.system.pools import undominated
 from codesign.system.pools_bounds import DOMINATED, bounds
 from codesign.system.prepared import PreparedPools, SolvedPools
@@ -31,7 +31,7 @@ def pool_candidates(p: PreparedPools, solved: SolvedPools, *, removal: bool = Tr
             reason = "no pair with it is within the limits" if c in known and bound is None else reason
         rows.append((
             c, "prefill" if c < pools.split else "decode", chip.name, chip.memory, chip.stacks or "", layout.tensor,
-            layout.data, layout.pipeline, layout.expert, weights(layout), layout.kv, batch, batch * layout.pipeline,
+            layout.data, layout.pipeline, layout.expert, weights_of(layout), layout.kv, batch, batch * layout.pipeline,
             repr(float(pools.speed[c])), repr(float(pools.cap[c])), repr(float(pools.link[c])),
             repr(float(pools.pace[c])), "" if bound is None else repr(bound), p.query.objective.unit, reason,
         ))  # fmt: skip

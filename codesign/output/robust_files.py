@@ -60,5 +60,5 @@ def _scenarios(r: Robust, a: RobustAnswer) -> str:
     for s, n in enumerate(r.solves.number):
         scenario, best = r.solves.scenarios[s], float(r.solves.best[s])
         numbers = scenario.changes | {f"step_time.{name}": factor for name, factor in scenario.slow.items()}
-        rows.append([int(n), aim.merit(best), r.solves.designs[s].shown(), *(numbers[p] for p in paths)])
+        rows.append([int(n), aim.merit(best), r.solves.designs[s].name, *(numbers[p] for p in paths)])
     return csv_text(rows[0], rows[1:])

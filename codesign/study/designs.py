@@ -11,8 +11,8 @@ from typing import Any, cast
 import numpy as np
 
 from codesign.study.profile import BITS, codes_of
-from codesign.study.query_study import SystemKey
 from codesign.system.columns import best_batch, counted_of, limits_of
+from codesign.system.key import SystemKey
 from codesign.system.layouts import Floats, Ints
 from codesign.system.prepared import Prepared
 from codesign.system.query import Precision, Query
@@ -87,8 +87,8 @@ def _key(query: Query, designs: Designs, i: int) -> SystemKey:
         code >>= bits
     expert, pipeline, data, tensor, precision = parts
     kind, weights = designs.kinds[code], query.precision[precision]
-    return SystemKey(kind.name, kind.memory, kind.stacks, tensor, pipeline, expert, data, weights, query.kv(weights),
-                     int(designs.replicas[i]))  # fmt: skip
+    return SystemKey(chip=kind.name, memory=kind.memory, stacks=kind.stacks, tensor=tensor, pipeline=pipeline,
+                     expert=expert, data=data, weights=weights, kv=query.kv(weights), replicas=int(designs.replicas[i]))
 
 
 def designs_of(query: Query, known: tuple[Kind, ...], keys: Sequence[SystemKey]) -> Designs:

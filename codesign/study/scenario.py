@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,11 @@ from codesign.physics import chips as readers
 from codesign.study.designs import Designs, Merits, merits, positions
 from codesign.study.parameters import ASKED, changed
 from codesign.study.profile import profile_of
-from codesign.study.query_study import key_of
 from codesign.study.slowed import slowed
 from codesign.study.uncertainty import Scenario, behind, rests_on
 from codesign.system import audit, best_system, columns
 from codesign.system import offers as supply
+from codesign.system.key import key_of
 from codesign.system.layouts import Floats
 from codesign.system.mode import settled
 from codesign.system.prepared import Prepared
@@ -100,7 +100,7 @@ def _solve(question: Asked, point: Mapping[str, Any]) -> dict[str, Any]:
     value = value_of(p, scenario, audit.System(offer, layout, batch, replicas))
     bound = p.query.objective.si(solved.bound())
     audit.agree("objective", value, value if bound is None else bound)
-    design = asdict(key_of(offer.chip, layout, replicas))
+    design = key_of(offer.chip, layout, replicas).model_dump()
     return {"status": status.value, "value": value, "bound": bound, "design": design, "batch": batch}
 
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from codesign.facts.document import LimitPart
 from codesign.facts.records import AchievedRecord
-from codesign.physics.performance import Layout
-from codesign.physics.serving import BLOCK, Deployment
+from codesign.physics.serving import BLOCK
 from codesign.system import answer_parts as parts
 from codesign.system.answer import Answer, OtherPart, PerformancePart, ProofPart
 from codesign.system.audit import Audited, System, servers_for
 from codesign.system.columns import most_replicas
 from codesign.system.cures import Cures
+from codesign.system.key import NamedLayout, names_of
 from codesign.system.prepared import Looked, Prepared, Question, Solved
 from codesign.system.query import Query
 from codesign.system.serving_space import MOST_RUNNING
@@ -23,13 +23,6 @@ LIMIT_UNITS = {
     "budget": "USD", "hourly": "USD/h", "power": "W", "chips": "chips", "racks": "racks", "replicas": "replicas",
     "tensor": "chips", "user_speed": "tokens/s", "users": "users", "memory": "B", "ttft": "s",
 }  # fmt: skip
-
-
-def layout_name(layout: Layout | Deployment) -> str:
-    """ "TP8 PP2 EP1 fp8": how people write a layout."""
-    data = f" DP{layout.data}" if isinstance(layout, Deployment) and layout.data > 1 else ""
-    expert = f" EP{layout.expert}" if layout.expert > 1 else ""
-    return f"TP{layout.tensor}{data} PP{layout.pipeline}{expert} {parts.weights(layout)}"
 
 
 def answer(
@@ -140,8 +133,9 @@ def _other(p: Prepared, label: str, mask: Any, best: float) -> OtherPart:
     value = p.query.objective.si(float(values[at])) or math.nan
     behind = (best - value) / best * p.query.objective.direction
     position = int(p.columns.layout[at])
+    named = NamedLayout(**names_of(p.space.chips[int(p.space.chip[position])], p.space.layout(position)))
     return OtherPart(
-        label=label, chip=p.space.chips[int(p.space.chip[position])].name, layout=layout_name(p.space.layout(position)),
+        label=label, chip=named.chip, layout=named.layout,
         replicas=int(p.columns.instance.most_replicas[at]) if up else None, value=value, behind=max(0.0, behind),
     )  # fmt: skip
 
