@@ -71,3 +71,13 @@ def test_spares_need_a_limit_under_a_new_ratio(per_chip: str) -> None:
     with pytest.raises(UnboundedError, match="spare servers weigh less"):
         prepare(built_in(), asked(maximize=per_chip, spare_servers=1))
     assert np.isfinite(prepare(built_in(), asked(maximize=per_chip)).columns.incumbent()[1])
+
+
+def test_two_pools_answer_a_new_ratio_too(per_chip: str) -> None:
+    query = asked(maximize=per_chip, mode="achieved", serving={"phases": "disaggregated", "output": 200},
+                  limits={"chips": 32}, allow={"chips": ["h100-sxm"]})  # fmt: skip
+    answer = prepare_and_solve(built_in(), query).answer
+    assert answer.proof is not None and answer.proof.method == "both" and answer.proof.unit == "tokens/s/chip"
+    assert answer.performance is not None and answer.system is not None and answer.prefill is not None
+    chips = answer.system.chips_bought + answer.prefill.chips_bought
+    assert answer.proof.value == pytest.approx(answer.performance.throughput / chips, rel=1e-9)
