@@ -8,7 +8,7 @@ into ranges of batches; the first range of a cut column keeps its label.
 import numpy as np
 
 from codesign.facts.cells import csv_text
-from codesign.system.key import weights_of
+from codesign.system.key import degrees_of
 from codesign.system.prepared import Prepared
 from formulations.best_system import bounds
 
@@ -29,9 +29,10 @@ def candidates(p: Prepared, *, removal: bool = True) -> str:
         chip, layout = p.space.chips[int(p.space.chip[at])], p.space.layout(at)
         batch, bound = int(data.true_batch[i]), p.query.objective.si(float(sweep.bound[i]))
         reason = "" if i in kept or best is None else f"bound cannot beat {p.query.objective.si(best[1])!r}"
+        degrees = degrees_of(layout)
         rows.append((
             int(data.instance.columns[i]), chip.name, chip.memory, chip.stacks or "", layout.tensor,
-            getattr(layout, "data", 1), layout.pipeline, layout.expert, weights_of(layout), layout.kv,
+            *(degrees[name] for name in ("data", "pipeline", "expert", "weights", "kv")),
             int(data.instance.most_replicas[i]), batch, batch * layout.pipeline,
             repr(p.query.objective.si(float(data.true_value[i]))), repr(bound), p.query.objective.unit, reason,
         ))  # fmt: skip
