@@ -147,7 +147,7 @@ def audited_system(p: Prepared, position: int) -> tuple[System, audit.Audited]:
     batch = int(p.columns.true_batch[position])
     if p.query.objective.kind == "cost":
         batch = columns.shared_batch(p.query, p.columns, position, batch)
-    replicas = columns.replicas_needed(p.query, p.columns, position, batch)
+    replicas = int(columns.replicas_needed(p.query, p.columns, position, batch))
     system = System(p.supply.offers[int(p.space.chip[at])], p.space.layout(at), batch, replicas)
     return system, audit.recompute(p.query, p.space.model, p.supply, system)
 

@@ -294,18 +294,21 @@ def split(columns: Columns, space: AnySpace, label: int, batch: int) -> Columns:
     return Columns(replace(wider, **fresh), columns.layout[keep], columns.true_batch[keep], columns.true_value[keep])
 
 
-def replicas_needed(query: Query, columns: Columns, position: int, batch: int) -> int:
-    """Replicas to buy: what the limits allow for a ratio or throughput, else what the users need."""
-    data = columns.instance
-    most = int(data.most_replicas[position])
-    bounded = bool(limits_of(query)) or query.limits.replicas is not None
-    need = 1 if query.limits.users is None else math.ceil(query.limits.users / (data.stages[position] * batch))
+def replicas_needed(query: Query, columns: Columns, at: Any, batch: Any) -> Ints:
+    """Replicas to buy of columns `at`: what the limits allow for a ratio or throughput, else what the users need."""
+    data, users = columns.instance, query.limits.users
+    most = data.most_replicas[at]
+    need = 1 if users is None else np.ceil(users / (data.stages[at] * batch))
     if query.objective.fewest:
-        return min(most, need)
-    if bounded:
-        return most
-    period = int(data.per_server[position]) // math.gcd(int(data.per_server[position]), int(data.parcels[position]))
-    return min(most, max(1, math.ceil(need / period)) * period)
+        found = np.minimum(most, need)
+    elif limits_of(query) or query.limits.replicas is not None:
+        found = most
+    else:
+        holds, parcels = data.per_server[at].astype(np.int64), data.parcels[at].astype(np.int64)
+        period = holds // np.gcd(holds, parcels)
+        found = np.minimum(most, np.maximum(1, np.ceil(need / period)) * period)
+    result: Ints = found.astype(np.int64)
+    return result
 
 
 def shared_batch(query: Query, columns: Columns, position: int, most: int) -> int:
