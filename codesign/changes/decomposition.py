@@ -62,25 +62,22 @@ def parts(query: Query, model: Model, system: System, a: Audited) -> Parts:
     """The factors and terms of an audited system under the query's objective."""
     chips = system.replicas * system.layout.chips
     unused = ("chips bought, of one used", (a.chips_bought / chips, "1"))
-    price = ("price of a chip", _price(query, system, a))
-    if query.maximize == "cost":
+    if query.objective.kind == "cost":
         users = query.limits.users or 1
-        return Parts(dict([price, unused, ("chips for one user", (chips / users, "1"))]), {}, "")
-    if query.maximize == "user-speed":
+        return Parts(dict([_price(query, system), unused, ("chips for one user", (chips / users, "1"))]), {}, "")
+    if query.objective.kind == "speed":
         return Parts({}, terms(query, model, system, a), "s")
     seconds = {name: value * chips / a.users for name, value in terms(query, model, system, a).items()}
-    if query.maximize == "throughput":
+    if query.objective.counted is None:
         return Parts({"one over the chips in use": (1 / chips, "1")}, seconds, "chip-s")
-    return Parts(dict([price, unused]), seconds, "chip-s")
+    return Parts(dict([_price(query, system), unused]), seconds, "chip-s")
 
 
-def _price(query: Query, system: System, a: Audited) -> tuple[float, str]:
-    bill = system.offer.bill
-    if query.maximize == "throughput-per-watt":
-        return (bill.power_w or math.nan) / bill.chips, "W"
-    if query.dollars == "per-hour":
-        return bill.hourly_usd / bill.chips, "USD/h"
-    return (bill.capital_usd or math.nan) / bill.chips, "USD"
+def _price(query: Query, system: System) -> tuple[str, tuple[float, str]]:
+    bill, counted = system.offer.bill, query.objective.counted
+    if counted is None:
+        raise ValueError(f"{query.maximize} counts nothing of a chip")
+    return "price of a chip", ((getattr(bill, counted.bill) or math.nan) / bill.chips, counted.unit)
 
 
 def terms(query: Query, model: Model, system: System, a: Audited) -> dict[str, float]:

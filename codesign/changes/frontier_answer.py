@@ -5,46 +5,23 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.facts.document import InputPart, Part
-from codesign.system.answer_parts import weights
 from codesign.system.audit import System
+from codesign.system.key import NamedLayout, names_of
 
 
-class NamedSystem(Part):
-    """Chip, memory and layout, whatever the number of replicas and users."""
+class NamedSystem(NamedLayout):
+    """As it is called; whatever the number of replicas and users."""
 
-    chip: str
     title: str
-    memory: str
     memory_family: str
-    stacks: int | None
     composed: bool
-    tensor: int
-    pipeline: int
-    expert: int
-    data: int
-    weights: str
-    kv: str
-
-    @property
-    def layout(self) -> str:
-        """ "TP8 PP2 fp8": as in every answer."""
-        data = f" DP{self.data}" if self.data > 1 else ""
-        expert = f" EP{self.expert}" if self.expert > 1 else ""
-        return f"TP{self.tensor}{data} PP{self.pipeline}{expert} {self.weights}"
-
-    @property
-    def name(self) -> str:
-        """In a few words."""
-        return f"{self.chip} {self.layout}"
 
 
 def named_system(s: System) -> NamedSystem:
     """The names of a system."""
-    chip, layout = s.offer.chip, s.layout
+    chip = s.offer.chip
     return NamedSystem(
-        chip=chip.name, title=chip.title, memory=chip.memory, memory_family=chip.family, stacks=chip.stacks,
-        composed=chip.die is not None, tensor=layout.tensor, pipeline=layout.pipeline, expert=layout.expert,
-        data=getattr(layout, "data", 1), weights=weights(layout), kv=layout.kv,
+        **names_of(chip, s.layout), title=chip.title, memory_family=chip.family, composed=chip.die is not None,
     )  # fmt: skip
 
 

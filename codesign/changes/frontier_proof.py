@@ -15,9 +15,9 @@ from codesign.changes.axes import Axis
 from codesign.changes.frontier_answer import ProofPart
 from codesign.facts.errors import AuditError
 from codesign.system import best_system
-from codesign.system.best_system_answer import objective_si
-from codesign.system.columns import KILO, Columns, Servers, columns_of
+from codesign.system.columns import Columns, Servers, columns_of
 from codesign.system.layouts import Floats
+from codesign.system.objective import KILO
 from codesign.system.prepared import Prepared, Question
 from codesign.system.spaces import AnySpace
 from formulations.solvers.outcome import Status
@@ -117,7 +117,7 @@ def _proof(ground: Ground, target: Axis, one: Asked, left: float | None) -> Proo
     else:
         solved = best_system.solve(p)
         solved_status = solved.outcome.status
-        bound = None if solved_status is Status.INFEASIBLE else objective_si(p.query, solved.bound())
+        bound = None if solved_status is Status.INFEASIBLE else p.query.objective.si(solved.bound())
     said = {"shows": one.shows, "objective": target.name, "held": held, "status": solved_status.value,
             "value": one.expected, "bound": bound}  # fmt: skip
     if solved_status not in (Status.OPTIMAL, Status.INFEASIBLE):

@@ -11,9 +11,10 @@ import numpy as np
 
 from codesign.facts.records import EconomicsRecord
 from codesign.physics import chips
-from codesign.study.query_study import Case, SystemKey, Warm, key_of
+from codesign.study.query_study import Case, Warm
 from codesign.system import audit
 from codesign.system.columns import best_batch
+from codesign.system.key import SystemKey, key_of
 from codesign.system.offers import Supply
 from codesign.system.query import Query
 
@@ -40,7 +41,7 @@ def keep(warm: Warm, system: SystemKey, changes: Mapping[str, float]) -> Kept:
         room = int(np.where(case.space.reason == 0, case.space.room, 0)[position])
         return Kept(None, None, ("memory",) if room < 1 else ("user_speed",))
     found = [_audited(warm, case, system, position, b) for b in _batches(case, system, position, batch)]
-    best = (min if case.query.maximize == "cost" else max)(found, key=lambda a: a.value)
+    best = max(found, key=lambda a: case.query.objective.direction * a.value)
     users = system.replicas * int(case.space.pipeline[position])
     return Kept(best.value, best.users // users, _broken(case.query, system, best))
 
@@ -57,7 +58,7 @@ def _position(case: Case, system: SystemKey) -> int | None:
 def _batches(case: Case, system: SystemKey, position: int, most: int) -> list[int]:
     """Batches that may be the best: the most, or where users per step peak; for speed the least."""
     users = case.query.limits.users or 1
-    if case.query.maximize in ("user-speed", "cost"):
+    if case.query.objective.fewest:
         return [min(most, -(-users // (int(case.space.pipeline[position]) * system.replicas)))]
     at, least = np.array([position]), np.ones(1)
     peaks = [int(b) for here, batch in case.space.peaks(at, least, np.array([float(most)])) for b in batch[: len(here)]]

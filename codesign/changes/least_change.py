@@ -18,10 +18,11 @@ from codesign.changes.movable import Kind, Line, nearest
 from codesign.changes.wanted import Wanted
 from codesign.facts.errors import DataError
 from codesign.study.parameters import Parameter, parameter
-from codesign.study.query_study import Case, Point, SystemKey, Warm
+from codesign.study.query_study import Case, Point, Warm
 from codesign.system.columns import servers_of
 from codesign.system.conflicts import AT_LEAST
 from codesign.system.cures import SHARED
+from codesign.system.key import SystemKey
 
 FARTHEST = 100.0     # a number is moved by this factor at most
 GRID = 24            # factors tried up to there

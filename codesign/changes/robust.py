@@ -13,11 +13,11 @@ from codesign.facts.catalog import Catalog
 from codesign.facts.errors import AuditError, DataError, SolverError, UndecidedError
 from codesign.study.designs import Designs, Merits, designs_of, keys_of, kinds_of
 from codesign.study.jobs import Many
-from codesign.study.query_study import SystemKey
 from codesign.study.scenario import NOMINAL, NOT_PROVEN, Asked, asked
 from codesign.study.uncertainty import Uncertain, model_error, published, read_uncertainty, scenarios
 from codesign.study.work import Failure
 from codesign.system import offers as supply
+from codesign.system.key import SystemKey
 from codesign.system.layouts import Floats
 from codesign.system.prepared import Prepared
 from codesign.system.query import Query

@@ -1,7 +1,6 @@
 """The document of `robust`: what is uncertain, the designs compared, the two choices with their proofs."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -10,10 +9,10 @@ from pydantic import Field
 from codesign.changes.robust import Choice, Compared, Robust
 from codesign.facts.document import Part
 from codesign.study.designs import BROKEN
-from codesign.study.query_study import SystemKey
 from codesign.system.answer_parts import version_of
-from codesign.system.best_system_answer import objective_unit
+from codesign.system.key import Replicated
 from codesign.system.layouts import Floats, Ints
+from codesign.system.objective import Objective
 
 TIE = 1e-9  # regret, absolute: a design this near to the best is told as equal to it
 NOMINAL, REGRET, WORST = "nominal optimum", "min-max regret", "best worst case"
@@ -43,31 +42,14 @@ class LossPart(Part):
     worst_value: float | None = Field(description="least objective (cost: largest); null where it breaks a limit")
 
 
-class DesignPart(Part):
+class DesignPart(Replicated):
     """A design with chip, memory, counts and layout fixed; its batch is chosen anew in each scenario."""
 
     roles: tuple[str, ...]
-    chip: str
-    memory: str
-    stacks: int | None
-    tensor: int
-    pipeline: int
-    expert: int
-    data: int
-    weights: str
-    kv: str
-    replicas: int
     nominal_value: float | None = Field(description="objective today; null where it breaks a limit")
     nominal_loss: float = Field(description="1 - value / best, today")
     scenarios: LossPart
     model_error: LossPart | None = Field(description="only the model's error, all numbers as today")
-
-    @property
-    def name(self) -> str:
-        """In one line."""
-        key = SystemKey(self.chip, self.memory, self.stacks, self.tensor, self.pipeline, self.expert, self.data,
-                        self.weights, self.kv, self.replicas)  # fmt: skip
-        return key.shown()
 
 
 class ChoicePart(Part):
@@ -122,7 +104,7 @@ def answer(r: Robust) -> RobustAnswer:
     decided = c is not None and all(choice.status == "optimal" for choice in choices)
     return RobustAnswer(
         status="optimal" if decided else "infeasible", mode=query.mode or "",
-        query=query.model_dump(by_alias=True, exclude_none=True, mode="json"), unit=objective_unit(query),
+        query=query.model_dump(by_alias=True, exclude_none=True, mode="json"), unit=query.objective.unit,
         uncertainty=r.terms.uncertainty, seed=r.terms.seed, asked=r.terms.count, solved=len(r.solves.scenarios),
         infeasible=r.solves.infeasible, failed=dict(r.solves.failed), must_fit=r.terms.must_fit,
         error_factor=r.terms.error, error_solved=0 if c is None else len(c.wrong_solves.scenarios),
@@ -145,25 +127,23 @@ def _choice(question: str, choice: Choice, c: Compared) -> ChoicePart:
 
 
 def _designs(r: Robust, c: Compared) -> Iterator[DesignPart]:
-    cost = r.question.query.maximize == "cost"
-    best = 1 / r.today["value"] if cost else r.today["value"]
+    aim = r.question.query.objective
+    best = aim.merit(r.today["value"])
     for i, key in enumerate(c.keys):
         roles = [NOMINAL] * (i == 0) + [REGRET] * (c.regret.design == i) + [WORST] * (c.worst.design == i)
         merit = float(c.today.merit[i])
         wrong = c.wrong
         yield DesignPart(
-            roles=tuple(roles), **asdict(key), nominal_value=_value(merit, cost),
+            roles=tuple(roles), **key.model_dump(), nominal_value=_value(merit, aim),
             nominal_loss=max(0.0, 1 - merit / best),
-            scenarios=_losses(c.values.regret[i], c.values.broken[i], _value(float(c.values.merit[i].min()), cost)),
+            scenarios=_losses(c.values.regret[i], c.values.broken[i], _value(float(c.values.merit[i].min()), aim)),
             model_error=None if wrong is None else _losses(
-                wrong.regret[i], wrong.broken[i], _value(float(wrong.merit[i].min()), cost)),
+                wrong.regret[i], wrong.broken[i], _value(float(wrong.merit[i].min()), aim)),
         )  # fmt: skip
 
 
-def _value(merit: float, cost: bool) -> float | None:
-    if merit == 0:
-        return None
-    return 1 / merit if cost else merit
+def _value(merit: float, aim: Objective) -> float | None:
+    return None if merit == 0 else aim.merit(merit)
 
 
 def _losses(regret: Floats, broken: Ints, worst: float | None) -> LossPart:

@@ -12,10 +12,10 @@ from codesign.facts.errors import SolverError
 from codesign.study.designs import Designs, Merits
 from codesign.study.jobs import Many, Watch, run
 from codesign.study.journal import identity
-from codesign.study.query_study import SystemKey
 from codesign.study.scenario import Asked
 from codesign.study.uncertainty import Scenario
 from codesign.study.work import Failure, Maker
+from codesign.system.key import SystemKey
 from codesign.system.layouts import Floats, Ints
 from codesign.system.query import Query
 
@@ -86,7 +86,7 @@ def solves_of(query: Query, wanted: Sequence[Scenario], results: Sequence[Any]) 
             infeasible.append(i)
         else:
             number.append(i)
-            best.append(1 / result["value"] if query.maximize == "cost" else result["value"])
+            best.append(query.objective.merit(result["value"]))
             designs.append(SystemKey(**result["design"]))
     return Solves(tuple(wanted[i] for i in number), np.array(number, dtype=np.int64), np.array(best, dtype=np.float64),
                   tuple(designs), tuple(infeasible), failed)  # fmt: skip

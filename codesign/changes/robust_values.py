@@ -17,7 +17,7 @@ from codesign.study.designs import Designs, Kind, Merits, kinds_of, merits
 from codesign.study.profile import profile_of
 from codesign.study.scenario import Asked
 from codesign.study.uncertainty import Scenario
-from codesign.system.columns import money_of, most_replicas
+from codesign.system.columns import counted_of, most_replicas
 from codesign.system.layouts import Floats, Ints
 from codesign.system.prepared import Prepared
 
@@ -157,10 +157,10 @@ def _layouts(p: Prepared, known_kinds: tuple[Kind, ...], known: Thresholds, best
 def _useful(p: Prepared, at: Ints, known: Thresholds, best: float) -> Floats:
     """Replicas beyond which a design of each layout passes no threshold, or gains nothing."""
     users = p.query.limits.users
-    if p.query.maximize == "cost":
+    if p.query.objective.kind == "cost":
         least = min(best * (1 - known.regret), known.merit) * (1 - SLACK)
-        each = money_of(p.query, p.servers)[p.space.chip[at]]
+        each = counted_of(p.query, p.servers)[p.space.chip[at]]
         return np.floor(1 / (least * each) * p.servers.per_server[at] / p.servers.parcels[at])
-    if p.query.maximize == "user-speed" and users is not None:
+    if p.query.objective.kind == "speed" and users is not None:
         return np.ceil(users / p.space.pipeline[at])
     return np.full(len(at), np.inf)

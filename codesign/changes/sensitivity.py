@@ -11,11 +11,11 @@ from codesign.facts.errors import DataError
 from codesign.facts.records import ChipRecord, DieRecord
 from codesign.study.line import Line
 from codesign.study.parameters import Parameter, parameter, parameters
-from codesign.study.query_study import Point, SystemKey, Warm
+from codesign.study.query_study import Point, Warm
 from codesign.study.ranges import Range
 from codesign.system import answer_parts as parts
 from codesign.system.best_system import best_system_under
-from codesign.system.best_system_answer import objective_unit
+from codesign.system.key import SystemKey
 from codesign.system.prepared import Question
 
 SAME = 1e-12  # relative
@@ -145,7 +145,7 @@ def _answer(warm: Warm, today: Point, limits: tuple[LimitPart, ...], **found: An
     question = Question(warm.query, warm.catalog, warm.supply)
     behind, asked = parts.behind(question, []), parts.asked(question)
     return SensitivityAnswer(
-        mode=asked["mode"], query=asked["query"], objective=warm.query.maximize, unit=objective_unit(warm.query),
+        mode=asked["mode"], query=asked["query"], objective=warm.query.maximize, unit=warm.query.objective.unit,
         system=short(today.system), value=today.value, limits=limits, assumptions=SAID, catalogue=behind["catalogue"],
         versions=behind["versions"], **found,
     )  # fmt: skip

@@ -9,10 +9,10 @@ from codesign.study.envelope import Change, Found, Shape, envelope, scan
 from codesign.study.line import Line
 from codesign.study.movement import kinks, shape, up_and_down
 from codesign.study.parameters import Parameter, parameter, parameters
-from codesign.study.query_study import Point, SystemKey, Warm
+from codesign.study.query_study import Point, Warm
 from codesign.study.ranges import Range, read_range, usual_range
 from codesign.system import answer_parts as parts
-from codesign.system.best_system_answer import objective_unit
+from codesign.system.key import SystemKey
 from codesign.system.prepared import Question
 
 MOST_SCANNED = 4096  # whole values, where each must be looked at
@@ -162,14 +162,13 @@ def differing(before: SystemKey | None, after: SystemKey | None) -> tuple[str, .
     if before is None or after is None:
         return ("feasible",)
     found = [name for name in ALIKE if getattr(before, name) != getattr(after, name)]
-    other = {name for name in SystemKey.__dataclass_fields__ if getattr(before, name) != getattr(after, name)}
+    other = {name for name in SystemKey.model_fields if getattr(before, name) != getattr(after, name)}
     return (*found, *(["layout"] if other - set(ALIKE) else []))
 
 
 def short(key: SystemKey | None) -> SystemShort | None:
     """A system as a part of a document."""
-    return None if key is None else SystemShort(
-        **{name: getattr(key, name) for name in SystemKey.__dataclass_fields__}, shown=key.shown())  # fmt: skip
+    return None if key is None else SystemShort(**key.model_dump(), shown=key.name)
 
 
 def switch_all(warm: Warm, *, told: Callable[[int, int], None] = lambda done, of: None) -> SwitchAnswer:
@@ -234,7 +233,7 @@ def _answer(warm: Warm, **found: Any) -> SwitchAnswer:
     known = today.status in ("optimal", "infeasible")
     return SwitchAnswer(
         status="undecided" if open_lines or not known else "proven", mode=asked["mode"], query=asked["query"],
-        objective=warm.query.maximize, unit=objective_unit(warm.query), system=short(today.system), value=today.value,
+        objective=warm.query.maximize, unit=warm.query.objective.unit, system=short(today.system), value=today.value,
         assumptions=SAID if asked["mode"] == "limit" else (*SAID, TAKEN),
         catalogue=behind["catalogue"], versions=behind["versions"], **found,
     )  # fmt: skip

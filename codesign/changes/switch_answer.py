@@ -5,21 +5,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.facts.document import Part
+from codesign.system.key import Replicated
 
 
-class SystemShort(Part):
+class SystemShort(Replicated):
     """A system: what to buy and how to lay it out; its batch may differ along a band."""
 
-    chip: str
-    memory: str
-    stacks: int | None
-    tensor: int
-    pipeline: int
-    expert: int
-    data: int
-    weights: str
-    kv: str
-    replicas: int
     shown: str
 
 

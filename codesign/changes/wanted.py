@@ -15,6 +15,7 @@ from codesign.physics import chips as readers
 from codesign.physics.hardware import Chip
 from codesign.system import offers
 from codesign.system.answer import Answer
+from codesign.system.key import degrees_of
 from codesign.system.query import Query
 from codesign.system.spaces import AnySpace
 
@@ -57,16 +58,10 @@ class Wanted:
         if self.tensor is not None:
             found &= space.tensor == self.tensor
         if self.layout:
-            alike = [i for i in np.flatnonzero(found).tolist() if _degrees(space.layout(i)) == dict(self.layout)]
+            alike = [i for i in np.flatnonzero(found).tolist() if degrees_of(space.layout(i)) == dict(self.layout)]
             found = np.zeros(len(space), dtype=bool)
             found[alike] = True
         return found
-
-
-def _degrees(layout: Any) -> dict[str, Any]:
-    weights = layout.weights if hasattr(layout, "weights") else layout.precision
-    return {"tensor": layout.tensor, "pipeline": layout.pipeline, "expert": layout.expert,
-            "data": getattr(layout, "data", 1), "weights": weights, "kv": layout.kv}  # fmt: skip
 
 
 def read_wanted(

@@ -38,8 +38,7 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     p = best_system.prepare(catalog, query)
     said = {
         **answer_parts.asked(p), **answer_parts.behind(p, []), "assumptions": words.assumptions_of(p),
-        "wanted": wanted.said(), "objective": f"{'minimise' if query.maximize == 'cost' else 'maximise'} "
-        f"{query.maximize}", "unit": words.objective_unit(p.query),
+        "wanted": wanted.said(), "objective": query.objective.order, "unit": p.query.objective.unit,
         "absent": why_absent(catalog, p.query, p.supply, wanted) if wanted.names_a_chip else {},
     }  # fmt: skip
     has = wanted.mask(p.space)
@@ -55,7 +54,7 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
         return WhyNotAnswer(status=status, best=best and best.bought, cures=found.parts, **said)
     if best is None:
         raise AuditError("a system with what is wanted fits, and none without the wish")
-    behind = words.direction(p.query) * (best.value - asked.value) / best.value
+    behind = p.query.objective.direction * (best.value - asked.value) / best.value
     said |= {"best": best.bought, "other": asked.bought, "bounds": (best.bound, asked.bound),
              "limited_by": (best.limited_by, asked.limited_by)}  # fmt: skip
     if behind <= TIE:
@@ -81,7 +80,7 @@ class _Solved:
         self.bought = BoughtPart(
             system=named_system(system), replicas=system.replicas, batch=system.batch, users=audited.users,
             servers_bought=audited.servers_bought, chips_bought=audited.chips_bought, value=audited.value,
-            unit=words.objective_unit(p.query), proven=proven,
+            unit=p.query.objective.unit, proven=proven,
         )  # fmt: skip
 
 
@@ -97,7 +96,7 @@ def _solved(p: Prepared) -> tuple[_Solved | None, bool]:
     if best is None:
         return None, infeasible
     system, audited = best_system.audited_system(p, best[0])
-    bound, proven = words.objective_si(p.query, solved.bound()), solved.outcome.status is Status.OPTIMAL
+    bound, proven = p.query.objective.si(solved.bound()), solved.outcome.status is Status.OPTIMAL
     if bound is not None and proven:
         audit.agree("objective", audited.value, bound)
     return _Solved(p, system, audited, bound, proven=proven), proven
@@ -119,7 +118,7 @@ def _terms(p: Prepared, best: _Solved, asked: _Solved) -> tuple[TermPart, ...]:
     ours, theirs = (parts(p.query, model, one.system, one.audited) for one in (best, asked))
     found = decompose(ours, theirs)
     product, ratio = math.prod(term.factor for term in found), best.value / asked.value
-    audit.agree("factors of the gap", product, 1 / ratio if p.query.maximize == "cost" else ratio)
+    audit.agree("factors of the gap", product, p.query.objective.merit(ratio))
     return tuple(TermPart(**term.__dict__) for term in found)
 
 
@@ -169,5 +168,5 @@ def _known(point: Point | None) -> bool:
 
 
 def _side(point: Point | None) -> SidePart:
-    named: Any = None if point is None or point.system is None else point.system.shown()
+    named: Any = None if point is None or point.system is None else point.system.name
     return SidePart(system=named, value=point and point.value, bound=point and point.bound)

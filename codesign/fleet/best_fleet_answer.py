@@ -12,7 +12,8 @@ from codesign.fleet.cases import Met, several
 from codesign.fleet.kinds import depreciation
 from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
-from codesign.system.answer_parts import inputs_of, unverified, versions, weights
+from codesign.system.answer_parts import inputs_of, unverified, versions
+from codesign.system.key import degrees_of
 
 APART = ("pools apart: mean time to first token (M/D/1), caches over the scale-out links in full; a prefill pool may "
          "feed decode pools of other kinds")  # fmt: skip
@@ -77,8 +78,7 @@ def _replicas(p: Prepared, a: Audited, run: Run) -> ReplicaPart:
     c, of, does = run.column, p.demands[run.column.demand], a.does[run.column]
     return ReplicaPart(
         workload=of.workload, input=of.length.input, output=of.length.output, phase=c.phase, chip=c.chip,
-        tensor=c.layout.tensor, data=c.layout.data, pipeline=c.layout.pipeline, expert=c.layout.expert,
-        weights=weights(c.layout), kv=c.layout.kv, batch=c.batch, meets=c.meets, replicas=run.replicas,
+        **degrees_of(c.layout), batch=c.batch, meets=c.meets, replicas=run.replicas,
         chips_per_replica=c.layout.chips, parcels=c.parcels, size=c.size, requests=run.replicas * does.rate,
         user_speed=does.user_speed, ttft_s=does.ttft_s,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from rich.text import Text
 from codesign.changes.robust_answer import ChoicePart, DesignPart, LossPart, RobustAnswer
 from codesign.facts.units import show
 from codesign.output.text import Table, count, pairs
+from codesign.system.objective import OBJECTIVES
 
 MOST_ROWS = 12
 NOTHING = 5e-4  # a loss that would show as 0.0%
@@ -36,7 +37,7 @@ def render(a: RobustAnswer) -> Iterator[RenderableType]:
 
 def _asked(a: RobustAnswer) -> str:
     q, what = a.query, "published ranges of the catalogue" if a.uncertainty == "catalogue" else a.uncertainty
-    goal = "minimise cost" if q["maximize"] == "cost" else f"maximise {q['maximize']}"
+    goal = OBJECTIVES[q["maximize"]].order
     return (f"Asked: {a.asked} scenarios of {count(len(a.uncertain), 'uncertain number')} ({what}, seed {a.seed}), "
             f"mode {a.mode}, {q['model']}, {q['context']:,} tokens of context, {goal}")  # fmt: skip
 
@@ -72,7 +73,7 @@ def _chosen(a: RobustAnswer, d: DesignPart) -> Text:
     if worst is None:
         least = "no design keeps every limit in all scenarios: of those that fit often enough, the least mean loss"
     else:
-        least = f"never {'above' if a.query['maximize'] == 'cost' else 'below'} {_value(a, worst)}"
+        least = f"never {'below' if OBJECTIVES[a.query['maximize']].up else 'above'} {_value(a, worst)}"
     loss = f"costs {d.nominal_loss:.1%} today" if d.nominal_loss > NOTHING else "costs nothing today"
     today = "breaks a limit today" if d.nominal_value is None else loss
     behind = f"at worst {d.scenarios.regret_worst:.1%} behind the best of a scenario"

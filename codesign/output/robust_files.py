@@ -56,9 +56,9 @@ def _scenarios(r: Robust, a: RobustAnswer) -> str:
     """The best of each scenario that was solved, and its numbers in SI."""
     paths = [x.path for x in a.uncertain]
     rows: list[list[Any]] = [["scenario", "best_value", "best_design", *paths]]
-    cost = r.question.query.maximize == "cost"
+    aim = r.question.query.objective
     for s, n in enumerate(r.solves.number):
         scenario, best = r.solves.scenarios[s], float(r.solves.best[s])
         numbers = scenario.changes | {f"step_time.{name}": factor for name, factor in scenario.slow.items()}
-        rows.append([int(n), 1 / best if cost else best, r.solves.designs[s].shown(), *(numbers[p] for p in paths)])
+        rows.append([int(n), aim.merit(best), r.solves.designs[s].name, *(numbers[p] for p in paths)])
     return csv_text(rows[0], rows[1:])

@@ -13,6 +13,7 @@ from codesign.facts.units import show
 from codesign.output import pools
 from codesign.output.text import Table, count, pairs
 from codesign.system.answer import Answer, MoneyPart, PerformancePart, ProofPart, SystemPart
+from codesign.system.objective import OBJECTIVES
 from codesign.system.query import Query
 
 DOLLARS = ("USD", "USD/h", "W", "B", "B/s", "s", "tokens/s")
@@ -45,8 +46,7 @@ def render(answer: Answer) -> Iterator[RenderableType]:
 def _question(answer: Answer) -> str:
     """What was asked, with every limit in force: a file's or the built-in query's too."""
     q = answer.query
-    said = [workload_said(answer.mode, q),
-            f"maximise {q['maximize']}" if q["maximize"] != "cost" else "minimise cost"]  # fmt: skip
+    said = [workload_said(answer.mode, q), OBJECTIVES[q["maximize"]].order]
     return "Asked: " + ", ".join(said) + "; " + limits_said(q)
 
 

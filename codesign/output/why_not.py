@@ -11,6 +11,7 @@ from codesign.changes.why_not_answer import LeastPart, TermPart, WhyNotAnswer
 from codesign.facts.units import show
 from codesign.output.system import limits_said, quantity, workload_said
 from codesign.output.text import Table
+from codesign.system.objective import OBJECTIVES
 
 MOST_ABSENT = 8
 
@@ -42,7 +43,7 @@ def _verdict(answer: WhyNotAnswer) -> str:
         return "No layout that the query allows has it."
     if answer.status == "infeasible":
         return "No system with it satisfies all limits." if answer.best else "Nothing satisfies all limits."
-    if answer.query["maximize"] == "cost":
+    if not OBJECTIVES[answer.query["maximize"]].up:
         return f"The cheapest with it costs {answer.behind:.1%} more, most by {answer.losing}."
     return f"The best with it is {answer.behind:.1%} behind, most by {answer.losing}."
 

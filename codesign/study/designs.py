@@ -11,8 +11,8 @@ from typing import Any, cast
 import numpy as np
 
 from codesign.study.profile import BITS, codes_of
-from codesign.study.query_study import SystemKey
-from codesign.system.columns import best_batch, limits_of, money_of, objective_of
+from codesign.system.columns import best_batch, counted_of, limits_of
+from codesign.system.key import SystemKey
 from codesign.system.layouts import Floats, Ints
 from codesign.system.prepared import Prepared
 from codesign.system.query import Precision, Query
@@ -87,8 +87,8 @@ def _key(query: Query, designs: Designs, i: int) -> SystemKey:
         code >>= bits
     expert, pipeline, data, tensor, precision = parts
     kind, weights = designs.kinds[code], query.precision[precision]
-    return SystemKey(kind.name, kind.memory, kind.stacks, tensor, pipeline, expert, data, weights, query.kv(weights),
-                     int(designs.replicas[i]))  # fmt: skip
+    return SystemKey(chip=kind.name, memory=kind.memory, stacks=kind.stacks, tensor=tensor, pipeline=pipeline,
+                     expert=expert, data=data, weights=weights, kv=query.kv(weights), replicas=int(designs.replicas[i]))
 
 
 def designs_of(query: Query, known: tuple[Kind, ...], keys: Sequence[SystemKey]) -> Designs:
@@ -147,9 +147,9 @@ def _broken(p: Prepared, at: Ints, replicas: Floats, least: Floats, most: Floats
 def _best(p: Prepared, at: Ints, replicas: Floats, least: Floats, most: Floats) -> tuple[Floats, Floats]:
     """Merit and batch of designs that keep every limit."""
     bought = p.servers.count(replicas, at) + p.query.spare_servers
-    kind = objective_of(p.query)
+    kind = p.query.objective.kind
     if kind == "cost":
-        return 1.0 / (money_of(p.query, p.servers)[p.space.chip[at]] * bought), least
+        return 1.0 / (counted_of(p.query, p.servers)[p.space.chip[at]] * bought), least
     if kind == "speed":
         return 1.0 / p.space.step_s(least, at), least
     batch, rate = most.copy(), most / p.space.cycle_s(most, at)
@@ -158,6 +158,6 @@ def _best(p: Prepared, at: Ints, replicas: Floats, least: Floats, most: Floats) 
         better = there > rate[here]
         rate[here[better]], batch[here[better]] = there[better], peak[better]
     throughput = rate * replicas * p.space.pipeline[at]
-    if p.query.maximize == "throughput":
+    if p.query.objective.counted is None:
         return throughput, batch
-    return throughput / (money_of(p.query, p.servers)[p.space.chip[at]] * bought), batch
+    return throughput / (counted_of(p.query, p.servers)[p.space.chip[at]] * bought), batch

@@ -22,7 +22,7 @@ import numpy as np
 
 from codesign.study.line import Line, Sample, merits
 from codesign.study.profile import FIRST
-from codesign.study.query_study import SystemKey
+from codesign.system.key import SystemKey
 from codesign.system.layouts import Floats, Ints
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.study.profile import CHIP_SHIFT, FIRST, Profile
-from codesign.study.query_study import Case, SystemKey, Warm, narrowed
+from codesign.study.query_study import Case, Warm, narrowed
+from codesign.system.key import SystemKey
 from codesign.system.layouts import Floats, Ints
 
 

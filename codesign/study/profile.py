@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from codesign.system.columns import Columns, limits_of
+from codesign.system.columns import Columns, replicas_needed
 from codesign.system.layouts import Floats, Ints
 from codesign.system.query import Query
 from codesign.system.spaces import AnySpace
@@ -71,7 +71,8 @@ def profile_of(query: Query, space: AnySpace, columns: Columns, chips: Ints, ord
     first = np.lexsort((alive, -merit, layout))
     first = first[np.flatnonzero(np.diff(layout[first], prepend=-1))]
     chosen = alive[first]
-    replicas = _replicas(query, space, columns, chosen)
+    stages = space.pipeline[columns.layout[chosen]]
+    replicas = replicas_needed(query, columns, chosen, stages, columns.true_batch[chosen])
     code = codes_of(space, chips)[columns.layout[chosen]]
     batch = columns.true_batch[chosen].astype(np.int64)
     place = _place(space, columns, chosen, order)
@@ -86,21 +87,6 @@ def _place(space: AnySpace, columns: Columns, chosen: Ints, order: Ints) -> Ints
     chip = space.chip[layout]
     within: Ints = layout - np.searchsorted(space.chip, chip)
     return turn * FIRST | (order[chip] << 24) | within
-
-
-def _replicas(query: Query, space: AnySpace, columns: Columns, chosen: Ints) -> Ints:
-    """As `columns.replicas_needed`, of many columns at once."""
-    data, users = columns.instance, query.limits.users
-    most, stages = data.most_replicas[chosen], space.pipeline[columns.layout[chosen]].astype(np.float64)
-    batch = columns.true_batch[chosen]
-    need = np.ones(len(chosen)) if users is None else np.ceil(users / (stages * batch))
-    if query.maximize in ("user-speed", "cost"):
-        return np.minimum(most, need).astype(np.int64)
-    if limits_of(query) or query.limits.replicas is not None:
-        return most.astype(np.int64)
-    holds, parcels = data.per_server[chosen].astype(np.int64), data.parcels[chosen].astype(np.int64)
-    period = holds // np.gcd(holds, parcels)
-    return np.minimum(most, np.maximum(1, np.ceil(need / period)) * period).astype(np.int64)
 
 
 def subspace(space: AnySpace, chips: Sequence[int]) -> AnySpace:

@@ -6,7 +6,7 @@ anew. `Warm.at` answers one changed query, with proof where asked; `Warm.profile
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from codesign.study.profile import Profile, profile_of, subspace
 from codesign.study.touched import chips_of, entries, rank
 from codesign.system import audit, best_system, columns
 from codesign.system import offers as supply
-from codesign.system.best_system_answer import objective_si
+from codesign.system.key import SystemKey, key_of
 from codesign.system.layouts import Ints
 from codesign.system.mode import settled
 from codesign.system.offers import Offer, Supply
@@ -35,33 +35,6 @@ PHYSICS = ("usable_bytes", "bandwidth", "peak", "vector", "scale_up", "scale_up_
            "scale_out_bandwidth")  # fmt: skip
 LIMITED = ("budget", "hourly", "power", "racks", "user_speed", "users", "replicas", "ttft")  # not of the space
 MOST_KEPT = 64  # spaces
-
-
-@dataclass(frozen=True)
-class SystemKey:
-    """What makes two systems the same system: all but the batch."""
-
-    chip: str
-    memory: str
-    stacks: int | None = field(compare=False)  # a composed chip has them in its name; a product has what it has
-    tensor: int
-    pipeline: int
-    expert: int
-    data: int
-    weights: str
-    kv: str
-    replicas: int
-
-    @property
-    def layout(self) -> str:
-        """ "TP8 PP2 fp8": as in every answer."""
-        data = f" DP{self.data}" if self.data > 1 else ""
-        expert = f" EP{self.expert}" if self.expert > 1 else ""
-        return f"TP{self.tensor}{data} PP{self.pipeline}{expert} {self.weights}"
-
-    def shown(self) -> str:
-        """In one line."""
-        return f"{self.replicas} x {self.chip} {self.layout}"
 
 
 @dataclass(frozen=True)
@@ -214,7 +187,7 @@ class Warm:
             offered = Supply(case.offers, (), money, self.supply.achieved)
             prepared = Prepared(case.query, case.catalog, offered, case.space, servers, cols)
             solved = best_system.solve(prepared)
-            bound, solves = objective_si(case.query, solved.bound()), solved.rounds
+            bound, solves = case.query.objective.si(solved.bound()), solved.rounds
             status = solved.outcome.status.value
             if (solved.outcome.solution is None) != (best is None):
                 raise AuditError(f"program: {status}, closed form: {value}")
@@ -226,7 +199,7 @@ class Warm:
 
     def objective(self, merit: float) -> float:
         """The objective in SI of a merit."""
-        value = objective_si(self.query, merit if columns.objective_of(self.query) == "ratio" else 1.0 / merit)
+        value = self.query.objective.si(merit if self.query.objective.kind == "ratio" else 1.0 / merit)
         if value is None:
             raise ValueError(f"merit = {merit!r}: must be positive")
         return value
@@ -234,7 +207,7 @@ class Warm:
     def _batch(self, case: Case, found: Profile, best: int) -> int:
         """Users of one stage; for cost the fewest with which the replicas serve all."""
         users, batch = case.query.limits.users, int(found.batch[best])
-        if case.query.maximize != "cost" or users is None:
+        if case.query.objective.kind != "cost" or users is None:
             return batch
         return -(-users // int(case.space.pipeline[int(found.at[best])] * found.replicas[best]))
 
@@ -256,13 +229,6 @@ def narrowed(case: Case, names: Collection[str]) -> Case:
         return case
     kept = [i for i, offer in enumerate(case.offers) if offer.chip.name in names]
     return Case(case.catalog, case.query, tuple(case.offers[i] for i in kept), subspace(case.space, kept))
-
-
-def key_of(chip: Chip, layout: Any, replicas: int) -> SystemKey:
-    """The system of one layout of a chip, replicated."""
-    weights = layout.weights if hasattr(layout, "weights") else layout.precision
-    return SystemKey(chip.name, chip.memory, chip.stacks, layout.tensor, layout.pipeline, layout.expert,
-                     getattr(layout, "data", 1), weights, layout.kv, replicas)  # fmt: skip
 
 
 def _timed(query: Query) -> Query:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,12 +17,11 @@ from codesign.physics import chips as readers
 from codesign.study.designs import Designs, Merits, merits, positions
 from codesign.study.parameters import ASKED, changed
 from codesign.study.profile import profile_of
-from codesign.study.query_study import key_of
 from codesign.study.slowed import slowed
 from codesign.study.uncertainty import Scenario, behind, rests_on
 from codesign.system import audit, best_system, columns
 from codesign.system import offers as supply
-from codesign.system.best_system_answer import objective_si
+from codesign.system.key import key_of
 from codesign.system.layouts import Floats
 from codesign.system.mode import settled
 from codesign.system.prepared import Prepared
@@ -96,12 +95,12 @@ def _solve(question: Asked, point: Mapping[str, Any]) -> dict[str, Any]:
         raise SolverError(f"{NOT_PROVEN}: {status.value}")
     at, replicas, batch = int(best.at[top]), int(best.replicas[top]), int(best.batch[top])
     offer, layout = p.supply.offers[int(p.space.chip[at])], p.space.layout(at)
-    if p.query.maximize == "cost" and p.query.limits.users is not None:
+    if p.query.objective.kind == "cost" and p.query.limits.users is not None:
         batch = -(-p.query.limits.users // (layout.pipeline * replicas))
     value = value_of(p, scenario, audit.System(offer, layout, batch, replicas))
-    bound = objective_si(p.query, solved.bound())
+    bound = p.query.objective.si(solved.bound())
     audit.agree("objective", value, value if bound is None else bound)
-    design = asdict(key_of(offer.chip, layout, replicas))
+    design = key_of(offer.chip, layout, replicas).model_dump()
     return {"status": status.value, "value": value, "bound": bound, "design": design, "batch": batch}
 
 
@@ -118,7 +117,7 @@ def value_of(p: Prepared, scenario: Scenario, system: audit.System) -> float:
     taken = {"user_speed": (found.user_speed / factor, p.query.limits.user_speed),
              "ttft": (None if found.time.ttft_s is None else found.time.ttft_s * factor, p.query.limits.ttft)}
     audit.check_limits(*audit.in_force(taken))
-    return found.value if p.query.maximize == "cost" else found.value / factor
+    return found.value if p.query.objective.kind == "cost" else found.value / factor
 
 
 def _measurer(question: Asked, designs: Designs, audited: bool) -> Solve:
@@ -147,4 +146,4 @@ def _audit(p: Prepared, scenario: Scenario, designs: Designs, found: Merits) -> 
     for i in np.flatnonzero(found.broken == 0).tolist():
         offer, layout = p.supply.offers[int(p.space.chip[at[i]])], p.space.layout(int(at[i]))
         value = value_of(p, scenario, audit.System(offer, layout, int(found.batch[i]), int(designs.replicas[i])))
-        audit.agree("value of a design", value, 1 / found.merit[i] if p.query.maximize == "cost" else found.merit[i])
+        audit.agree("value of a design", value, p.query.objective.merit(found.merit[i]))

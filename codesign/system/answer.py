@@ -5,24 +5,16 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.facts.document import CurePart, InputPart, LimitPart, Part
+from codesign.system.key import NamedLayout
 
 
-class SystemPart(Part):
+class SystemPart(NamedLayout):
     """What to buy and how to run it."""
 
-    chip: str
     title: str
     vendor: str
     composed: bool = Field(description="a die with stacks of a memory, not a product")
-    memory: str
     memory_family: str
-    stacks: int | None = Field(description="memory stacks on one chip")
-    tensor: int
-    pipeline: int
-    expert: int
-    data: int = Field(default=1, description="attention data parallel degree; a stage has tensor x data chips")
-    weights: str = Field(description="precision of the weights")
-    kv: str = Field(description="precision of the KV cache")
     chips_per_replica: int
     replicas: int = Field(ge=1)
     batch: int = Field(ge=1, description="users in one pipeline stage at a time")

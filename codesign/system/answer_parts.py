@@ -10,11 +10,10 @@ from codesign.facts.document import InputPart
 from codesign.facts.records import ModelRecord, numbers
 from codesign.facts.version import __version__
 from codesign.physics.cost import ServerBill
-from codesign.physics.performance import Layout
-from codesign.physics.serving import Deployment
 from codesign.system.answer import Answer, MoneyPart, SystemPart
 from codesign.system.audit import System
 from codesign.system.cures import Cures
+from codesign.system.key import names_of
 from codesign.system.prepared import Looked, Question
 from codesign.system.query import Query
 
@@ -47,19 +46,12 @@ class Paid(Protocol):
     def power_w(self) -> float | None: ...
 
 
-def weights(layout: Layout | Deployment) -> str:
-    """Precision of a layout's weights."""
-    return layout.precision if isinstance(layout, Deployment) else layout.weights
-
-
 def system(s: System, a: Counted) -> SystemPart:
     """What to buy and how to run it."""
     chip, layout = s.offer.chip, s.layout
     return SystemPart(
-        chip=chip.name, title=chip.title, vendor=chip.vendor, composed=chip.die is not None, memory=chip.memory,
-        memory_family=chip.family, stacks=chip.stacks, tensor=layout.tensor, pipeline=layout.pipeline,
-        expert=layout.expert, data=getattr(layout, "data", 1), weights=weights(layout), kv=layout.kv,
-        chips_per_replica=layout.chips,
+        **names_of(chip, layout), title=chip.title, vendor=chip.vendor, composed=chip.die is not None,
+        memory_family=chip.family, chips_per_replica=layout.chips,
         replicas=s.replicas, batch=s.batch, users_per_replica=layout.pipeline * s.batch, servers=a.servers,
         servers_bought=a.servers_bought, chips_bought=a.chips_bought, racks=a.racks,
     )  # fmt: skip
@@ -191,7 +183,7 @@ def _gap(query: Query, value: float, bound: float | None) -> float | None:
     """Share of the value by which a bound is better; None: no bound, or a free system and a bound below it."""
     if bound is None:
         return None
-    apart = max(0.0, (-1 if query.maximize == "cost" else 1) * (bound - value))
+    apart = max(0.0, query.objective.direction * (bound - value))
     return 0.0 if apart == 0 else apart / abs(value) if value else None
 
 

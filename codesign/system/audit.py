@@ -7,7 +7,7 @@ the domain's formulas. `enumerate_all` is the complete enumeration behind a quer
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from codesign.physics.performance import Layout
 from codesign.physics.prediction import Asked
 from codesign.physics.serving import Deployment
 from codesign.physics.workload import Model
-from codesign.system.columns import Servers, limits_of, money_of
+from codesign.system.columns import Servers, counted_of, limits_of
 from codesign.system.layouts import meets, portions
 from codesign.system.offers import Offer, Supply
 from codesign.system.query import Query
@@ -43,21 +43,6 @@ class System:
     layout: Layout | Deployment
     batch: int
     replicas: int
-
-
-class Achieves(Protocol):
-    """What an objective may be read off."""
-
-    @property
-    def throughput(self) -> float: ...
-    @property
-    def user_speed(self) -> float: ...
-    @property
-    def capital_usd(self) -> float | None: ...
-    @property
-    def hourly_usd(self) -> float: ...
-    @property
-    def power_w(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -130,7 +115,7 @@ def recompute(query: Query, model: Model, supply: Supply, system: System) -> Aud
         value=0.0, used={}, allowed={},
     )  # fmt: skip
     used, allowed = _limits(query, system, audited)
-    value = objective(query, audited)
+    value = query.objective.of(audited)
     result = Audited(**{**audited.__dict__, "value": value, "used": used, "allowed": allowed})
     check_limits(used, allowed)
     return result
@@ -166,19 +151,6 @@ def achieved_times(query: Query, model: Model, supply: Supply, chip: Chip, d: De
         {name: float(value[0]) / step for name, value in terms.items()}, room(memory, d), held, memory.usable_bytes,
         (step * low, step * high),
     )  # fmt: skip
-
-
-def objective(query: Query, a: Achieves) -> float:
-    """The query's objective in SI: tokens/s/USD, tokens/s per USD/h, tokens/s/W, tokens/s, or USD (USD/h)."""
-    money = a.capital_usd if query.dollars == "capital" else a.hourly_usd
-    if query.maximize == "throughput":
-        return a.throughput
-    if query.maximize == "user-speed":
-        return a.user_speed
-    base = a.power_w if query.maximize == "throughput-per-watt" else money
-    if base is None:
-        raise AuditError(f"{query.maximize} of a system whose denominator is unknown")
-    return base if query.maximize == "cost" else a.throughput / base
 
 
 def _limits(query: Query, system: System, a: Audited) -> tuple[dict[str, float], dict[str, float]]:
@@ -236,7 +208,7 @@ def enumerate_all(
 
     None where that is more than MOST_POINTS layouts and batches. Raises OutOfTime.
     """
-    up = query.maximize not in ("user-speed", "cost")
+    up = query.objective.kind == "ratio"
     most = _affordable(query, space, servers)
     alive = np.flatnonzero((space.reason == 0) & (most >= 1))
     if (points := int(space.room[alive].sum())) > MOST_POINTS:
@@ -249,7 +221,7 @@ def enumerate_all(
         if not np.isnan(values).all():
             top = float(np.nanmax(values) if up else np.nanmin(values))
             best = top if best is None else max(best, top) if up else min(best, top)
-    if best is not None and query.maximize == "user-speed":
+    if best is not None and query.objective.kind == "speed":
         best = 1.0 / best
     return Enumerated(best, points)
 
@@ -287,19 +259,19 @@ def _fills(query: Query, space: AnySpace, servers: Servers, alive: Any, most: An
     counts = most[alive]
     least = np.maximum(counts - 2 * servers.per_server[alive], 1.0)
     nothing = np.zeros(len(alive), dtype=np.int64)
-    if query.maximize in ("cost", "user-speed"):
+    if query.objective.fewest:
         return _Fills(counts, least, nothing, nothing, np.zeros(0))
     users = 1 if query.limits.users is None else query.limits.users
     needed = np.minimum(counts, np.ceil(users / space.pipeline[alive]))
     size = np.maximum(needed - least, 0.0).astype(np.int64) + 1
-    money, found = money_of(query, servers)[space.chip[alive]], []
+    each, found = counted_of(query, servers)[space.chip[alive]], []
     for i, at in enumerate(alive.tolist()):
         if i % EACH == 0:
             deadline.check()
         replicas = np.arange(least[i], counts[i] + 1)
         gain = replicas
-        if query.maximize != "throughput":
-            gain = replicas / ((servers.count(replicas, at) + query.spare_servers) * money[i])
+        if query.objective.fills:
+            gain = replicas / ((servers.count(replicas, at) + query.spare_servers) * each[i])
         found.append(np.maximum.accumulate(gain[::-1])[::-1][: size[i]])
     flat = np.concatenate(found) if found else np.zeros(0)
     return _Fills(counts, least, np.cumsum(size) - size, size, flat)
@@ -314,10 +286,10 @@ def _values(query: Query, space: AnySpace, servers: Servers, at: Any, batch: Any
     need = np.ones(len(at)) if query.limits.users is None else np.ceil(query.limits.users / users)
     step, cycle, first = space.times(batch, at)
     fits = (need <= fills.most[of]) & meets(query.limits, step, first)
-    if query.maximize == "user-speed":
+    if query.objective.kind == "speed":
         value = step
-    elif query.maximize == "cost":
-        value = (servers.count(need, at) + query.spare_servers) * money_of(query, servers)[space.chip[at]]
+    elif query.objective.kind == "cost":
+        value = (servers.count(need, at) + query.spare_servers) * counted_of(query, servers)[space.chip[at]]
     else:
         more = np.clip(need - fills.least[of], 0, fills.size[of] - 1).astype(np.int64)
         value = fills.flat[fills.offset[of] + more] * users / cycle

@@ -149,9 +149,9 @@ def audited_system(p: Prepared, position: int) -> tuple[System, audit.Audited]:
     """The system of a column in whole numbers, recomputed from the domain's formulas."""
     at = int(p.columns.layout[position])
     batch, stages = int(p.columns.true_batch[position]), int(p.space.pipeline[at])
-    if p.query.maximize == "cost":
+    if p.query.objective.kind == "cost":
         batch = columns.shared_batch(p.query, stages, batch)
-    replicas = columns.replicas_needed(p.query, p.columns, position, stages, batch)
+    replicas = int(columns.replicas_needed(p.query, p.columns, position, stages, batch))
     system = System(p.supply.offers[int(p.space.chip[at])], p.space.layout(at), batch, replicas)
     return system, audit.recompute(p.query, p.space.model, p.supply, system)
 
@@ -160,8 +160,8 @@ def _agreed(p: Prepared, solved: Solved, value: float, every: Enumerated | None)
     """The audit's value is the program's optimum and the enumeration's; AuditError otherwise."""
     if solved.outcome.status is Status.INFEASIBLE:
         raise AuditError(f"program: infeasible, closed form: a system of {value!r}")
-    bound = words.objective_si(p.query, solved.bound())
-    if bound is not None and words.better(p.query, value, bound * (1 + 1e-6 * words.direction(p.query))):
+    bound = p.query.objective.si(solved.bound())
+    if bound is not None and p.query.objective.better(value, bound, 1e-6):
         raise AuditError(f"value {value!r} is better than the proven bound {bound!r}")
     if solved.outcome.status is Status.OPTIMAL and bound is not None:
         audit.agree("objective", value, bound)

@@ -8,13 +8,13 @@ import numpy as np
 
 from codesign.facts.document import LimitPart
 from codesign.facts.records import AchievedRecord
-from codesign.physics.performance import Layout
-from codesign.physics.serving import BLOCK, Deployment
+from codesign.physics.serving import BLOCK
 from codesign.system import answer_parts as parts
 from codesign.system.answer import Answer, OtherPart, PerformancePart, ProofPart
 from codesign.system.audit import Audited, System, servers_for
 from codesign.system.columns import most_replicas
 from codesign.system.cures import Cures
+from codesign.system.key import NamedLayout, names_of
 from codesign.system.prepared import Looked, Prepared, Question, Solved
 from codesign.system.query import Query
 from codesign.system.serving_space import MOST_RUNNING
@@ -25,45 +25,6 @@ LIMIT_UNITS = {
 }  # fmt: skip
 
 
-def direction(query: Query) -> int:
-    """1 where more is better, -1 where less is."""
-    return -1 if query.maximize == "cost" else 1
-
-
-def better(query: Query, value: float, than: float) -> bool:
-    """Whether one objective value (SI) beats another."""
-    return direction(query) * (value - than) > 0
-
-
-def objective_si(query: Query, value: float | None) -> float | None:
-    """A value in the program's unit as the objective in SI (see `audit.objective`)."""
-    if value is None:
-        return None
-    if query.maximize == "user-speed":
-        return 1e3 / value if value > 0 else None
-    if query.maximize == "cost":
-        return value * 1e3 if query.dollars == "capital" else value
-    hourly = query.maximize == "throughput-per-dollar" and query.dollars == "per-hour"
-    per_ms = query.maximize == "throughput" or hourly
-    return value * 1e3 if per_ms else value
-
-
-def objective_unit(query: Query) -> str:
-    """Unit of the objective."""
-    money = "USD" if query.dollars == "capital" else "USD/h"
-    return {
-        "throughput": "tokens/s", "user-speed": "tokens/s", "cost": money,
-        "throughput-per-watt": "tokens/s/W", "throughput-per-dollar": "tokens/s per " + money,
-    }[query.maximize]  # fmt: skip
-
-
-def layout_name(layout: Layout | Deployment) -> str:
-    """ "TP8 PP2 EP1 fp8": how people write a layout."""
-    data = f" DP{layout.data}" if isinstance(layout, Deployment) and layout.data > 1 else ""
-    expert = f" EP{layout.expert}" if layout.expert > 1 else ""
-    return f"TP{layout.tensor}{data} PP{layout.pipeline}{expert} {parts.weights(layout)}"
-
-
 def answer(
     p: Prepared, solved: Solved, system: System, a: Audited, every: Looked, seconds: dict[str, float]
 ) -> Answer:
@@ -72,7 +33,7 @@ def answer(
     search = parts.Search(
         columns=len(solved.columns.layout), solved=solved.proof.solved, nodes=solved.proof.nodes, seconds=seconds,
         solves=solved.rounds if trace is None else trace.solves + solved.rounds - 1,
-        bound=objective_si(p.query, solved.bound()),
+        bound=p.query.objective.si(solved.bound()),
     )  # fmt: skip
     return document(p, system, a, every, search)
 
@@ -105,7 +66,7 @@ def _performance(query: Query, s: System, a: Audited) -> PerformancePart:
 
 def batch_limit(query: Query, s: System, a: Audited) -> str:
     """What keeps the batch of a system from growing."""
-    if query.maximize in ("user-speed", "cost"):
+    if query.objective.fewest:
         return "users asked for" if query.limits.users else "one user is fastest"
     if s.batch >= a.time.room:
         full = a.time.memory_bytes * (1 + 1 / max(s.batch, 1)) < a.time.memory_limit
@@ -141,8 +102,7 @@ def _proof(p: Prepared, a: Audited, every: Looked, search: parts.Search) -> Proo
     feasible = ~np.isnan(p.columns.true_value)
     layouts = len(set(p.columns.layout[feasible].tolist()))
     return ProofPart(
-        objective=f"maximise {p.query.maximize}" if p.query.maximize != "cost" else "minimise cost",
-        unit=objective_unit(p.query), value=a.value, considered=len(p.space),
+        objective=p.query.objective.order, unit=p.query.objective.unit, value=a.value, considered=len(p.space),
         impossible=_impossible(p, layouts), feasible=layouts, **search.counts(),
         **parts.proof_of(p.query, a.value, search.bound, every),
     )  # fmt: skip
@@ -177,11 +137,12 @@ def _other(p: Prepared, label: str, mask: Any, best: float) -> OtherPart:
                          why="no layout within the limits")  # fmt: skip
     up = p.columns.instance.objective == "ratio"
     at = int(np.nanargmax(values) if up else np.nanargmin(values))
-    value = objective_si(p.query, float(values[at])) or math.nan
-    behind = (best - value) / best * direction(p.query)
+    value = p.query.objective.si(float(values[at])) or math.nan
+    behind = (best - value) / best * p.query.objective.direction
     position = int(p.columns.layout[at])
+    named = NamedLayout(**names_of(p.space.chips[int(p.space.chip[position])], p.space.layout(position)))
     return OtherPart(
-        label=label, chip=p.space.chips[int(p.space.chip[position])].name, layout=layout_name(p.space.layout(position)),
+        label=label, chip=named.chip, layout=named.layout,
         replicas=int(p.columns.instance.most_replicas[at]) if up else None, value=value, behind=max(0.0, behind),
     )  # fmt: skip
 

@@ -8,8 +8,7 @@ into ranges of batches; the first range of a cut column keeps its label.
 import numpy as np
 
 from codesign.facts.cells import csv_text
-from codesign.system.answer_parts import weights
-from codesign.system.best_system_answer import objective_si, objective_unit
+from codesign.system.key import degrees_of
 from codesign.system.prepared import Prepared
 from formulations.best_system import bounds
 
@@ -28,12 +27,13 @@ def candidates(p: Prepared, *, removal: bool = True) -> str:
     for i in feasible[np.argsort(sign * data.true_value[feasible], kind="stable")].tolist():
         at = int(data.layout[i])
         chip, layout = p.space.chips[int(p.space.chip[at])], p.space.layout(at)
-        batch, bound = int(data.true_batch[i]), objective_si(p.query, float(sweep.bound[i]))
-        reason = "" if i in kept or best is None else f"bound cannot beat {objective_si(p.query, best[1])!r}"
+        batch, bound = int(data.true_batch[i]), p.query.objective.si(float(sweep.bound[i]))
+        reason = "" if i in kept or best is None else f"bound cannot beat {p.query.objective.si(best[1])!r}"
+        degrees = degrees_of(layout)
         rows.append((
             int(data.instance.columns[i]), chip.name, chip.memory, chip.stacks or "", layout.tensor,
-            getattr(layout, "data", 1), layout.pipeline, layout.expert, weights(layout), layout.kv,
+            *(degrees[name] for name in ("data", "pipeline", "expert", "weights", "kv")),
             int(data.instance.most_replicas[i]), batch, batch * layout.pipeline,
-            repr(objective_si(p.query, float(data.true_value[i]))), repr(bound), objective_unit(p.query), reason,
+            repr(p.query.objective.si(float(data.true_value[i]))), repr(bound), p.query.objective.unit, reason,
         ))  # fmt: skip
     return csv_text(HEADER, rows)

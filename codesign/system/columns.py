@@ -13,12 +13,12 @@ import numpy as np
 
 from codesign.facts.errors import UnboundedError
 from codesign.system.layouts import Floats, Ints
+from codesign.system.objective import KILO, MS, money
 from codesign.system.offers import Offer
 from codesign.system.query import Limits, Query
 from codesign.system.spaces import AnySpace
 from formulations import best_system
 
-MS, KILO = 1e3, 1e-3  # s -> ms; USD -> k$ and W -> kW
 SMALLEST = 1.0        # batch
 BOUNDING = "limits.budget, limits.hourly, limits.power, limits.chips, limits.racks or limits.replicas"
 
@@ -76,11 +76,11 @@ def limits_of(query: Query) -> dict[str, float]:
     return {name: float(value) for name, value in named.items() if value is not None}
 
 
-def money_of(query: Query, servers: Servers) -> Floats:
-    """What an objective with a price counts for each server, by chip, in SI."""
-    if query.maximize == "throughput-per-watt":
-        return servers.watts
-    return servers.dollars if query.dollars == "capital" else servers.hourly
+def counted_of(query: Query, servers: Servers) -> Floats:
+    """What the objective counts of each server, by chip, in SI; ones where it counts nothing."""
+    counted = query.objective.counted
+    found: Floats = np.ones(len(servers.chips)) if counted is None else getattr(servers, counted.array)
+    return found
 
 
 def servers_in(servers: Servers, layout: Any, chip: Any) -> dict[str, Any]:
@@ -160,11 +160,6 @@ class Columns:
         return best, float(self.true_value[best])
 
 
-def objective_of(query: Query) -> best_system.Objective:
-    """The kind of program that the question is."""
-    return {"user-speed": "speed", "cost": "cost"}.get(query.maximize, "ratio")  # type: ignore[return-value]
-
-
 def columns_of(query: Query, space: AnySpace, servers: Servers) -> Columns:
     """All columns of a query. Raises UnboundedError where no limit bounds the objective."""
     limit = query.limits
@@ -173,34 +168,33 @@ def columns_of(query: Query, space: AnySpace, servers: Servers) -> Columns:
     most, batch = most_replicas(query, space, servers), best_batch(space, limit)
     alive = np.flatnonzero((batch > 0) & (most >= 1))
     _demand_limits(query, most[alive])
-    objective = objective_of(query)
+    objective, kind = query.objective, query.objective.kind
     at, replicas = _replica_options(query, space, servers, alive, most[alive])
     batches = batch[at].astype(np.float64)
     least = np.ones(len(at))
-    if objective == "speed" and limit.users is not None:
+    if kind == "speed" and limit.users is not None:
         least = np.maximum(np.ceil(limit.users / (space.pipeline[at] * replicas)), 1.0)
-    if objective == "cost":
+    if kind == "cost":
         least = batches
-    lines = [line * MS for line in space.lines(at, least, batches, objective)]
+    lines = [line * MS for line in space.lines(at, least, batches, kind)]
     chip = space.chip[at]
-    money = servers.dollars if query.dollars == "capital" else servers.hourly
+    price = money(query.dollars)
     total = servers.count(replicas, at) + query.spare_servers
-    per_replica = {"throughput-per-dollar": money, "throughput-per-watt": servers.watts}.get(query.maximize)
     users = space.pipeline[at].astype(np.float64)
-    unit = 1.0 if query.dollars == "per-hour" and query.maximize != "throughput-per-watt" else KILO
-    served = {"ratio": users * replicas, "speed": users * replicas, "cost": users * batches}[objective]
+    each = counted_of(query, servers)[chip] * total / replicas * objective.scale
+    served = {"ratio": users * replicas, "speed": users * replicas, "cost": users * batches}[kind]
     instance = best_system.Instance(
         columns=np.arange(len(at)),
         read_fixed=lines[0], read_slope=lines[1], compute_fixed=lines[2], compute_slope=lines[3],
         least_batch=least,
-        most_batch=(batches if space.curved or objective == "cost" else space.room[at].astype(np.float64)),
-        least_replicas=np.ones(len(at)) if objective == "cost" else replicas,
+        most_batch=(batches if space.curved or kind == "cost" else space.room[at].astype(np.float64)),
+        least_replicas=np.ones(len(at)) if kind == "cost" else replicas,
         most_replicas=replicas,
-        gain=users * replicas if query.maximize == "throughput" else users,
-        rate=np.ones(len(at)) if per_replica is None else per_replica[chip] * total / replicas * unit,
-        price=money[chip] * (unit if query.dollars == "capital" else 1.0),
+        gain=users if kind != "ratio" or objective.fills else users * replicas,
+        rate=each if objective.fills else np.ones(len(at)),
+        price=getattr(servers, price.array)[chip] * price.scale,
         served=served,
-        objective=objective,
+        objective=kind,
         slowest_step=None if slowest_s is None else slowest_s * MS,
         **servers_in(servers, at, chip), **limits_in(query),
     )  # fmt: skip
@@ -211,10 +205,8 @@ def _demand_limits(query: Query, most: Floats) -> None:
     """An objective that grows with the system needs a limit on it."""
     if len(most) == 0 or not np.isinf(most).any():
         return
-    if query.maximize == "throughput":
-        raise UnboundedError(f"no limit bounds the throughput of a system; give one of {BOUNDING}")
-    if query.maximize.startswith("throughput-per") and query.spare_servers:
-        raise UnboundedError(f"spare servers weigh less in ever larger systems; give one of {BOUNDING}")
+    if why := query.objective.endless(query.spare_servers):
+        raise UnboundedError(f"{why}; give one of {BOUNDING}")
 
 
 def _replica_options(query: Query, space: AnySpace, servers: Servers, alive: Ints, most: Floats) -> tuple[Ints, Floats]:
@@ -229,7 +221,7 @@ def _replica_options(query: Query, space: AnySpace, servers: Servers, alive: Int
     period = holds / np.gcd(holds.astype(int), parcels.astype(int))
     endless = np.maximum(np.ceil(users / space.pipeline[alive] / period), 1.0) * period
     most = np.where(np.isinf(most), endless, most)
-    if not query.maximize.startswith("throughput-per"):
+    if not query.objective.fills:
         return alive, most
     at, counts = [alive], [most]
     spare = query.spare_servers
@@ -301,18 +293,21 @@ def split(columns: Columns, space: AnySpace, label: int, batch: int) -> Columns:
     return Columns(replace(wider, **fresh), columns.layout[keep], columns.true_batch[keep], columns.true_value[keep])
 
 
-def replicas_needed(query: Query, columns: Columns, position: int, stages: int, batch: int) -> int:
-    """Replicas of `stages` to buy: what the limits allow for a ratio or throughput, else what the users need."""
-    data = columns.instance
-    most = int(data.most_replicas[position])
-    bounded = bool(limits_of(query)) or query.limits.replicas is not None
-    need = 1 if query.limits.users is None else math.ceil(query.limits.users / (stages * batch))
-    if query.maximize in ("user-speed", "cost"):
-        return min(most, need)
-    if bounded:
-        return most
-    period = int(data.per_server[position]) // math.gcd(int(data.per_server[position]), int(data.parcels[position]))
-    return min(most, max(1, math.ceil(need / period)) * period)
+def replicas_needed(query: Query, columns: Columns, at: Any, stages: Any, batch: Any) -> Ints:
+    """Replicas, of `stages`, of columns `at`: what limits allow for a ratio or throughput, else what the users need."""
+    data, users = columns.instance, query.limits.users
+    most = data.most_replicas[at]
+    need = 1 if users is None else np.ceil(users / (stages * batch))
+    if query.objective.fewest:
+        found = np.minimum(most, need)
+    elif limits_of(query) or query.limits.replicas is not None:
+        found = most
+    else:
+        holds, parcels = data.per_server[at].astype(np.int64), data.parcels[at].astype(np.int64)
+        period = holds // np.gcd(holds, parcels)
+        found = np.minimum(most, np.maximum(1, np.ceil(need / period)) * period)
+    result: Ints = found.astype(np.int64)
+    return result
 
 
 def shared_batch(query: Query, stages: int, most: int) -> int:

@@ -18,7 +18,7 @@ from codesign.system.mode import settled
 from codesign.system.offers import Supply
 from codesign.system.pools import Pools, at_prompt
 from codesign.system.pools_audit import AuditedPools, Both
-from codesign.system.pools_program import instance_of, objective_si
+from codesign.system.pools_program import instance_of
 from codesign.system.prepared import Looked, PreparedPools, SolvedPools, Watch
 from codesign.system.query import Query
 from codesign.system.serving_space import enumerate_serving
@@ -146,10 +146,10 @@ def enumerated(p: PreparedPools, deadline: Deadline = NEVER) -> Looked:
 
 def _agreed(p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enumerated | None) -> None:
     """The audit's value is the program's optimum and the enumeration's; AuditError otherwise."""
-    bound = objective_si(p.query, solved.bound())
-    if bound is not None and words.better(p.query, a.value, bound * (1 + 1e-6 * words.direction(p.query))):
+    bound = p.query.objective.pools_si(solved.bound(), p.query.output)
+    if bound is not None and p.query.objective.better(a.value, bound, 1e-6):
         raise AuditError(f"value {a.value!r} is better than the proven bound {bound!r}")
-    if (value := objective_si(p.query, solved.outcome.value)) is not None:
+    if (value := p.query.objective.pools_si(solved.outcome.value, p.query.output)) is not None:
         audit.agree("objective", a.value, value)
     if solved.outcome.status is Status.INFEASIBLE:
         raise AuditError(f"program: infeasible, closed form: pools of {a.value!r}")
@@ -158,7 +158,7 @@ def _agreed(p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enume
     best = math.nan if every.value is None else every.value
     if solved.outcome.status is Status.OPTIMAL:
         audit.agree("enumeration", best, a.value)
-    elif not words.better(p.query, best * (1 + audit.AGREE * words.direction(p.query)), a.value):
+    elif p.query.objective.better(a.value, best, audit.AGREE):
         raise AuditError(f"value {a.value!r} is better than the best of an enumeration, {best!r}")
 
 

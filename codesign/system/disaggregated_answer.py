@@ -5,16 +5,15 @@ import numpy as np
 from codesign.facts.document import LimitPart
 from codesign.system import answer_parts as parts
 from codesign.system.answer import Answer, OtherPart, PerformancePart, PrefillPart, ProofPart, TransferPart
-from codesign.system.best_system_answer import LIMIT_UNITS, achieved_said, better, direction, objective_unit
+from codesign.system.best_system_answer import LIMIT_UNITS, achieved_said
 from codesign.system.cures import Cures
 from codesign.system.pools import CAP
 from codesign.system.pools_audit import AuditedPools, Both, Share, grown
 from codesign.system.pools_enumeration import enumerate_pairs
-from codesign.system.pools_program import objective_si
 from codesign.system.prepared import Looked, PreparedPools, SolvedPools, Watch
 from formulations.solvers.deadline import NEVER, Deadline, OutOfTime
 
-__all__ = ["answer", "better", "direction", "infeasible"]
+__all__ = ["answer", "infeasible"]
 STATISTIC = "mean over requests; random (Poisson) arrivals split at random over the replicas, M/D/1"
 UNITS = LIMIT_UNITS | {"prefill_memory": "B", "prefill_time": "", "decode_time": "", "sent": "B/s", "received": "B/s"}
 
@@ -27,7 +26,8 @@ def answer(
     trace = solved.proof.trace
     search = parts.Search(
         columns=len(p.pools), solved=solved.proof.solved, solves=1 if trace is None else trace.solves,
-        nodes=solved.proof.nodes, seconds=watch.seconds, bound=objective_si(p.query, solved.bound()),
+        nodes=solved.proof.nodes, seconds=watch.seconds,
+        bound=p.query.objective.pools_si(solved.bound(), p.query.output),
     )  # fmt: skip
     return document(p, both, a, every, search, deadline)
 
@@ -125,8 +125,7 @@ def _proof(p: PreparedPools, a: AuditedPools, every: Looked, search: parts.Searc
     elif every.why_not:
         space += f"; enumeration not done: {every.why_not}"
     return ProofPart(
-        objective=f"maximise {p.query.maximize}" if p.query.maximize != "cost" else "minimise cost",
-        unit=objective_unit(p.query), value=a.value, space=space,
+        objective=p.query.objective.order, unit=p.query.objective.unit, value=a.value, space=space,
         considered=len(p.pools.prefill) + len(p.pools.decode), impossible=dict(p.pools.impossible),
         feasible=p.pools.split + len(set(p.pools.layout[p.pools.split :].tolist())), **search.counts(),
         **parts.proof_of(p.query, a.value, search.bound, every),
@@ -147,7 +146,7 @@ def _others(p: PreparedPools, best: float, deadline: Deadline) -> tuple[OtherPar
         why = "no layouts within the limits" if value is None else ""
         if every is None:
             why = "not in the time given" if late else "too many to look at"
-        behind = None if value is None else max(0.0, (best - value) / best * direction(p.query))
+        behind = None if value is None else max(0.0, (best - value) / best * p.query.objective.direction)
         found.append(OtherPart(label=f"both pools {label}", chip=None, layout=None, replicas=None, value=value,
                                behind=behind, why=why))  # fmt: skip
     return tuple(sorted(found, key=lambda o: (o.behind is None, o.behind or 0.0)))

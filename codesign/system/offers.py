@@ -99,7 +99,7 @@ def lacking(query: Query, one: Chip) -> tuple[str, ...]:
         needed["peak." + "|".join(query.precision)] = None
     if one.scale_up is not None:
         needed |= {"connections.scale_up_bandwidth": one.scale_up_bandwidth, "connections.domain": one.domain}
-    if query.limits.power is not None or query.maximize == "throughput-per-watt":
+    if query.limits.power is not None or query.objective.needs_power:
         needed["power"] = one.power_w
         needed["server.power"] = None if one.server is None else one.server.power_w
     if query.available_by is not None:

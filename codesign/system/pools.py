@@ -101,8 +101,8 @@ def kv_of(query: Query) -> str:
 
 def check(query: Query) -> None:
     """DataError for a question that two pools have no answer to."""
-    if query.maximize == "user-speed":
-        raise DataError("--maximize user-speed: phases 'disaggregated' has two pools to balance; "
+    if query.objective.pools is None:
+        raise DataError(f"--maximize {query.maximize}: phases 'disaggregated' has two pools to balance; "
                         "ask for throughput-per-dollar, throughput or cost with --user-speed, "
                         "or use --phases decode")  # fmt: skip
     if query.output < 2:
@@ -233,7 +233,7 @@ def _impossible(prefill: ServingSpace, decode: ServingSpace, linked: Any, late: 
 def _demand_limits(query: Query, pools: Pools) -> None:
     """Two pools balance better in ever larger systems: all but the cheapest system needs a limit."""
     bounded = bool(limits_of(query)) or query.limits.replicas is not None
-    if query.maximize != "cost" and not bounded and 0 < pools.split < len(pools):
+    if query.objective.kind != "cost" and not bounded and 0 < pools.split < len(pools):
         raise UnboundedError(f"{query.maximize} of two pools grows with ever larger systems; give one of {BOUNDING}")
 
 

@@ -87,6 +87,11 @@ class AuditedPools:
         """Both pools."""
         return self.prefill, self.decode
 
+    @property
+    def chips_bought(self) -> int:
+        """Of both pools, spares included."""
+        return sum(share.chips_bought for share in self.shares)
+
 
 def recompute(query: Query, model: Model, supply: Supply, both: Both) -> AuditedPools:
     """Derive rate, times, counts, money and the objective; AuditError naming the first limit that is broken."""
@@ -115,7 +120,7 @@ def recompute(query: Query, model: Model, supply: Supply, both: Both) -> Audited
         _sum(capital), hourly, dollars_per_mtok(hourly, throughput, supply.economics.utilisation), _sum(power),
     )  # fmt: skip
     used, allowed = _limits(query, both, found)
-    found = replace(found, value=audit.objective(query, found), used=used, allowed=allowed)
+    found = replace(found, value=query.objective.of(found), used=used, allowed=allowed)
     audit.check_limits(used, allowed)
     return found
 
@@ -175,7 +180,7 @@ def _limits(query: Query, both: Both, a: AuditedPools) -> tuple[dict[str, float]
                 for s, x in zip(pools, a.shares, strict=True))  # fmt: skip
     return audit.in_force({
         "budget": (a.capital_usd, limits.budget), "hourly": (a.hourly_usd, limits.hourly),
-        "power": (a.power_w, limits.power), "chips": (sum(x.chips_bought for x in a.shares), limits.chips),
+        "power": (a.power_w, limits.power), "chips": (a.chips_bought, limits.chips),
         "racks": (math.ceil(racks - 1e-9), limits.racks),
         "replicas": (max(s.replicas for s in pools), limits.replicas),
         "tensor": (max(s.layout.tensor for s in pools), limits.tensor),

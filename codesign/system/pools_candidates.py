@@ -3,10 +3,8 @@
 import math
 
 from codesign.facts.cells import csv_text
-from codesign.system.answer_parts import weights
-from codesign.system.best_system_answer import objective_unit
+from codesign.system.key import weights_of
 from codesign.system.pools import undominated
-from codesign.system.pools_program import objective_si
 from codesign.system.prepared import PreparedPools
 from formulations.disaggregated import bounds as disaggregated_bounds
 
@@ -19,8 +17,8 @@ def bounds(p: PreparedPools, *, removal: bool) -> tuple[dict[int, float | None],
     sweep = disaggregated_bounds.sweep(data)
     kept = data.columns[sweep.kept] if removal else data.columns
     found = zip(data.columns.tolist(), sweep.bound.tolist(), strict=True)
-    known = {c: None if math.isnan(bound) else objective_si(p.query, bound) for c, bound in found}
-    return known, set(kept.tolist()), objective_si(p.query, sweep.value)
+    known = {c: None if math.isnan(bound) else p.query.objective.pools_si(bound, p.query.output) for c, bound in found}
+    return known, set(kept.tolist()), p.query.objective.pools_si(sweep.value, p.query.output)
 
 
 HEADER = ("column", "pool", "chip", "memory", "stacks", "tensor", "data", "pipeline", "expert", "weights", "kv",
@@ -42,8 +40,8 @@ def pool_candidates(p: PreparedPools, *, removal: bool = True) -> str:
             reason = "no pair with it is within the limits" if c in known and bound is None else reason
         rows.append((
             c, "prefill" if c < pools.split else "decode", chip.name, chip.memory, chip.stacks or "", layout.tensor,
-            layout.data, layout.pipeline, layout.expert, weights(layout), layout.kv, batch, batch * layout.pipeline,
+            layout.data, layout.pipeline, layout.expert, weights_of(layout), layout.kv, batch, batch * layout.pipeline,
             repr(float(pools.speed[c])), repr(float(pools.cap[c])), repr(float(pools.link[c])),
-            repr(float(pools.pace[c])), "" if bound is None else repr(bound), objective_unit(p.query), reason,
+            repr(float(pools.pace[c])), "" if bound is None else repr(bound), p.query.objective.unit, reason,
         ))  # fmt: skip
     return csv_text(HEADER, rows)

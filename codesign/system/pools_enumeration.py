@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from codesign.system.audit import Enumerated
-from codesign.system.columns import limits_of, money_of
+from codesign.system.columns import counted_of, limits_of
 from codesign.system.layouts import Floats, Ints, portions
 from codesign.system.pools import Pools
 from codesign.system.query import Query
@@ -35,7 +35,7 @@ def enumerate_pairs(
     points = sum(float(x.sum()) for x in counts)
     if points > MOST_POINTS:
         return None
-    up, best = query.maximize != "cost", None
+    up, best = query.objective.up, None
     for (own, other), several in zip(((i, j), (j, i)), counts, strict=True):
         for here, turn in portions(several.astype(np.int64), CHUNK):
             deadline.check()
@@ -54,7 +54,7 @@ def _most(query: Query, pools: Pools) -> Floats:
         servers = np.minimum(servers, np.floor(limit * (1 + EXACT) / getattr(s, name)))
     fill = np.floor((servers - query.spare_servers)[pools.chip] * s.per_server[pools.layout] / s.parcels[pools.layout])
     most = np.minimum(fill, math.inf if query.limits.replicas is None else query.limits.replicas)
-    if query.maximize == "cost":
+    if query.objective.kind == "cost":
         most = np.minimum(most, np.ceil(pools.need(query.limits.users).max(initial=0.0) / pools.handled))
     return np.maximum(most, 0.0)
 
@@ -74,7 +74,7 @@ def _values(query: Query, pools: Pools, most: Floats, a: Ints, b: Ints, replicas
 
     for name, limit in limits_of(query).items():
         fits &= total(getattr(pools.servers, name)) <= limit * (1 + EXACT)
-    if query.maximize == "throughput":
+    if query.objective.counted is None:
         return np.where(fits, rate * query.output, np.nan)
-    paid = total(money_of(query, pools.servers))
-    return np.where(fits, paid if query.maximize == "cost" else rate * query.output / paid, np.nan)
+    paid = total(counted_of(query, pools.servers))
+    return np.where(fits, paid if query.objective.kind == "cost" else rate * query.output / paid, np.nan)

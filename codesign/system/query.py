@@ -7,7 +7,7 @@ names the place that said it. `as_toml` writes a query that gives the same answe
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
@@ -16,8 +16,8 @@ from codesign.facts.errors import DataError
 from codesign.facts.fact import Table, Written
 from codesign.facts.reading import Document, shown, toml_file, toml_of
 from codesign.facts.units import sane
+from codesign.system.objective import CAPITAL, OBJECTIVES, Maximize, Objective
 
-Maximize = Literal["throughput-per-dollar", "throughput", "throughput-per-watt", "user-speed", "cost"]
 Precision = Literal["bf16", "fp8", "int8", "fp4", "native"]
 Stored = Literal["bf16", "fp8", "int8", "fp4"]
 Engine = Literal["vllm", "sglang", "trtllm"]
@@ -149,14 +149,14 @@ class Query(Table):
     @model_validator(mode="after")
     def _consistent(self) -> "Query":
         self._serving_consistent()
-        if self.maximize == "cost" and self.limits.users is None:
-            raise ValueError("limits.users is missing: cost asks for the cheapest system that serves them")
+        if self.objective.kind == "cost" and self.limits.users is None:
+            raise ValueError(f"limits.users is missing: {self.maximize} asks for the cheapest system that serves them")
         if self.basis != "buy" and self.limits.budget is not None:
             raise ValueError(
                 f"limits.budget is capital, and basis {self.basis!r} has none; "
                 "give dollars per hour (--budget '$900/h', limits.hourly), or --budget none"
             )
-        if self.basis != "buy" and self.dollars == "capital" and self.maximize in ("throughput-per-dollar", "cost"):
+        if self.basis != "buy" and self.objective.counted is CAPITAL:
             raise ValueError(f"dollars = 'capital' with basis {self.basis!r}; use dollars = 'per-hour'")
         return self
 
@@ -177,6 +177,11 @@ class Query(Table):
             if (value := getattr(self.serving, key)) is not None and value >= self.context:
                 raise ValueError(f"serving.{key} = {value}: must leave tokens of context = {self.context}; "
                                  "give both input and output instead")  # fmt: skip
+
+    @property
+    def objective(self) -> Objective:
+        """What `maximize` names, its money counted as `dollars` says."""
+        return OBJECTIVES[self.maximize].in_money(self.dollars)
 
     @property
     def output(self) -> int:
@@ -325,5 +330,3 @@ def _told(line: str, given: Mapping[str, Any], where: str) -> str:
             return option_name(key) + (sign + rest if item[1:].isdecimal() else item + sign + rest)
     return line
 
-
-MAXIMIZE: tuple[str, ...] = get_args(Maximize)

@@ -16,7 +16,6 @@ from codesign.physics.performance import Layout
 from codesign.physics.serving import Deployment
 from codesign.system.answer import Answer, SystemPart
 from codesign.system.audit import AGREE
-from codesign.system.best_system_answer import better, direction
 from codesign.system.prepared import Looked
 from codesign.system.query import Query
 from codesign.system.serving_space import deployment
@@ -77,7 +76,7 @@ def objective_faults(answer: Answer, query: Query, value: float) -> list[str]:
         return faults
     if not math.isclose(value, recorded.value, rel_tol=AGREE):
         faults.append(f"objective is {value!r}, recorded as {recorded.value!r}")
-    if recorded.bound is not None and better(query, value, recorded.bound * (1 + direction(query) * AGREE)):
+    if recorded.bound is not None and query.objective.better(value, recorded.bound, AGREE):
         faults.append(f"objective {value!r} is better than the recorded bound {recorded.bound!r}")
     proven = math.isclose(recorded.value, recorded.bound or math.nan, rel_tol=AGREE * 1.01)
     if answer.status == "optimal" and not proven:

@@ -12,7 +12,6 @@ from codesign.facts.errors import DataError
 from codesign.system import verify_best, verify_pools
 from codesign.system.answer import Answer
 from codesign.system.audit import AGREE
-from codesign.system.best_system_answer import better, direction
 from codesign.system.query import Query
 from codesign.system.recorded import beside
 
@@ -72,7 +71,7 @@ def verify(document: dict[str, Any], path: Path, own: Path | None) -> Report:
 def _beaten(query: Query, answer: Answer, audited: float | None, best: float | None) -> bool:
     if answer.status != "optimal" or audited is None or best is None:
         return False
-    return better(query, best, audited + direction(query) * AGREE * abs(audited))
+    return query.objective.better(best, audited, AGREE)
 
 
 def recounted(

@@ -10,7 +10,6 @@ from codesign.system import best_system_answer as words
 from codesign.system.answer import Answer, ProofPart, SystemPart
 from codesign.system.audit import AGREE, Audited, System
 from codesign.system.best_system import enumerated, nothing, prepare
-from codesign.system.best_system_answer import better, objective_si
 from codesign.system.candidates import candidates
 from codesign.system.prepared import Looked, Prepared
 from codesign.system.query import Query
@@ -78,11 +77,11 @@ def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[st
         if i is None:
             faults.append(f"{table}: column {row['column']} does not exist any more")
             continue
-        now = [objective_si(p.query, float(x)) for x in (p.columns.true_value[i], sweep.bound[i])]
+        now = [p.query.objective.si(float(x)) for x in (p.columns.true_value[i], sweep.bound[i])]
         for name, value in zip(("value", "bound"), now, strict=True):
             if value is None or not math.isclose(value, float(row[name]), rel_tol=AGREE):
                 faults.append(f"{table}: column {row['column']}: {name} is {value!r}, recorded as {row[name]}")
-        if row["removed"] and better(p.query, float(row["bound"]), best):
+        if row["removed"] and p.query.objective.better(float(row["bound"]), best):
             faults.append(f"{table}: column {row['column']} was removed with a bound that can win")
     faults += table_faults(table, candidates(p, removal=any(row["removed"] for row in rows)))
     return faults[:10], len(rows)

@@ -8,7 +8,6 @@ from codesign.system import disaggregated_answer as words
 from codesign.system import pools_audit, rebuilt
 from codesign.system.answer import Answer, ProofPart, SystemPart
 from codesign.system.audit import System
-from codesign.system.best_system_answer import better
 from codesign.system.disaggregated import enumerated, nothing, prepare
 from codesign.system.pools_audit import AuditedPools, Both
 from codesign.system.pools_candidates import DOMINATED, bounds, pool_candidates
@@ -105,7 +104,7 @@ def bound_faults(table: Path, p: PreparedPools, best: float | None) -> tuple[lis
         bound = float(row["bound"]) if row["bound"] else None
         if not same(bound, known.get(c)):
             faults.append(f"{where}: bound is {known.get(c)!r}, recorded as {row['bound']}")
-        if row["removed"] and bound is not None and better(p.query, bound, best):
+        if row["removed"] and bound is not None and p.query.objective.better(bound, best):
             faults.append(f"{where} was removed with a bound that can win")
         if row["removed"] == DOMINATED and c in kept:
             faults.append(f"{where} was removed as dominated, and no other column dominates it")

@@ -13,7 +13,8 @@ from codesign.physics.hardware import Chip
 from codesign.physics.performance import Layout
 from codesign.physics.workload import Model
 from codesign.system import offers as supply
-from codesign.system.query import MAXIMIZE, Query
+from codesign.system.objective import MAXIMIZE
+from codesign.system.query import Query
 from tests.cases import query_reference as reference
 
 DENSE = ("llama-3.1-8b", "llama-3.1-70b", "gemma-3-27b", "qwen3-32b")  # gemma: sliding windows

@@ -20,7 +20,8 @@ from codesign.study.parameters import ASKED, changed
 from codesign.study.query_study import Warm
 from codesign.system import best_system
 from codesign.system.answer import Answer
-from codesign.system.query import MAXIMIZE, Query
+from codesign.system.objective import MAXIMIZE
+from codesign.system.query import Query
 from tests.cases import query_reference as reference
 from tests.cases.command import known, put, run
 from tests.cases.query_strategies import built_in, query

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from codesign.study.envelope import Change, Shape, envelope
 from codesign.study.line import Sample, Winner
 from codesign.study.profile import CHIP_SHIFT, FIRST, Profile
-from codesign.study.query_study import SystemKey
+from codesign.system.key import SystemKey
 
 LOW, HIGH = 1.0, 8.0
 
 
 def key(i: int) -> SystemKey:
-    return SystemKey(f"chip{i}", "hbm", 1, 1, 1, 1, 1, "fp8", "fp8", 1)
+    return SystemKey(chip=f"chip{i}", memory="hbm", stacks=1, tensor=1, pipeline=1, expert=1, weights="fp8", kv="fp8",
+                     replicas=1)
 
 
 @dataclass

@@ -17,8 +17,9 @@ from codesign.physics.serving import Deployment
 from codesign.physics.workload import Model
 from codesign.system import audit
 from codesign.system.best_system import prepare, prepare_and_solve
+from codesign.system.objective import MAXIMIZE
 from codesign.system.offers import Offer
-from codesign.system.query import MAXIMIZE, Query
+from codesign.system.query import Query
 from codesign.system.serving_space import ServingSpace
 from tests.cases.command import best, put, run
 from tests.cases.query_strategies import built_in, query

@@ -17,10 +17,10 @@ from codesign.system import audit
 from codesign.system import disaggregated as two_pools
 from codesign.system.answer import Answer
 from codesign.system.best_system import prepare, prepare_and_solve, solve
-from codesign.system.best_system_answer import objective_si
 from codesign.system.layouts import Space, enumerate_space
+from codesign.system.objective import MAXIMIZE
 from codesign.system.prepared import PreparedPools
-from codesign.system.query import MAXIMIZE, Query
+from codesign.system.query import Query
 from tests.cases import query_reference as reference
 from tests.cases.query_strategies import JUST, built_in, queries, query
 
@@ -146,8 +146,8 @@ def test_best_batch_inside_its_range_is_found_by_refinement(expert: int, pace_at
     best = max(x.value(asked) or 0.0 for x in every if x.layout.expert == expert)
     assert spread.value(asked) == best and np.argmax(np.arange(1, pace_at + 1) / spread.step_s[:pace_at]) == best_at - 1
     assert solved.rounds > 1 and solved.outcome.solution.batch == best_at
-    assert objective_si(asked, solved.outcome.value) == pytest.approx(best, rel=SAME)
-    assert objective_si(asked, solved.outcome.bound) == pytest.approx(best, rel=1e-6)
+    assert asked.objective.si(solved.outcome.value) == pytest.approx(best, rel=SAME)
+    assert asked.objective.si(solved.outcome.bound) == pytest.approx(best, rel=1e-6)
 
 
 def space_of(model: str, context: int) -> tuple[Space, Query]:

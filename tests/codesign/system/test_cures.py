@@ -10,7 +10,8 @@ from codesign.facts.errors import UnboundedError
 from codesign.facts.units import si
 from codesign.system.answer import Answer
 from codesign.system.best_system import prepare, prepare_and_solve
-from codesign.system.query import MAXIMIZE, Query
+from codesign.system.objective import MAXIMIZE
+from codesign.system.query import Query
 from tests.cases import query_reference as reference
 from tests.cases.query_strategies import UNITS, WHOLE, built_in, queries, query
 from tests.codesign.system.test_best_system import repeat

@@ -10,8 +10,9 @@ from codesign.facts.catalog import builtin_query
 from codesign.facts.errors import UnboundedError
 from codesign.system.best_system import prepare, solve
 from codesign.system.columns import Columns
+from codesign.system.objective import MAXIMIZE
 from codesign.system.prepared import Prepared, Solved
-from codesign.system.query import MAXIMIZE, Query, read_query
+from codesign.system.query import Query, read_query
 from formulations import best_system
 from formulations.best_system import cpsat
 from formulations.solvers.outcome import Status

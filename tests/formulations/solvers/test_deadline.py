@@ -14,7 +14,6 @@ from codesign.facts.catalog import builtin_query
 from codesign.system import audit, disaggregated, pools_enumeration
 from codesign.system.answer import Answer
 from codesign.system.best_system import prepare, prepare_and_solve
-from codesign.system.best_system_answer import better
 from codesign.system.layouts import portions
 from codesign.system.query import Query, read_query
 from formulations.solvers import highs
@@ -79,8 +78,8 @@ def true_of(q: Query, answer: Answer, full: Answer) -> str:
     """The method of an answer, once all that it says of value, bound and status is true."""
     assert full.proof is not None and answer.proof is not None and full.proof.method == "both"
     best, proof = full.proof.value, answer.proof
-    assert not better(q, proof.value, best * (1 + 1e-9 if q.maximize != "cost" else 1 - 1e-9))
-    assert proof.bound is None or not better(q, best, proof.bound * (1 + 1e-6 if q.maximize != "cost" else 1 - 1e-6))
+    assert not q.objective.better(proof.value, best, 1e-9)
+    assert proof.bound is None or not q.objective.better(best, proof.bound, 1e-6)
     assert (answer.status == "optimal") == (proof.method != "none") == (proof.gap is not None and proof.gap <= 1e-6)
     assert answer.status == "feasible" or proof.value == pytest.approx(best, rel=1e-6)
     assert (proof.enumerated is None) == bool(proof.not_enumerated)
