@@ -74,7 +74,8 @@ class Fact(Table):
     @property
     def si(self) -> float:
         """The value in the SI unit of its field."""
-        return self._si
+        found: float = self.__pydantic_private__["_si"]  # type: ignore[index]  # as self._si, ten times as fast
+        return found
 
     @property
     def unit(self) -> str:

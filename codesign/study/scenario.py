@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -69,7 +69,11 @@ def asked(catalog: Catalog, query: Query) -> Asked:
 
 
 def _some(catalog: Catalog, query: Query, only: Collection[str]) -> supply.Supply:
-    chips = [chip for chip in readers.all_chips(catalog, query.hardware) if chip.name in only]
+    bases = {name.partition("+")[0] for name in only}
+    fewer = {kind: {name: record for name, record in catalog.records[kind].items() if name in bases}
+             for kind in ("chips", "dies")}  # fmt: skip
+    some = replace(catalog, records={**catalog.records, **fewer})
+    chips = [chip for chip in readers.all_chips(some, query.hardware) if chip.name in only]
     money = readers.economics(catalog.get(EconomicsRecord, "default"))
     constants = catalog.get(AchievedRecord, "default") if query.mode == "achieved" else None
     return supply.Supply(supply.offered(catalog, query, chips, money)[0], (), money, constants)
