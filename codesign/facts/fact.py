@@ -110,7 +110,7 @@ class In:
 
     def read(self, fact: Fact) -> Fact:
         """Check the value and its bounds against the unit and attach the SI number."""
-        if fact._rule is self:  # of a table that is read again with another number changed
+        if fact.__pydantic_private__["_rule"] is self:  # type: ignore[index]  # of a table that is read again with another number changed
             return fact
         values = [("value", fact.value), ("low", fact.low), ("high", fact.high)]
         values += [(f"others[{i}]", other.value) for i, other in enumerate(fact.others)]

@@ -163,7 +163,7 @@ def composed(catalog: Catalog) -> Iterator[Chip]:
     for record in catalog.all(DieRecord):
         base = die(catalog, record)
         p, q = catalog.get(ProcessRecord, base.process), catalog.get(PackageRecord, base.package)
-        for technology in memories:
+        for technology in [m for m in memories if m.kind in base.interfaces]:
             for one in _stacked(base, p, q, technology):
                 yield _measured(catalog, one)
 

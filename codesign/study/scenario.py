@@ -5,13 +5,14 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from codesign.facts.catalog import Catalog
 from codesign.facts.errors import AuditError, SolverError
+from codesign.facts.memo import by_identity
 from codesign.facts.records import AchievedRecord, EconomicsRecord
 from codesign.physics import chips as readers
 from codesign.study.designs import Designs, Merits, merits, positions
@@ -27,6 +28,7 @@ from codesign.system.layouts import Floats
 from codesign.system.mode import settled
 from codesign.system.prepared import Prepared
 from codesign.system.query import Query
+from codesign.system.spaces import AnySpace
 from formulations.solvers.outcome import Status
 
 NOMINAL = Scenario({}, {})
@@ -44,8 +46,7 @@ class Asked:
     def at(self, scenario: Scenario, only: Collection[str] | None = None) -> Prepared:
         """Everything before a solver in one scenario; `only`: names of the chips, all that the query allows if None."""
         catalog, query = changed(self.catalog, self.query, scenario.changes)
-        offered = supply.supply(catalog, query) if only is None else _some(catalog, query, only)
-        space = best_system.space_of(catalog, query, offered)
+        offered, space = _unslowed(catalog, query, only)
         if scenario.slow:
             space = slowed(space, _factors(scenario, offered))
         servers = columns.servers_of(space, offered.offers)
@@ -66,6 +67,13 @@ class Asked:
 def asked(catalog: Catalog, query: Query) -> Asked:
     """The question with its mode settled."""
     return Asked(catalog, settled(catalog, query))
+
+
+@by_identity(4)
+def _unslowed(catalog: Catalog, query: Query, only: Collection[str] | None) -> tuple[supply.Supply, AnySpace]:
+    """Kept, since scenarios of a model's error change no number."""
+    offered = supply.supply(catalog, query) if only is None else _some(catalog, query, only)
+    return offered, best_system.space_of(catalog, query, offered)
 
 
 def _some(catalog: Catalog, query: Query, only: Collection[str]) -> supply.Supply:
@@ -133,8 +141,12 @@ def _measurer(question: Asked, designs: Designs, audited: bool) -> Solve:
     entries = behind(chip for chip in every if (chip.die or chip.name) in bases)
     entries |= {f"memory.{kind.memory}" for kind in designs.kinds if kind.name in chips}
 
+    @cache
+    def moves(path: str) -> bool:
+        return path in ASKED or rests_on(path, entries)
+
     def measure(point: Mapping[str, Any]) -> dict[str, Any]:
-        changes = {path: value for path, value in point["changes"].items() if path in ASKED or rests_on(path, entries)}
+        changes = {path: value for path, value in point["changes"].items() if moves(path)}
         scenario = Scenario(changes, point["slow"])
         p = question.at(scenario, chips)
         found = merits(p, designs)

@@ -225,11 +225,10 @@ def enumerate_space(
     return columns.space(most_chips)
 
 
-@by_identity(1024)
-def _latencies(link: Link | None, *degrees: int) -> Floats:
+def _latencies(link: Link | None, degrees: Sequence[int]) -> list[float]:
     """Seconds of one collective at each degree; NaN where unknown."""
     known = [None if link is None else link.latency_s(t) for t in degrees]
-    return np.array([np.nan if s is None else s for s in known])
+    return [np.nan if s is None else s for s in known]
 
 
 class _Columns:
@@ -262,10 +261,11 @@ class _Columns:
         inside = self.t <= domain
         degrees = sorted(set(self.t.tolist()))
         index = np.searchsorted(degrees, self.t)
-        latency = [
-            np.array([_latencies(link, *degrees) for link in links]).reshape(len(links), len(degrees))[self.at, index]
-            for links in ([c.scale_up for c in self.chips], [c.scale_out for c in self.chips])
-        ]
+        latency = []
+        for links in ([c.scale_up for c in self.chips], [c.scale_out for c in self.chips]):
+            known = {id(link): _latencies(link, degrees) for link in {id(x): x for x in links}.values()}
+            each = np.array([known[id(link)] for link in links]).reshape(len(links), len(degrees))
+            latency.append(each[self.at, index])
         up = self.of_chip([c.scale_up_bandwidth for c in self.chips])
         out = self.of_chip([c.scale_out_bandwidth for c in self.chips])
         return np.where(inside, *latency), np.where(inside, up, out)

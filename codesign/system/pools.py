@@ -202,13 +202,15 @@ def prompts_of(space: ServingSpace, at: Ints, size: float, link: Floats) -> Prom
 
 def _batches(query: Query, space: ServingSpace, most: Ints) -> tuple[Ints, Floats, Floats]:
     """Layout, batch and speed of every batch up to the `most` of each layout that no larger one has the speed of."""
-    layouts, batches, speeds = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [np.zeros(0)]
+    layouts: list[Ints] = [np.zeros(0, dtype=np.int64)]
+    batches: list[Floats] = [np.zeros(0)]
+    speeds: list[Floats] = [np.zeros(0)]
     some = np.flatnonzero(most > 0)
     portion = np.cumsum(most[some]) // POINTS  # whole curves, about so many points at once: arrays that stay in a cache
     for each in (some[portion == p] for p in np.unique(portion)):
         every = np.repeat(each, most[each])
         batch_of = np.concatenate([np.arange(1, n + 1, dtype=np.float64) for n in most[each].tolist()])
-        speed_of = batch_of * space.pipeline[every] / ((query.output - 1) * space.step_s(batch_of, every))
+        speed_of: Floats = batch_of * space.pipeline[every] / ((query.output - 1) * space.step_s(batch_of, every))
         ends = np.cumsum(most[each])
         for at, end in zip(each.tolist(), ends.tolist(), strict=True):
             speed = speed_of[end - most[at] : end]
