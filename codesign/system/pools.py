@@ -218,7 +218,7 @@ def _batches(query: Query, space: ServingSpace, most: Ints) -> tuple[Ints, Float
             keep = np.flatnonzero(speed > later)
             keep = keep if query.limits.users is not None else keep[:1]  # speeds fall along `keep`
             layouts.append(np.full(len(keep), at, dtype=np.int64))
-            batches.append(keep + 1.0)
+            batches.append((keep + 1).astype(np.float64))
             speeds.append(speed[keep])
     return np.concatenate(layouts), np.concatenate(batches), np.concatenate(speeds)
 
