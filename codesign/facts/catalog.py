@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -66,6 +67,7 @@ class Catalog:
         return _sha(dict(self.hashes))
 
 
+@cache
 def folder_of(kind: type[Record]) -> str:
     """The folder of `instances/` that holds records of `kind`."""
     return next(folder for folder, k in KINDS.items() if k is kind)

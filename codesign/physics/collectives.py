@@ -33,6 +33,7 @@ import numpy as np
 
 from codesign.facts.collective_table import Collective
 from codesign.facts.link_records import OPS
+from codesign.facts.memo import by_identity
 from codesign.physics.hardware import Chip, Link
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -83,6 +84,7 @@ def _check_knots(nbytes: tuple[float, ...], seconds: tuple[float, ...]) -> None:
 NOTHING = Curve((1.0,), (0.0,))
 
 
+@by_identity(4096)
 def curve(chip: Chip, op: str, group: int) -> Curve:
     """Seconds of `op` over `group` chips of this kind by message size; zero for one chip.
 

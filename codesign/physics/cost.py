@@ -13,6 +13,7 @@ from codesign.physics.hardware import Chip, Die, MemoryTechnology, Package, Proc
 
 Basis = Literal["buy", "hyperscaler", "rent"]
 PriceBasis = Literal["sold", "cost"]
+BASES, PRICE_BASES = get_args(Basis), get_args(PriceBasis)
 T = TypeVar("T")
 
 HOURS_PER_YEAR = 8760.0
@@ -133,10 +134,10 @@ def annuity(years: float, rate: float) -> float:
 
 def missing(chip: Chip, basis: Basis = "buy", price_basis: PriceBasis = "sold") -> tuple[str, ...]:
     """The unknown numbers of `chip` that its bill on this basis needs, as catalogue names; () if none."""
-    if basis not in get_args(Basis) or price_basis not in get_args(PriceBasis):
+    if basis not in BASES or price_basis not in PRICE_BASES:
         raise ValueError(
             f"basis = {basis!r}, price_basis = {price_basis!r}: "
-            f"known are {get_args(Basis)} and {get_args(PriceBasis)}"
+            f"known are {BASES} and {PRICE_BASES}"
         )
     if basis == "buy":
         needed = {

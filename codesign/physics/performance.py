@@ -21,6 +21,7 @@ collective of the output head, skewed routing, contention, kernel launches.
 import math
 from dataclasses import dataclass
 
+from codesign.facts.memo import by_identity
 from codesign.physics.experts import busiest
 from codesign.physics.hardware import Chip
 from codesign.physics.workload import Model
@@ -77,6 +78,7 @@ class Stage:
     vector: int
 
 
+@by_identity(4096)
 def largest_stage(model: Model, pipeline: int, context: int) -> Stage:
     """Split layers evenly, the longer stages first; embedding on the first stage, head on the last."""
     short, longer = divmod(len(model.layers), pipeline)

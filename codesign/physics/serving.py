@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from codesign.facts.memo import by_identity
 from codesign.physics.collectives import Curve, curve, lower, plus
 from codesign.physics.experts import busiest
 from codesign.physics.hardware import Chip
@@ -200,17 +201,15 @@ def coefficients(model: Model, chip: Chip, d: Deployment, prompt: float, output:
     context, drafted = prompt + output / 2, d.draft / layers   # drafted: in layers of the model
     bandwidth, peak = needed(chip, "bandwidth"), matrix_peak(chip, d.precision)
     experts, top_k, expert, expert_layers, groups = _routing(model, d)
-    dense = _layer_bytes(model.layers, model, d, size)[0]
+    dense = _dense(model, d.tensor, 1)[0] * size.dense
     head = model.head / d.tensor * size.head
-    kv = sum(x.kv_elements * _seen(x, context) for x in model.layers) * kv_share(model, d.tensor) * BYTES[d.kv]
+    cache, linear, attention, prompt_attention, launched = _totals(model, context, prompt)
+    kv = cache * kv_share(model, d.tensor) * BYTES[d.kv]
     kv += 2 * model.state_bytes / d.tensor  # a linear layer's state is read and written
-    linear = 2 * sum(x.weights(x.top_k if x.experts else 0) for x in model.layers)
-    attention = sum(x.attention_flop * _seen(x, context) for x in model.layers)
-    prompt_attention = sum(x.attention_flop * _seen(x, prompt / 2) for x in model.layers)
     tokens = 1 + d.draft + drafted
     exchanges = _exchanges(model, chip, d)
     inflight = min(prompt, d.chunk or CHUNK)
-    kernels = sum(x.kernels for x in model.layers) + (0 if d.precision == "bf16" else QUANTISING * layers)
+    kernels = launched + (0 if d.precision == "bf16" else QUANTISING * layers)
     return Coefficients(
         fixed={
             "dense_s": (dense * (1 + drafted) + head * (1 + d.draft)) / bandwidth,
@@ -236,6 +235,20 @@ def coefficients(model: Model, chip: Chip, d: Deployment, prompt: float, output:
     )  # fmt: skip
 
 
+@by_identity(256)
+def _totals(model: Model, context: float, prompt: float) -> tuple[float, int, float, float, int]:
+    """Of all layers: cache elements at `context`, FLOP of a token by matrices and attention, of attention to the prompt
+    in the mean, kernels."""
+    layers = model.layers
+    return (
+        sum(x.kv_elements * _seen(x, context) for x in layers),
+        2 * sum(x.weights(x.top_k if x.experts else 0) for x in layers),
+        sum(x.attention_flop * _seen(x, context) for x in layers),
+        sum(x.attention_flop * _seen(x, prompt / 2) for x in layers),
+        sum(x.kernels for x in layers),
+    )
+
+
 def work(model: Model, chip: Chip, d: Deployment, users: float, prompt: float, output: float) -> Work:
     """The work with `users` in the replica. Raises ValueError for a number that the chip lacks."""
     found = coefficients(model, chip, d, prompt, output).work(users)
@@ -248,19 +261,14 @@ def memory(model: Model, chip: Chip, d: Deployment, context: float) -> Memory:
     Caches come in whole blocks. Tokens in flight keep what the matrices of one layer give out, and what went in.
     """
     size, share = stored(model, d.precision), kv_share(model, d.tensor)
-    stages = _stages(model.layers, d.pipeline)
-    weights = []
-    for i, part in enumerate(stages):
+    stages, weights = _held(model, d.pipeline, math.ceil(context / BLOCK) * BLOCK), []
+    for i, (dense, stage) in enumerate(zip(_dense(model, d.tensor, d.pipeline), stages, strict=True)):
         ends = model.head if i == len(stages) - 1 else 0
         ends += model.embedding if i == 0 and not (model.tied_embedding and ends) else 0
-        weights.append(sum(_layer_bytes(part, model, d, size)) + ends / d.tensor * size.head)
-    blocks = math.ceil(context / BLOCK) * BLOCK
-    kv = max(
-        sum(x.kv_elements * _seen(x, blocks) for x in part) * share * BYTES[d.kv]
-        + sum(x.state_bytes for x in part) / d.tensor
-        for part in stages
-    )
-    widest = max(x.weights(x.top_k if x.experts else 0) for x in model.layers) / model.hidden / d.tensor
+        routed = stage.experts / d.stage_chips * size.expert
+        weights.append(dense * size.dense + routed + ends / d.tensor * size.head)
+    kv = max(stage.cache * share * BYTES[d.kv] + stage.state_bytes / d.tensor for stage in stages)
+    widest = _widest(model) / model.hidden / d.tensor
     active = (d.chunk or CHUNK) * (2 * model.hidden + widest) * ACTIVATION_BYTES
     usable = needed(chip, "usable_bytes") * USABLE
     free = usable - max(weights) - active - RESERVE_BYTES
@@ -284,20 +292,52 @@ def _stages(layers: Sequence[Layer], pipeline: int) -> list[Sequence[Layer]]:
     return [layers[a:b] for a, b in pairwise(ends)]
 
 
-def _layer_bytes(layers: Sequence[Layer], model: Model, d: Deployment, size: Stored) -> tuple[float, float]:
-    """Weights of layers on one chip: (all but routed experts, routed experts)."""
-    share = kv_share(model, d.tensor)
-    dense = sum(x.sharded / d.tensor + x.kv_sharded * share + x.replicated for x in layers)
-    return dense * size.dense, sum(x.experts * x.expert for x in layers) / d.stage_chips * size.expert
+@by_identity(4096)
+def _dense(model: Model, tensor: int, pipeline: int) -> tuple[float, ...]:
+    """Weights on one chip of each stage, all but routed experts."""
+    share = kv_share(model, tensor)
+    return tuple(
+        sum(x.sharded / tensor + x.kv_sharded * share + x.replicated for x in part)
+        for part in _stages(model.layers, pipeline)
+    )
+
+
+@dataclass(frozen=True)
+class Held:
+    """Of one stage: weights of routed experts, cache elements of a user, bytes of its state."""
+
+    experts: int
+    cache: float
+    state_bytes: int
+
+
+@by_identity(1024)
+def _held(model: Model, pipeline: int, context: float) -> tuple[Held, ...]:
+    return tuple(
+        Held(sum(x.experts * x.expert for x in part), sum(x.kv_elements * _seen(x, context) for x in part),
+             sum(x.state_bytes for x in part))
+        for part in _stages(model.layers, pipeline)
+    )  # fmt: skip
+
+
+@by_identity(64)
+def _widest(model: Model) -> int:
+    """Weights of the largest layer that one token meets."""
+    return max(x.weights(x.top_k if x.experts else 0) for x in model.layers)
+
+
+@by_identity(64)
+def _moe(model: Model) -> tuple[int, int, int, int]:
+    moe = next((x for x in model.layers if x.experts), None)
+    return (0, 0, 0, 0) if moe is None else (
+        moe.experts, moe.top_k, moe.expert, sum(x.experts > 0 for x in model.layers))  # fmt: skip
 
 
 def _routing(model: Model, d: Deployment) -> tuple[int, int, int, int, int]:
     """(experts, top_k, weights of one, layers with experts, groups that they lie on)."""
-    moe = next((x for x in model.layers if x.experts), None)
-    if moe is None:
-        return 0, 0, 0, 0, 1
-    groups = d.expert if moe.experts % d.expert == 0 else 1
-    return moe.experts, moe.top_k, moe.expert, sum(x.experts > 0 for x in model.layers), groups
+    experts, top_k, expert, layers = _moe(model)
+    groups = d.expert if experts and experts % d.expert == 0 else 1
+    return experts, top_k, expert, layers, groups
 
 
 def _exchanges(model: Model, chip: Chip, d: Deployment) -> tuple[Exchange, ...]:
@@ -309,13 +349,19 @@ def _exchanges(model: Model, chip: Chip, d: Deployment) -> tuple[Exchange, ...]:
     if d.data == 1:
         return (_exchange(d, ALL_REDUCES * layers, size, curve(chip, "all_reduce", n)),)
     within = [_exchange(d, layers, size / d.data, curve(chip, "all_reduce", d.tensor))] if d.tensor > 1 else []
-    meet = plus(curve(chip, "all_gather", n), curve(chip, "reduce_scatter", n))
     experts, top_k, *_ = _routing(model, d)
-    if experts and d.expert == n:
-        reached = n * (1 - (1 - 1 / n) ** top_k)  # chips that a token's experts lie on, in expectation
-        apart = curve(chip, "alltoall", n).stretched(n / reached)  # by the bytes of all ranks' tokens
-        meet = lower(meet, apart.times(2.0))
-    return (*within, _exchange(d, layers, size, meet))
+    return (*within, _exchange(d, layers, size, _meeting(chip, n, top_k if experts and d.expert == n else 0)))
+
+
+@by_identity(4096)
+def _meeting(chip: Chip, n: int, top_k: int) -> Curve:
+    """Tokens of `n` chips brought together and apart again; where experts lie on all, to the `top_k` of each alone."""
+    meet = plus(curve(chip, "all_gather", n), curve(chip, "reduce_scatter", n))
+    if not top_k:
+        return meet
+    reached = n * (1 - (1 - 1 / n) ** top_k)  # chips that a token's experts lie on, in expectation
+    apart = curve(chip, "alltoall", n).stretched(n / reached)  # by the bytes of all ranks' tokens
+    return lower(meet, apart.times(2.0))
 
 
 def _exchange(d: Deployment, count: float, token_bytes: float, by_bytes: Curve) -> Exchange:

@@ -20,6 +20,7 @@ also where a model rotates a part of it or skips the rotation in some layers.
 from dataclasses import dataclass
 from typing import Literal
 
+from codesign.facts.memo import by_identity
 from codesign.facts.model_records import ExpertShape, LinearShape, MlaShape
 from codesign.facts.records import ModelRecord
 
@@ -170,6 +171,7 @@ class _FeedForward:
     expert: int = 0
 
 
+@by_identity(64)
 def model(record: ModelRecord) -> Model:
     """The model that a catalogue record describes."""
     return Model(

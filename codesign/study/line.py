@@ -73,8 +73,10 @@ class Line:
     def __init__(self, warm: Warm, today: dict[str, float]) -> None:
         self.warm, self.today = warm, today
         self.first = next(iter(today.values()))
-        self._untouched = {offer.chip.name for offer in warm.supply.offers} - warm.touched(today)
-        self.rest = self._best_of(self._untouched)
+        self._untouched = frozenset(offer.chip.name for offer in warm.supply.offers) - warm.touched(today)
+        if self._untouched not in warm.rests:  # many numbers touch the same chips
+            warm.rests[self._untouched] = self._best_of(self._untouched)
+        self.rest: Winner | None = warm.rests[self._untouched]
         self.samples = 0
         self._known: dict[float, Sample] = {}  # of the few values at which every chip is looked at
 

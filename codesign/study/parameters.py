@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from codesign.facts.catalog import Catalog, faults_of, split_path
 from codesign.facts.errors import DataError
 from codesign.facts.fact import Fact, In
+from codesign.facts.memo import by_identity
 from codesign.facts.records import KINDS, Record, numbers
 from codesign.facts.units import show
 from codesign.system.query import Query
@@ -75,7 +76,7 @@ def parameter(catalog: Catalog, query: Query, path: str) -> Parameter:
     folder, name, key = split_path(path, catalog.records)
     if folder not in FOLDERS:
         raise DataError(f"{path!r}: no system rests on it; known: numbers of {', '.join(FOLDERS)}")
-    found = dict(numbers(catalog.records[folder][name]))
+    found = _numbers(catalog.records[folder][name])
     if key not in found:
         raise DataError(f"{path!r}: {folder}.{name} has no number {key!r}; {_near(key, [*found])}")
     return _of_fact(folder, name, key, found[key])
@@ -127,6 +128,12 @@ def _of_catalog(catalog: Catalog) -> Iterator[Parameter]:
                 yield _of_fact(folder, name, key, fact)
 
 
+@by_identity(512)
+def _numbers(record: Record) -> dict[str, Fact]:
+    return dict(numbers(record))
+
+
+@by_identity(4096)
 def _of_fact(folder: str, name: str, key: str, fact: Fact) -> Parameter:
     low, high = fact.bounds()
     known = fact.low is not None or fact.high is not None
@@ -194,13 +201,23 @@ def _checked(query: Query, said: str) -> Query:
         raise DataError("\n".join(lines)) from error
 
 
+def _opened(table: Any) -> Any:
+    """A table or list of the catalogue that can be changed; what lies inside is kept as it is, already checked."""
+    if isinstance(table, BaseModel):
+        fields = type(table).model_fields
+        return {fields[key].alias or key: value for key, value in table if value is not None}
+    return dict(table) if isinstance(table, dict) else list(table)
+
+
 def _with(catalog: Catalog, folder: str, name: str, written: Mapping[str, str]) -> Record:
     """The record with the numbers at these keys as written; DataError naming those that cannot be."""
-    table = catalog.records[folder][name].model_dump(by_alias=True, exclude_none=True)
+    table = _opened(catalog.records[folder][name])
     for key, value in written.items():
         spot, keys = table, key.split(".")
         for part in keys[:-1]:
-            spot = spot[int(part)] if isinstance(spot, list | tuple) else spot[part]
+            at = int(part) if isinstance(spot, list) else part
+            spot[at] = _opened(spot[at])
+            spot = spot[at]
         spot[keys[-1]] = {"value": value, "source": "user", "date": UNDATED, "confidence": "assumed"}
     try:
         return KINDS[folder].model_validate(table)

@@ -75,6 +75,7 @@ class Warm:
         self._numbers: dict[str, int] = {}
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}
         self._spaces: dict[Any, AnySpace] = {}
+        self.rests: dict[frozenset[str], Any] = {}  # of `line`: the best of chips that a number does not touch
 
     def touched(self, paths: Iterable[str]) -> frozenset[str]:
         """Names of the chips on offer today whose value a change of these numbers can move."""

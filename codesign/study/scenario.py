@@ -4,14 +4,15 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from codesign.facts.catalog import Catalog
 from codesign.facts.errors import AuditError, SolverError
+from codesign.facts.memo import by_identity
 from codesign.facts.records import AchievedRecord, EconomicsRecord
 from codesign.physics import chips as readers
 from codesign.study.designs import Designs, Merits, merits, positions
@@ -26,6 +27,7 @@ from codesign.system.layouts import Floats
 from codesign.system.mode import settled
 from codesign.system.prepared import Prepared
 from codesign.system.query import Query
+from codesign.system.spaces import AnySpace
 from formulations.solvers.outcome import Status
 
 NOMINAL = Scenario({}, {})
@@ -43,8 +45,7 @@ class Asked:
     def at(self, scenario: Scenario, only: Collection[str] | None = None) -> Prepared:
         """Everything before a solver in one scenario; `only`: names of the chips, all that the query allows if None."""
         catalog, query = changed(self.catalog, self.query, scenario.changes)
-        offered = supply.supply(catalog, query) if only is None else _some(catalog, query, only)
-        space = best_system.space_of(catalog, query, offered)
+        offered, space = _unslowed(catalog, query, only)
         if scenario.slow:
             space = slowed(space, _factors(scenario, offered))
         servers = columns.servers_of(space, offered.offers)
@@ -67,8 +68,19 @@ def asked(catalog: Catalog, query: Query) -> Asked:
     return Asked(catalog, settled(catalog, query))
 
 
+@by_identity(4)
+def _unslowed(catalog: Catalog, query: Query, only: Collection[str] | None) -> tuple[supply.Supply, AnySpace]:
+    """Kept, since scenarios of a model's error change no number."""
+    offered = supply.supply(catalog, query) if only is None else _some(catalog, query, only)
+    return offered, best_system.space_of(catalog, query, offered)
+
+
 def _some(catalog: Catalog, query: Query, only: Collection[str]) -> supply.Supply:
-    chips = [chip for chip in readers.all_chips(catalog, query.hardware) if chip.name in only]
+    bases = {name.partition("+")[0] for name in only}
+    fewer = {kind: {name: record for name, record in catalog.records[kind].items() if name in bases}
+             for kind in ("chips", "dies")}  # fmt: skip
+    some = replace(catalog, records={**catalog.records, **fewer})
+    chips = [chip for chip in readers.all_chips(some, query.hardware) if chip.name in only]
     money = readers.economics(catalog.get(EconomicsRecord, "default"))
     constants = catalog.get(AchievedRecord, "default") if query.mode == "achieved" else None
     return supply.Supply(supply.offered(catalog, query, chips, money)[0], (), money, constants)
@@ -128,8 +140,12 @@ def _measurer(question: Asked, designs: Designs, audited: bool) -> Solve:
     entries = behind(chip for chip in every if (chip.die or chip.name) in bases)
     entries |= {f"memory.{kind.memory}" for kind in designs.kinds if kind.name in chips}
 
+    @cache
+    def moves(path: str) -> bool:
+        return path in ASKED or rests_on(path, entries)
+
     def measure(point: Mapping[str, Any]) -> dict[str, Any]:
-        changes = {path: value for path, value in point["changes"].items() if path in ASKED or rests_on(path, entries)}
+        changes = {path: value for path, value in point["changes"].items() if moves(path)}
         scenario = Scenario(changes, point["slow"])
         p = question.at(scenario, chips)
         found = merits(p, designs)

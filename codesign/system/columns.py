@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from codesign.facts.errors import UnboundedError
+from codesign.facts.memo import by_identity
 from codesign.system.layouts import Floats, Ints
 from codesign.system.objective import KILO, MS, money
 from codesign.system.offers import Offer
@@ -122,6 +123,7 @@ def most_replicas(query: Query, space: AnySpace, servers: Servers) -> Floats:
     return np.minimum(fill, np.inf if query.limits.replicas is None else float(query.limits.replicas))
 
 
+@by_identity(32)
 def best_batch(space: AnySpace, limits: Limits) -> Ints:
     """Largest whole batch of each layout within its room and what users must get; 0 where there is none."""
     high = np.where(space.reason == 0, space.room, 0)

@@ -65,12 +65,18 @@ def prepare(catalog: Catalog, query: Query, deadline: Deadline = NEVER) -> Prepa
     return PreparedPools(query, catalog, offered, found, instance_of(query, found), pools.undominated(found))
 
 
-def _pools(catalog: Catalog, query: Query, offered: Supply, deadline: Deadline = NEVER) -> Pools:
+def _pools(
+    catalog: Catalog, query: Query, offered: Supply, deadline: Deadline = NEVER,
+    like: tuple[Query, Pools] | None = None,
+) -> Pools:  # fmt: skip
+    """Both pools; the layouts of `like` where only limits differ that these do not rest on."""
     if offered.achieved is None:
         raise ValueError(f"mode = {query.mode!r}: two pools are known in mode achieved only")
     model = workload.model(catalog.get(ModelRecord, query.model))
     chips = [offer.chip for offer in offered.offers]
     most = float(query.limits.chips or float("inf"))
+    if like is not None and all(getattr(like[0].limits, x) == getattr(query.limits, x) for x in ("chips", "tensor")):
+        return pools.pools_of(query, like[1].prefill, like[1].decode, like[1].servers, deadline)
     prefill, decode = (enumerate_serving(model, chips, q, offered.achieved, most_chips=most, deadline=deadline)
                        for q in (at_prompt(query), query))  # fmt: skip
     return pools.pools_of(query, prefill, decode, columns.servers_of(decode, offered.offers), deadline)
@@ -178,4 +184,7 @@ def nothing(p: PreparedPools, deadline: Deadline = NEVER) -> Answer:
 
 
 def _cures(p: PreparedPools, deadline: Deadline) -> Cures:
-    return pools_cures.cures(p.query, p.pools, p.kept, lambda q: _pools(p.catalog, q, p.supply), deadline)
+    def repool(query: Query) -> Pools:
+        return _pools(p.catalog, query, p.supply, like=(p.query, p.pools))
+
+    return pools_cures.cures(p.query, p.pools, p.kept, repool, deadline)

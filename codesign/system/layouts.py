@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from codesign.facts.memo import by_identity
 from codesign.physics.experts import busiest, line_below, lines_below, rises
-from codesign.physics.hardware import Chip
+from codesign.physics.hardware import Chip, Link
 from codesign.physics.performance import ACTIVATION_BYTES, BYTES, COLLECTIVES, Layout, Stage, largest_stage
 from codesign.physics.workload import Layer, Model
 from codesign.system.query import Limits
@@ -194,6 +195,7 @@ def _stages(model: Model, context: int) -> tuple[Stage, ...]:
     return tuple(largest_stage(model, p, context) for p in pipeline_degrees(model))
 
 
+@by_identity(32)
 def _grid(model: Model, most_tensor: int) -> Ints:
     """Columns tensor, position in the pipeline degrees, pipeline, expert degree."""
     experts = max(layer.experts for layer in model.layers)
@@ -221,6 +223,12 @@ def enumerate_space(
     tensor, stage, pipeline, expert = (np.tile(grid[:, i], len(each)) for i in range(4))
     columns = _Columns(model, chips, precisions, context, chip, precision, tensor, stage, pipeline, expert)
     return columns.space(most_chips)
+
+
+def _latencies(link: Link | None, degrees: Sequence[int]) -> list[float]:
+    """Seconds of one collective at each degree; NaN where unknown."""
+    known = [None if link is None else link.latency_s(t) for t in degrees]
+    return [np.nan if s is None else s for s in known]
 
 
 class _Columns:
@@ -253,11 +261,11 @@ class _Columns:
         inside = self.t <= domain
         degrees = sorted(set(self.t.tolist()))
         index = np.searchsorted(degrees, self.t)
-        latency = [
-            np.array([[np.nan if (link is None or (s := link.latency_s(t)) is None) else s for t in degrees]
-                      for link in links], dtype=np.float64).reshape(len(links), len(degrees))[self.at, index]
-            for links in ([c.scale_up for c in self.chips], [c.scale_out for c in self.chips])
-        ]  # fmt: skip
+        latency = []
+        for links in ([c.scale_up for c in self.chips], [c.scale_out for c in self.chips]):
+            known = {id(link): _latencies(link, degrees) for link in {id(x): x for x in links}.values()}
+            each = np.array([known[id(link)] for link in links]).reshape(len(links), len(degrees))
+            latency.append(each[self.at, index])
         up = self.of_chip([c.scale_up_bandwidth for c in self.chips])
         out = self.of_chip([c.scale_out_bandwidth for c in self.chips])
         return np.where(inside, *latency), np.where(inside, up, out)

@@ -83,6 +83,8 @@ def allowed(query: Query, one: Chip) -> bool:
     """Whether the query's lists and year let the chip in."""
     if query.available_by is not None and one.available is not None and one.available > query.available_by:
         return False
+    if query.allow == query.forbid == Choice():
+        return True
     for key, names in _names(one).items():
         wanted, unwanted = getattr(query.allow, key), getattr(query.forbid, key)
         if (wanted and not names & set(wanted)) or names & set(unwanted):

@@ -46,6 +46,7 @@ from codesign.system.serving_space import ServingSpace
 from formulations.solvers.deadline import NEVER, Deadline
 
 CAP = 0.9              # share of time that a prefill replica works at most
+POINTS = 10_000         # of curves of speed computed at once
 LATE = "first token later than allowed even without a queue"
 UNLINKED = "no scale-out bandwidth known"
 
@@ -204,19 +205,26 @@ def prompts_of(space: ServingSpace, at: Ints, size: float, link: Floats) -> Prom
 
 def _batches(query: Query, space: ServingSpace, most: Ints, deadline: Deadline) -> tuple[Ints, Floats, Floats]:
     """Layout, batch and speed of every batch up to the `most` of each layout that no larger one has the speed of."""
-    layouts, batches, speeds = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [np.zeros(0)]
-    for at in np.flatnonzero(most > 0).tolist():
+    layouts: list[Ints] = [np.zeros(0, dtype=np.int64)]
+    batches: list[Floats] = [np.zeros(0)]
+    speeds: list[Floats] = [np.zeros(0)]
+    some = np.flatnonzero(most > 0)
+    portion = np.cumsum(most[some]) // POINTS  # whole curves, about so many points at once: arrays that stay in a cache
+    for each in (some[portion == p] for p in np.unique(portion)):
         deadline.check()
-        batch = np.arange(1, most[at] + 1, dtype=np.float64)
-        step = space.step_s(batch, np.full(len(batch), at))
-        speed = batch * space.pipeline[at] / ((query.output - 1) * step)
-        later = np.append(np.maximum.accumulate(speed[::-1])[::-1][1:], -np.inf)
-        keep = np.flatnonzero(speed > later)
-        keep = keep if query.limits.users is not None else keep[:1]  # speeds fall along `keep`
-        layouts.append(np.full(len(keep), at, dtype=np.int64))
-        batches.append(batch[keep])
-        speeds.append(speed[keep])
-    return np.concatenate(layouts).astype(np.int64), np.concatenate(batches), np.concatenate(speeds)
+        every = np.repeat(each, most[each])
+        batch_of = np.concatenate([np.arange(1, n + 1, dtype=np.float64) for n in most[each].tolist()])
+        speed_of: Floats = batch_of * space.pipeline[every] / ((query.output - 1) * space.step_s(batch_of, every))
+        ends = np.cumsum(most[each])
+        for at, end in zip(each.tolist(), ends.tolist(), strict=True):
+            speed = speed_of[end - most[at] : end]
+            later = np.append(np.maximum.accumulate(speed[::-1])[::-1][1:], -np.inf)
+            keep = np.flatnonzero(speed > later)
+            keep = keep if query.limits.users is not None else keep[:1]  # speeds fall along `keep`
+            layouts.append(np.full(len(keep), at, dtype=np.int64))
+            batches.append((keep + 1).astype(np.float64))
+            speeds.append(speed[keep])
+    return np.concatenate(layouts), np.concatenate(batches), np.concatenate(speeds)
 
 
 def _impossible(prefill: ServingSpace, decode: ServingSpace, linked: Any, late: int, batch: Ints) -> dict[str, int]:
