@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 
 
 class SystemShort(Part):
@@ -86,10 +86,9 @@ class NearPart(Part):
     note: str = ""
 
 
-class SwitchAnswer(Part):
+class SwitchAnswer(Document):
     """Where the best system changes along parameters, or all parameters by how near that is."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["switch"] = "switch"
     status: Literal["proven", "undecided"]
     mode: str
@@ -105,7 +104,3 @@ class SwitchAnswer(Part):
     catalogue: str
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

@@ -211,11 +211,10 @@ def schema(document: Annotated[str, typer.Argument(help="answer, fleet, frontier
 
     from codesign.cli import documents
     from codesign.facts.errors import DataError
-    from codesign.system import answer
 
     if document not in documents.CLASSES:
         raise DataError(f"schema {document!r}: no such document; known: {', '.join(documents.CLASSES)}")
-    print(json.dumps(answer.schema(documents.CLASSES[document]), indent=2))
+    print(json.dumps(documents.CLASSES[document].schema_document(), indent=2))
 
 
 @catalog_app.command("list")
