@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli.parts import Assume, Json, Own, exported, pairs, place, written
+from codesign.cli.parts import Assume, Json, Own, exported, pairs, place, show, written
 from codesign.cli.profile import Asked, answer_profile
 from codesign.facts.exits import Exit
 
 if TYPE_CHECKING:
-    from codesign.fleet.answer import FleetAnswer
+    pass
 
 
 class Losses(StrEnum):
@@ -76,6 +76,7 @@ def fleet(
     from codesign.facts.catalog import builtin_plan, load
     from codesign.fleet.best_fleet import prepare_and_solve
     from codesign.fleet.reading import read_plan
+    from codesign.output.fleet import render
     from codesign.output.progress import alive
 
     given = {"objective": objective and objective.value, "survive": survive and survive.value,
@@ -95,7 +96,7 @@ def fleet(
     asked = read_plan(load(catalog), plan, options, builtin_plan("default"))
     with alive("solving the plan"):
         result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
-    _show(result.answer, as_json)
+    show(result.answer.document() if as_json else None, render(result.answer), wide=False)
     if export is not None:
         from codesign.output.fleet_files import write_fleet
 
@@ -127,15 +128,3 @@ def _value(key: str, text: str) -> Any:
     if text[0] not in "[{\"" and text not in ("true", "false"):
         return text
     return toml_of(f"value = {text}", f"--set {key}={text}")["value"]
-
-
-def _show(answer: "FleetAnswer", as_json: bool) -> None:
-    if as_json:
-        print(answer.document())
-        return
-    from codesign.output.fleet import render
-    from codesign.output.text import console
-
-    shown = console()
-    for part in render(answer):
-        shown.print(part)

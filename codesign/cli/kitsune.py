@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codesign.cli.parts import Json, Own, exported, pairs, place, print_table, quantity, written
+from codesign.cli.parts import Json, Own, exported, pairs, place, quantity, show, written
 from codesign.facts.exits import Exit
 
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ def kitsune(
     catalog: Own = None,
 ) -> None:
     """How should one GPU run this operator graph: operator by operator, fused, or as pipelines?"""
-    from rich.console import Group
-
     from codesign.facts.catalog import load
     from codesign.facts.errors import DataError
     from codesign.kitsune.gpu import gpu_named
@@ -90,14 +88,14 @@ def kitsune(
 
         with alive("sweeping"):
             swept = sweep(asked, chip, chosen, over[0])
-        _show(swept.document() if as_json else None, Group(*render_sweep(swept)))
+        show(swept.document() if as_json else None, render_sweep(swept))
         raise typer.Exit(Exit.of("optimal" if all(one.status == "optimal" for one in swept.points) else "undecided"))
     known = {} if measured is None else read_measured(measured, asked)
     with alive("scheduling"):
         found = ask(asked, chip, chosen, measured=known, limit_s=limit_s)
     from codesign.output.kitsune import render
 
-    _show(found.document() if as_json else None, Group(*render(found, alone=execution is not None)))
+    show(found.document() if as_json else None, render(found, alone=execution is not None))
     if export is not None:
         from codesign.output.kitsune_files import write_schedule
 
@@ -113,8 +111,6 @@ def reproduce_kitsune(
     export: Annotated[Path | None, place("write the document and its chart")] = None,
 ) -> None:
     """The scheduling study arXiv 2502.18403: Table 2, predictions, and its claims as checks."""
-    from rich.console import Group
-
     from codesign.facts.catalog import load
     from codesign.kitsune.reproduce import reproduce
     from codesign.output.kitsune_study import render
@@ -122,7 +118,7 @@ def reproduce_kitsune(
 
     with alive("scheduling every application"):
         found = reproduce(load(None))
-    _show(found.document() if as_json else None, Group(*render(found)))
+    show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.output.kitsune_speedup import write_study
 
@@ -144,10 +140,3 @@ def _graph(
         raise DataError("--from has the sizes of its answer, a decode step; --set and --training do not apply")
     found = layer_of(answer, catalog) if answer is not None else graph_named(str(name), sizes)
     return backward.training(found) if training else found
-
-
-def _show(document: str | None, table: object) -> None:
-    if document is not None:
-        typer.echo(document)
-    else:
-        print_table(table)

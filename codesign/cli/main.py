@@ -17,7 +17,7 @@ from codesign.cli import fleet as cli_fleet
 from codesign.cli import frontier as cli_frontier
 from codesign.cli import kitsune, profile, robust, switch
 from codesign.cli.end import ended
-from codesign.cli.parts import Assume, Json, Own, exported, pairs, place, print_table, quantity
+from codesign.cli.parts import Assume, Json, Own, exported, pairs, place, print_parts, quantity, show
 from codesign.cli.query import asks_query
 from codesign.facts.exits import Exit
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from codesign.facts.catalog import Catalog
-    from codesign.system.answer import Answer
     from codesign.system.query import Query
 
 app = typer.Typer(
@@ -72,29 +71,18 @@ def best(
     from formulations.solvers.deadline import Deadline
 
     deadline = Deadline.after(asked.time_limit)
+    from codesign.output.system import render
     from codesign.system.best_system import prepare_and_solve
 
     catalog = _load(own, asked.assumptions())
     result = prepare_and_solve(catalog, asked, removal=not no_removal, deadline=deadline)
-    _show(result.answer, as_json)
+    show(result.answer.document() if as_json else None, render(result.answer), wide=False)
     if export is not None:
         from codesign.output.system_files import write_answer
 
         write_answer(export, result, removal=not no_removal, own=own)
         exported(export, as_json)
     raise typer.Exit(Exit.of(result.answer.status))
-
-
-def _show(answer: "Answer", as_json: bool) -> None:
-    if as_json:
-        print(answer.document())
-        return
-    from codesign.output.system import render
-    from codesign.output.text import console
-
-    shown = console()
-    for part in render(answer):
-        shown.print(part)
 
 
 @app.command()
@@ -140,7 +128,7 @@ def predict(
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
-        print_table(prediction(found))
+        print_parts(prediction(found))
 
 
 def _achieved_only(options: "Mapping[str, object]") -> None:
@@ -162,7 +150,7 @@ def validate(
     from codesign.physics.validate import validate as ask
 
     found = ask(_load(catalog), table)
-    print_table(errors(found))
+    print_parts(errors(found))
     if out is not None:
         from codesign.output.accuracy_files import write_validation
 
@@ -182,7 +170,7 @@ def calibrate(
 
     record, content = ask(_load(catalog), table)
     write_constants(out, content)
-    print_table(fitted(record))
+    print_parts(fitted(record))
     print(f"Written to {out / 'achieved' / 'default.toml'}; use it with --catalog {out}")
 
 
@@ -225,7 +213,7 @@ def catalog_list(
     """What there is."""
     from codesign.output.listing import listing
 
-    print_table(listing(_load(catalog), kind))
+    print_parts(listing(_load(catalog), kind))
 
 
 @catalog_app.command("show")
@@ -238,7 +226,7 @@ def catalog_show(
     """Every number with unit, source, date and confidence."""
     from codesign.output.listing import showing
 
-    print_table(showing(_load(catalog, pairs("--assume", assume)), kind, name))
+    print_parts(showing(_load(catalog, pairs("--assume", assume)), kind, name))
 
 
 @catalog_app.command("check")
@@ -252,16 +240,11 @@ def catalog_check(catalog: Own = None) -> None:
 @reproduce_app.command("liminal")
 def reproduce_liminal(as_json: Json = False) -> None:
     """The limit study arXiv 2507.14397: known cells, predictions, and its findings as checks."""
-    from rich.console import Group
-
     from codesign.output.liminal import render
     from codesign.physics.reproduce_liminal import reproduce
 
     found = reproduce(_load(None))
-    if as_json:
-        print(found.document())
-    else:
-        print_table(Group(*render(found)))
+    show(found.document() if as_json else None, render(found))
 
 
 def _load(own: Path | None, assume: "Mapping[str, str | float] | None" = None) -> "Catalog":
