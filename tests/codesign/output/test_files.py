@@ -276,7 +276,7 @@ def test_answer_is_printed_where_the_folder_fails_afterwards(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("codesign.output.system_files.write_programs", full)
+    monkeypatch.setattr("formulations.solvers.highs.write", full)
     flag = ["--json"] if as_json else []
     done, plain = run("best", *H100, *flag, "--export", tmp_path / "a" / "out"), run("best", *H100, *flag)
     assert done.code == 2
