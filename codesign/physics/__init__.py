@@ -1,1 +1,1 @@
-"""What hardware and models do: closed forms of time, money and collectives, measured runs and the constants fitted to them."""
+"""What hardware and models do: closed forms of time, money and collectives; runs, and constants fitted to them."""
