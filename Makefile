@@ -1,10 +1,10 @@
-# best: the answer from a fresh checkout; test, test-all, lint: what CI runs. Needs make and Python >= 3.11.
+# best: the answer from a fresh checkout; test, test-all, lint: what CI runs; map: CONTRIBUTING.md. Needs make and Python >= 3.11.
 PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check -qq install --constraint constraints.txt
 SETUP = pyproject.toml constraints.txt
 
-.PHONY: best test test-all lint clean
+.PHONY: best test test-all lint map clean
 .DEFAULT_GOAL := best
 
 best: $(VENV)/.ready
@@ -20,6 +20,9 @@ test-all: $(VENV)/.ready-test
 lint: $(VENV)/.ready-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+map: $(VENV)/.ready-test
+	$(VENV)/bin/python -m tests.house_map
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

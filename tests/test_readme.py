@@ -1,5 +1,6 @@
 """The README's commands run and print what it shows; CODESIGN_RENEW=1 writes the outputs anew."""
 
+import doctest
 import os
 import re
 import shlex
@@ -63,6 +64,13 @@ def test_every_command_runs(command: str) -> None:
     """In this process; those whose output is shown are started as processes of their own."""
     done = run(*shlex.split(command.replace("\\|", "|"))[1:])
     assert done.code in (0, 5) and done.out, done.err
+
+
+def test_python_says_what_is_shown() -> None:
+    text = "".join(re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL))
+    lines = doctest.DocTestParser().get_doctest(text, {}, "README", str(README), 0)
+    assert len(lines.examples) >= 5
+    assert doctest.DocTestRunner().run(lines).failed == 0
 
 
 def test_links_exist() -> None:

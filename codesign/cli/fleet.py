@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli.parts import Assume, Json, Own, exported, pairs, place, show, written
+import codesign
+from codesign.cli.parts import Assume, Json, Own, pairs, place, tell, written
 from codesign.cli.profile import Asked, answer_profile
 from codesign.facts.exits import Exit
 
@@ -74,9 +75,7 @@ def fleet(
 ) -> None:
     """What should be bought, when, and what should run where, for many workloads under one budget?"""
     from codesign.facts.catalog import builtin_plan, load
-    from codesign.fleet.best_fleet import prepare_and_solve
     from codesign.fleet.reading import read_plan
-    from codesign.output.fleet import render
     from codesign.output.progress import alive
 
     given = {"objective": objective and objective.value, "survive": survive and survive.value,
@@ -93,16 +92,10 @@ def fleet(
         options.pop("time_limit", None)
         served = None if demand else read_plan(load(catalog), plan, options, builtin_plan("default"))
         answer_profile(profile, mix, demand=demand, plan=served, period=period)
-    asked = read_plan(load(catalog), plan, options, builtin_plan("default"))
     with alive("solving the plan"):
-        result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
-    show(result.answer.document() if as_json else None, render(result.answer), wide=False)
-    if export is not None:
-        from codesign.output.fleet_files import write_fleet
-
-        write_fleet(export, result, own=catalog)
-        exported(export, as_json)
-    raise typer.Exit(Exit.of(result.answer.status))
+        found = codesign.fleet(plan, catalog=catalog, quick=quick, settings=options)
+    tell(found, as_json, export)
+    raise typer.Exit(Exit.of(found.status))
 
 
 def _check_profile(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codesign.cli.parts import Json, Own, exported, pairs, place, quantity, show, written
+import codesign
+from codesign.cli.parts import Json, Own, exported, pairs, place, quantity, show, tell, written
 from codesign.facts.exits import Exit
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def kitsune(
     from codesign.facts.catalog import load
     from codesign.facts.errors import DataError
     from codesign.kitsune.gpu import gpu_named
-    from codesign.kitsune.schedule_answer import ask
-    from codesign.kitsune.times import Assumptions, Times, read_measured
+    from codesign.kitsune.times import read_measured
     from codesign.output.progress import alive
 
     if over and len(over) > 1:
@@ -92,15 +92,13 @@ def kitsune(
         raise typer.Exit(Exit.of("optimal" if all(one.status == "optimal" for one in swept.points) else "undecided"))
     known = {} if measured is None else read_measured(measured, asked)
     with alive("scheduling"):
-        found = ask(asked, chip, chosen, measured=known, limit_s=limit_s)
-    from codesign.output.kitsune import render
-
-    show(found.document() if as_json else None, render(found, alone=execution is not None))
+        found = codesign.schedule(asked, gpu=gpu, gpu_set=pairs("--gpu-set", settings), execution=chosen,
+                                  measured=known, time_limit=limit_s, catalog=catalog,
+                                  shown="all" if execution is None else "chosen")  # fmt: skip
+    tell(found, as_json, wide=True)
     if export is not None:
-        from codesign.output.kitsune_files import write_schedule
-
         with alive("placing and drawing"):
-            write_schedule(export, Times(asked, chip, Assumptions(), known), found)
+            found.export(export)
         exported(export, as_json)
     part = found.chosen()
     raise typer.Exit(Exit.INFEASIBLE if part.blocked else Exit.of(part.status))

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import codesign
 from codesign.cli import fleet as cli_fleet
 from codesign.cli import frontier as cli_frontier
 from codesign.cli import kitsune, profile, robust, switch
 from codesign.cli.end import ended
-from codesign.cli.parts import Assume, Json, Own, exported, pairs, place, print_parts, quantity, show
+from codesign.cli.parts import Assume, Json, Own, pairs, place, print_parts, quantity, show, tell
 from codesign.cli.query import asks_query
 from codesign.facts.exits import Exit
 
@@ -68,21 +69,9 @@ def best(
 
     Options go before what the query file says; the value none lifts a limit of the file.
     """
-    from formulations.solvers.deadline import Deadline
-
-    deadline = Deadline.after(asked.time_limit)
-    from codesign.output.system import render
-    from codesign.system.best_system import prepare_and_solve
-
-    catalog = _load(own, asked.assumptions())
-    result = prepare_and_solve(catalog, asked, removal=not no_removal, deadline=deadline)
-    show(result.answer.document() if as_json else None, render(result.answer), wide=False)
-    if export is not None:
-        from codesign.output.system_files import write_answer
-
-        write_answer(export, result, removal=not no_removal, own=own)
-        exported(export, as_json)
-    raise typer.Exit(Exit.of(result.answer.status))
+    found = codesign.best(asked, catalog=own, removal=not no_removal)
+    tell(found, as_json, export)
+    raise typer.Exit(Exit.of(found.status))
 
 
 @app.command()
@@ -109,26 +98,18 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """How fast will this deployment be, with this engine, today?"""
-    from codesign.output.accuracy import prediction
-    from codesign.system.predict import deployment, predict_limit
-    from codesign.system.predict import predict as ask
-
-    of_prompt = None if chunk is None else quantity("--chunk", chunk, "tokens", least=1)
-    replica = deployment(tensor, data, pipeline, expert, precision, kv_precision, draft,
-                         quantity("--acceptance", acceptance, "1", least=1), of_prompt)  # fmt: skip
-    traffic = {"users": quantity("--users", users, "1", least=1, most=MOST_USERS),
-               "prompt": quantity("--input", prompt, "tokens", least=1),
-               "output": quantity("--output", output, "tokens", least=1)}  # fmt: skip
     if mode is Modes.limit:
         _achieved_only({"--engine": engine, "--release": release, "--chunk": chunk, "--draft": draft or None,
                         "--acceptance": acceptance if acceptance != "1" else None})  # fmt: skip
-        found = predict_limit(_load(catalog), model, chip, replica, **traffic)
-    else:
-        found = ask(_load(catalog), model, chip, replica, **traffic, engine=engine or "vllm", release=release or "")
-    if as_json:
-        print(found.model_dump_json(indent=2))
-    else:
-        print_parts(prediction(found))
+    found = codesign.predict(
+        model, chip, tensor=tensor, data=data, pipeline=pipeline, expert=expert, precision=precision,
+        kv_precision=kv_precision, draft=draft, mode=mode.value, catalog=catalog, release=release or "",
+        users=quantity("--users", users, "1", least=1, most=MOST_USERS),
+        input=quantity("--input", prompt, "tokens", least=1), output=quantity("--output", output, "tokens", least=1),
+        acceptance=quantity("--acceptance", acceptance, "1", least=1), engine=engine or "vllm",
+        chunk=None if chunk is None else quantity("--chunk", chunk, "tokens", least=1),
+    )  # fmt: skip
+    tell(found, as_json, wide=True)
 
 
 def _achieved_only(options: "Mapping[str, object]") -> None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from codesign.output.shown import Shown
 
 Own = Annotated[Path | None, typer.Option("--catalog", metavar="DIR", help="your own TOML files, over ours")]
 Assume = Annotated[
@@ -35,6 +38,14 @@ def exported(folder: Path, as_json: bool) -> None:
     """Say where an answer that was printed lies now."""
     if not as_json:
         typer.echo(f"Exported to {folder}")
+
+
+def tell(found: "Shown[Any]", as_json: bool, export: Path | None = None, *, wide: bool = False) -> None:
+    """Print what the Python interface found; then write it, where a folder is asked for."""
+    show(found.to_json() if as_json else None, found.parts, wide=wide)
+    if export is not None:
+        found.export(export)
+        exported(export, as_json)
 
 
 def pairs(option: str, items: list[str] | None) -> dict[str, str] | None:

@@ -143,28 +143,7 @@ def query_of(
     time_limit: Annotated[str | None, written("stop the proof after this time, '30 s'", metavar="TIME")] = None,
 ) -> "Query":
     """The query of a file (built-in if absent) with options over it, checked; DataError names what is wrong."""
-    from codesign.facts.catalog import builtin_query
-    from codesign.system.query import read_query
+    from codesign.system.query import query_of as read
 
-    options = {
-        "model": model, **_budget(budget), "limits.power": power,
-        "limits.chips": chips, "limits.racks": racks, "limits.replicas": replicas, "limits.tensor": tensor,
-        "limits.user_speed": user_speed, "limits.users": users, "context": context, "precision": precision,
-        "limits.ttft": ttft, "mode": mode, "serving.input": prompt, "serving.output": output,
-        "serving.engine": engine, "serving.release": release, "serving.phases": phases, "serving.prior": prior,
-        "serving.draft": draft, "serving.acceptance": acceptance, "serving.chunk": chunk,
-        "kv_precision": kv_precision, "allow.memories": memory, "forbid.memories": no_memory, "allow.chips": chip,
-        "forbid.chips": no_chip, "allow.vendors": vendor, "forbid.vendors": no_vendor, "available_by": available_by,
-        "hardware": hardware, "maximize": maximize, "dollars": dollars, "basis": basis, "price_basis": price_basis,
-        "spare_servers": spare_servers, "time_limit": time_limit, "cost": pairs("--cost", cost),
-        "assume": pairs("--assume", assume),
-    }  # fmt: skip
-    return read_query(query, options, builtin_query("best"))
-
-
-def _budget(written: str | None) -> dict[str, str | None]:
-    """One option for both money limits: what it does not set, it lifts."""
-    if written is None:
-        return {}
-    hourly = "/h" in written.replace(" ", "")
-    return {"limits.hourly": written if hourly else "none", "limits.budget": "none" if hourly else written}
+    said = {**locals(), "cost": pairs("--cost", cost), "assume": pairs("--assume", assume)}
+    return read(query, {name: value for name, value in said.items() if name not in ("query", "catalog", "read")})

@@ -34,13 +34,13 @@ class ReplicaPart(Part):
     output: int
     phase: Literal["both", "prefill", "decode"]
     chip: str
-    tensor: int
-    data: int
-    pipeline: int
-    expert: int
+    tensor: int = Field(ge=1)
+    data: int = Field(ge=1)
+    pipeline: int = Field(ge=1)
+    expert: int = Field(ge=1)
     weights: str
     kv: str
-    batch: int = Field(description="users of a stage; prefill: prompts")
+    batch: int = Field(ge=1, description="users of a stage; prefill: prompts")
     meets: bool = Field(description="fast enough for the share that must get the user speed and the first token")
     replicas: int
     chips_per_replica: int

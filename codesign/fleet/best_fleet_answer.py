@@ -14,6 +14,8 @@ from codesign.fleet.prepared import Prepared
 from codesign.fleet.quantities import at
 from codesign.system.answer_parts import inputs_of, unverified, versions, weights
 
+APART = ("pools apart: mean time to first token (M/D/1), caches over the scale-out links in full; a prefill pool may "
+         "feed decode pools of other kinds")  # fmt: skip
 SPACE = "fleets of servers with replicas of every column, in whole numbers, over all periods"
 
 
@@ -192,8 +194,7 @@ def assumptions(p: Prepared) -> Iterator[str]:
     yield ("replicas work at the requests/s of full batches in a closed loop; requests are split evenly, and demand "
            "within a period is constant")  # fmt: skip
     if any(c.phase != "both" for c in p.columns):
-        yield ("pools apart: mean time to first token (M/D/1), caches over the scale-out links in full; a prefill pool "
-               "may feed decode pools of other kinds")  # fmt: skip
+        yield APART
     if any(p.strict(d) > 0 for d in range(len(p.demands))):
         yield "user speed and first token are means of a full replica, as fitted; a less busy one is faster"
     if any(0 < p.strict(d) < 1 for d in range(len(p.demands))):

@@ -1,9 +1,10 @@
 """Does a recorded fleet still do what its answer says? Every replica, server and dollar again, without a solver."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,26 +12,43 @@ from pydantic import ValidationError
 
 from codesign.facts.catalog import Catalog, faults_of, load
 from codesign.facts.errors import AuditError, DataError
-from codesign.fleet.answer import FleetAnswer, PeriodPart, ReplicaPart
-from codesign.fleet.audit import Audited, Fleet, Run
-from codesign.fleet.best_fleet_answer import periods_of, scenario_of
-from codesign.fleet.cases import Case, cases_of, expected, recompute, several
-from codesign.fleet.columns import Column
+from codesign.fleet.answer import FleetAnswer, FleetProofPart, PeriodPart, ReplicaPart
+from codesign.fleet.audit import Fleet, Run
+from codesign.fleet.best_fleet import GAP, SAID, SEVERAL_GAP, UNITS
+from codesign.fleet.best_fleet_answer import APART, SPACE, behind, periods_of, scenario_of
+from codesign.fleet.cases import Case, Met, cases_of, expected, recompute, several
+from codesign.fleet.columns import Column, spaces_of
 from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, outline
 from codesign.fleet.reading import checked
 from codesign.fleet.replica import serves
+from codesign.physics.serving import Deployment
+from codesign.system import rebuilt
 from codesign.system.audit import AGREE
 from codesign.system.layouts import Ints
-from codesign.system.recorded import differing
-from codesign.system.serving_space import deployment
+from codesign.system.recorded import differing, in_space
+from codesign.system.serving_space import ServingSpace, deployment
 from codesign.system.verify import Report, changes, recounted
 
-PERIOD = ("capital_usd", "charge_usd", "running_usd", "hourly_usd", "power_w", "racks", "idle_usd")
-KIND = ("bought", "retired", "ended", "owned", "chips", "used", "spare", "racks", "power_w", "capital_usd", "cost_usd")
-WORKLOAD = ("requests", "served", "utilisation", "spare", "chips", "prefill_chips", "decode_chips", "tokens", "usd",
-            "usd_per_mtok")  # fmt: skip
-REPLICA = ("requests", "user_speed", "ttft_s", "chips_per_replica")
+UNSEEN: Mapping[str, str] = MappingProxyType({
+    "status": "held against the gap, not made again",
+    "catalogue": "another hash is another catalogue: told as a change, no fault",
+    "hashes": "as the catalogue",
+    "versions": "of the programs that answered then",
+    "plan.time_limit": "how long the search might take, not what it found",
+    "proof.value": "told as the objective",
+    "proof.bound": "the solver's; value, gap and status must agree with it",
+    "proof.gap": "held against value and bound",
+    "proof.columns": "counting them takes as long as the question; no fewer than those of the program",
+    "proof.solved": "columns that the solver's own reduction leaves",
+    "proof.nodes": "the solver's own",
+    "proof.seconds": "of one search on one machine",
+    "shadows": "each is another program's optimum; gains are held against values",
+    "duals": "prices of another program's optimum",
+    "singles": "each is another program's optimum; held against the bound",
+    "in_the_way": "of other programs' proofs",
+    "cures": "each is another program's optimum",
+})
 
 
 def verify(document: dict[str, Any], path: Path, own: Path | None) -> Report:
@@ -52,23 +70,57 @@ def read(document: dict[str, Any], path: Path, own: Path | None) -> tuple[FleetA
 
 
 def faults(answer: FleetAnswer, plan: Plan, catalog: Catalog) -> tuple[list[str], float | None]:
-    """What disagrees with the record, and the objective now."""
-    if answer.proof is None:
-        return [], None
+    """What disagrees with the record, and the objective now: the whole document made again but for `UNSEEN`."""
     try:
         p = outline(catalog, plan)
+        if answer.proof is None:
+            return _compared(answer, _without(p, answer)), None
         cases = cases_of(p)
         met = recompute(p, cases, _fleets(p, answer, cases))
     except (AuditError, ValueError) as error:
         return [str(error)], None
-    audited, value = met[0].audited, expected(p, met)
-    shown = replace(p, requests=cases[0].demand)
-    found = differing(_pairs(answer, value, audited, periods_of(shown, audited)))
-    for part, one in zip(answer.scenarios, met, strict=bool(answer.scenarios)):
-        now = scenario_of(p, one)
-        found += differing((f"{part.name}.{name}.{i}", was, is_now) for name, shares in part.served.items()
-                           for i, (was, is_now) in enumerate(zip(shares, now.served[name], strict=True)))  # fmt: skip
-    return found + _bound_faults(answer, plan, value), value
+    value = expected(p, met)
+    now = _again(p, answer.proof, met, value)
+    found = differing([("objective", answer.proof.value, value)])
+    return [*found, *_compared(answer, now), *_proof_faults(answer, plan, value), *_beside(answer, plan)], value
+
+
+def _compared(answer: FleetAnswer, now: FleetAnswer) -> list[str]:
+    found, _ = rebuilt.compared(
+        answer, _said(answer, now), unseen=UNSEEN, same_catalogue=now.catalogue == answer.catalogue,
+        same_version=answer.versions.get("codesign") == now.versions["codesign"],
+    )  # fmt: skip
+    return found
+
+
+def _said(answer: FleetAnswer, now: FleetAnswer) -> FleetAnswer:
+    """With the assumption on pools apart, which rests on columns: where it is recorded and may be, or must be."""
+    may = any(one.get("phases", "any") != "aggregated" for one in answer.plan["workloads"].values())
+    must = any(one.phase != "both" for period in answer.periods for one in period.replicas)
+    if not must and not (may and APART in answer.assumptions):
+        return now
+    return now.model_copy(update={"assumptions": (*now.assumptions[:2], APART, *now.assumptions[2:])})
+
+
+def _again(p: Prepared, proof: FleetProofPart, met: Sequence[Met], value: float) -> FleetAnswer:
+    """The document of an audited fleet; what only the search knows as recorded."""
+    audited = met[0].audited
+    chips = [name for h, name in enumerate(p.kinds.names) if audited.owned[h].any()]
+    return FleetAnswer(
+        status="optimal", periods=periods_of(replace(p, requests=met[0].case.demand), audited),
+        cost_usd=audited.cost, capital_usd=float(audited.capital.sum()),
+        scenarios=tuple(scenario_of(p, one) for one in met) if several(p.plan) else (),
+        proof=proof.model_copy(update={
+            "objective": SAID[p.plan.objective], "unit": UNITS[p.plan.objective], "space": SPACE, "value": value,
+            "demands": len(p.demands)}),
+        **behind(p, chips),
+    )  # fmt: skip
+
+
+def _without(p: Prepared, answer: FleetAnswer) -> FleetAnswer:
+    """The document without a fleet; one that has none without saying so is taken for infeasible."""
+    status = answer.status if answer.status in ("infeasible", "unknown") else "infeasible"
+    return FleetAnswer(status=status, **behind(p, []))
 
 
 def _fleets(p: Prepared, answer: FleetAnswer, cases: Sequence[Case]) -> list[Fleet]:
@@ -79,10 +131,10 @@ def _fleets(p: Prepared, answer: FleetAnswer, cases: Sequence[Case]) -> list[Fle
     if [one.name for one in answer.scenarios] != [case.name for case in cases]:
         raise AuditError(f"the plan has the cases {', '.join(case.name for case in cases)}, "
                          f"the answer {', '.join(one.name for one in answer.scenarios)}")  # fmt: skip
-    columns: dict[tuple[Any, ...], Column] = {}
+    columns = _Columns(p)
     found = []
     for part in answer.scenarios:
-        runs = tuple(Run(_column(p, one, columns), i, one.replicas)
+        runs = tuple(Run(columns.of(one), i, one.replicas)
                      for i, period in enumerate(part.replicas) for one in period)  # fmt: skip
         served = np.array([[part.served_by_length[of.workload][i][of.bucket] for i in range(len(p.periods))]
                            for of in p.demands])  # fmt: skip
@@ -90,41 +142,53 @@ def _fleets(p: Prepared, answer: FleetAnswer, cases: Sequence[Case]) -> list[Fle
     return found
 
 
-def _bound_faults(answer: FleetAnswer, plan: Plan, value: float) -> list[str]:
+def _proof_faults(answer: FleetAnswer, plan: Plan, value: float) -> list[str]:
+    """What bound, gap and status are wrong about, where the objective is `value` now."""
     recorded = answer.proof
-    if recorded is None or recorded.bound is None:
+    if recorded is None:
         return []
-    sign = 1.0 if plan.objective in ("throughput-per-dollar", "value") else -1.0
+    if recorded.bound is None:
+        return ["recorded as optimal without a bound"] if answer.status == "optimal" or recorded.gap is not None else []
+    sign = _sign(plan)
     found = []
     if sign * (value - recorded.bound) > AGREE * abs(recorded.bound) + AGREE:
         found.append(f"objective {value!r} is better than the recorded bound {recorded.bound!r}")
     gap = abs(recorded.value - recorded.bound) / abs(recorded.value) if recorded.value else abs(recorded.bound)
     if recorded.gap is None or not math.isclose(gap, recorded.gap, rel_tol=1e-3, abs_tol=1e-12):
         found.append(f"gap is {gap!r}, recorded as {recorded.gap!r}")
+    most = SEVERAL_GAP if several(plan) else GAP
+    proven = "optimal" if gap <= most / 2 else "feasible" if gap > most * 2 else answer.status  # solvers round there
+    if answer.status != proven:
+        found.append(f"status is {proven!r} with a gap of {gap!r}, recorded as {answer.status!r}")
+    if not 0 <= recorded.solved <= recorded.columns:
+        found.append(f"proof.solved is at most {recorded.columns} columns, recorded as {recorded.solved}")
     return found
 
 
-def _pairs(
-    answer: FleetAnswer, value: float, a: Audited, now: tuple[PeriodPart, ...]
-) -> Iterator[tuple[str, float | None, float | None]]:
-    """(name, recorded, now) of every number of the fleet."""
-    yield "objective", None if answer.proof is None else answer.proof.value, value
-    yield "cost_usd", answer.cost_usd, a.cost
-    yield "capital_usd", answer.capital_usd, float(a.capital.sum())
-    for old, new in zip(answer.periods, now, strict=True):
-        parts: list[tuple[str, Any, Any, tuple[str, ...]]] = [(old.name, old, new, PERIOD)]
-        for what, keys, key in (("kinds", KIND, "chip"), ("workloads", WORKLOAD, "workload"),
-                                ("limits", ("used", "allowed"), "name")):  # fmt: skip
-            named = {getattr(one, key): one for one in getattr(new, what)}
-            if set(named) != {getattr(one, key) for one in getattr(old, what)}:
-                yield f"{old.name}.{what}", float(len(getattr(old, what))), None
-                continue
-            parts += [(f"{old.name}.{what}.{getattr(one, key)}", one, named[getattr(one, key)], keys)
-                      for one in getattr(old, what)]  # fmt: skip
-        parts += [(f"{old.name}.replicas.{i}", was, one, REPLICA)
-                  for i, (was, one) in enumerate(zip(old.replicas, new.replicas, strict=True))]  # fmt: skip
-        yield from ((f"{where}.{key}", getattr(was, key), getattr(one, key))
-                    for where, was, one, keys in parts for key in keys)  # fmt: skip
+def _sign(plan: Plan) -> float:
+    return 1.0 if plan.objective in ("throughput-per-dollar", "value") else -1.0
+
+
+def _beside(answer: FleetAnswer, plan: Plan) -> list[str]:
+    """What other programs found: no fleet of one kind within the limits beats the bound, and shares are of values."""
+    proof, sign, found = answer.proof, _sign(plan), []
+    if proof is None:
+        return []
+    for one in answer.singles:
+        known = one.value is not None and proof.value
+        now = sign * (proof.value - one.value) / abs(proof.value) if known and one.value is not None else None
+        if (now is None) != (one.behind is None) or not math.isclose(now or 0, one.behind or 0, abs_tol=AGREE):
+            found.append(f"singles.{one.chip}.behind is {now!r}, recorded as {one.behind!r}")
+        if one.value is not None and not one.lifted and proof.bound is not None and (
+            sign * (one.value - proof.bound) > AGREE * abs(proof.bound)
+        ):
+            found.append(f"singles.{one.chip}.value {one.value!r} is better than the recorded bound {proof.bound!r}")
+    for step in answer.shadows:
+        if step.value is not None:
+            gain = max(0.0, sign * (step.value - proof.value))
+            if step.gain is None or not math.isclose(gain, step.gain, rel_tol=1e-3, abs_tol=AGREE * abs(proof.value)):
+                found.append(f"shadows.{step.limit}.gain is {gain!r}, recorded as {step.gain!r}")
+    return found
 
 
 def fleet_of(p: Prepared, answer: FleetAnswer) -> Fleet:
@@ -136,8 +200,8 @@ def fleet_of(p: Prepared, answer: FleetAnswer) -> Fleet:
     kept = owned.copy()
     for b in range(len(p.periods)):
         kept[:, b : b + p.kinds.life] -= bought[:, b : b + 1]
-    columns: dict[tuple[Any, ...], Column] = {}
-    runs = tuple(Run(_column(p, part, columns), i, part.replicas)
+    columns = _Columns(p)
+    runs = tuple(Run(columns.of(part), i, part.replicas)
                  for i, period in enumerate(answer.periods) for part in period.replicas)  # fmt: skip
     served = np.array([[_served(period, of.workload, of.bucket) for period in answer.periods] for of in p.demands])
     return Fleet(bought, kept, runs, served)
@@ -160,23 +224,56 @@ def _served(period: PeriodPart, workload: str, bucket: int) -> float:
     raise AuditError(f"{period.name} does not say what is served of {workload}, length {bucket + 1}")
 
 
-def _column(p: Prepared, part: ReplicaPart, known: dict[tuple[Any, ...], Column]) -> Column:
-    """The column of recorded replicas, with the requests/s that the formulas give today."""
-    at = next((d for d, of in enumerate(p.demands) if (of.workload, of.length.input, of.length.output)
-               == (part.workload, part.input, part.output)), None)  # fmt: skip
-    if at is None or part.chip not in p.kinds.names:
-        raise AuditError(f"{part.workload} of {part.input} + {part.output} tokens on {part.chip} is not in the plan")
-    of, offer = p.demands[at], p.kinds.of(part.chip)
-    d = deployment(of.query, part.tensor, part.data, part.pipeline, part.expert, part.weights, part.kv)
-    key = (at, part.chip, part.phase, d, part.batch, part.meets)
-    if key not in known:
-        does = serves(of, p.models[of.workload], p.supplies[of.workload], offer, part.phase, d, part.batch,
+class _Columns:
+    """The columns of recorded replicas, with the requests/s that the formulas give today, each made once."""
+
+    def __init__(self, p: Prepared) -> None:
+        self.p = p
+        self.known: dict[tuple[Any, ...], Column] = {}
+        self.spaces: dict[tuple[int, str], Mapping[str, ServingSpace]] = {}
+
+    def of(self, part: ReplicaPart) -> Column:
+        """AuditError for replicas that the plan cannot have."""
+        at, d = self._place(part)
+        key = (at, part.chip, part.phase, d, part.batch, part.meets)
+        if key not in self.known:
+            self.known[key] = self._made(part, at, d)
+        column = self.known[key]
+        if (part.parcels, part.size) != (column.parcels, column.size):
+            raise AuditError(f"{part.workload} on {part.chip} takes {column.parcels} parcels of {column.size} chips, "
+                             f"recorded as {part.parcels} of {part.size}")  # fmt: skip
+        return column
+
+    def _place(self, part: ReplicaPart) -> tuple[int, Deployment]:
+        """The demand and the deployment, which must be one that the chip can run."""
+        p = self.p
+        at = next((d for d, of in enumerate(p.demands) if (of.workload, of.length.input, of.length.output)
+                   == (part.workload, part.input, part.output)), None)  # fmt: skip
+        if at is None or part.chip not in p.kinds.names:
+            raise AuditError(f"{part.workload} of {part.input} + {part.output} tokens on {part.chip} is not in the "
+                             "plan")  # fmt: skip
+        d = deployment(p.demands[at].query, part.tensor, part.data, part.pipeline, part.expert, part.weights, part.kv)
+        space = self._spaces(at, part.chip).get(part.phase)
+        if space is None or not in_space(part.chip, d, space):
+            raise AuditError(f"{part.workload}: tensor {part.tensor} x data {part.data} x pipeline {part.pipeline}, "
+                             f"expert {part.expert}, {part.weights}, cache {part.kv}, phase {part.phase} is nothing "
+                             f"that {part.chip} can run for it")  # fmt: skip
+        return at, d
+
+    def _spaces(self, at: int, chip: str) -> Mapping[str, ServingSpace]:
+        """By phase; of the one chip: of all chips they take seconds."""
+        if (at, chip) not in self.spaces:
+            of = self.p.demands[at]
+            supply = self.p.supplies[of.workload]
+            alone = replace(supply, offers=tuple(offer for offer in supply.offers if offer.chip.name == chip))
+            self.spaces[at, chip] = spaces_of(of, self.p.plan.workloads[of.workload], self.p.models[of.workload], alone)
+        return self.spaces[at, chip]
+
+    def _made(self, part: ReplicaPart, at: int, d: Deployment) -> Column:
+        of, offer = self.p.demands[at], self.p.kinds.of(part.chip)
+        does = serves(of, self.p.models[of.workload], self.p.supplies[of.workload], offer, part.phase, d, part.batch,
                       within=part.meets)  # fmt: skip
         spans = d.stage_chips > offer.bill.chips
         parcels = d.pipeline * (math.ceil(d.stage_chips / offer.bill.chips) if spans else 1)
-        known[key] = Column(at, part.chip, part.phase, d, part.batch, does.rate, parcels,
-                            min(d.stage_chips, offer.bill.chips), part.meets, does.cap)  # fmt: skip
-        if (part.parcels, part.size) != (parcels, known[key].size):
-            raise AuditError(f"{part.workload} on {part.chip} takes {parcels} parcels of {known[key].size} chips, "
-                             f"recorded as {part.parcels} of {part.size}")  # fmt: skip
-    return known[key]
+        return Column(at, part.chip, part.phase, d, part.batch, does.rate, parcels,
+                      min(d.stage_chips, offer.bill.chips), part.meets, does.cap)  # fmt: skip

@@ -38,7 +38,7 @@ def cheapest_mix(
     answer = MixAnswer(
         status=outcome.status.value, query=dict(query or {}),
         requests_per_s=float(sum(bucket.rate for bucket in mix.buckets)), fractional=mix.fractional,
-        singles=singles_of(mix), assumptions=(*_assumptions(mix), *notes),
+        singles=singles_of(mix), assumptions=(*assumptions_of(mix), *notes),
         versions={name: version(name) for name in ("codesign", "highspy", "numpy")},
     )  # fmt: skip
     if outcome.solution is not None:
@@ -158,7 +158,8 @@ def _more(mix: Mix, data: fleet_slices.Instance, g: int) -> CurePart | None:
     return CurePart(limit=f"available.{mix.kinds[g].name}", asked=str(asked), works=f"{works:,}", value=float(works))
 
 
-def _assumptions(mix: Mix) -> tuple[str, ...]:
+def assumptions_of(mix: Mix) -> tuple[str, ...]:
+    """What a mix takes for granted, whatever its files."""
     cut = "slices divided at will" if mix.fractional else "each slice of a bucket goes to one kind"
     return (
         "rates are the table's, measured one bucket at a time; a replica that serves several is busy with each for "

@@ -1,20 +1,20 @@
 """Does a recorded mix of replicas still do what its answer says? Every slice and dollar again, without a solver."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from codesign.facts.catalog import faults_of, load
-from codesign.facts.document import Part
 from codesign.facts.errors import AuditError, DataError
 from codesign.facts.reading import toml_of
 from codesign.fleet.reading import checked
 from codesign.mix import audit, recount
-from codesign.mix.answer import MixAnswer
-from codesign.mix.cheapest_mix import served, singles_of
+from codesign.mix.answer import MixAnswer, MixProofPart
+from codesign.mix.cheapest_mix import assumptions_of, served, singles_of
 from codesign.mix.demand import Demand, read_demand
 from codesign.mix.from_plan import demand_of
 from codesign.mix.measured import Options, mix_of
@@ -22,13 +22,12 @@ from codesign.mix.profile import read_profile
 from codesign.mix.published import mix_of as published_mix
 from codesign.mix.published import read_published
 from codesign.mix.question import Mix
-from codesign.system.recorded import differing
+from codesign.system import rebuilt
+from codesign.system.answer_parts import version_of
+from codesign.system.audit import AGREE
 from codesign.system.verify import Report, recounted
 
-Pairs = Iterator[tuple[str, float | None, float | None]]
-KIND = ("price_usd_per_h", "available", "cost_usd_per_h", "load", "spare")
-SHARE = ("of", "requests_per_s", "load")
-SINGLE = ("count", "cost_usd_per_h")
+SERVED = ("kinds", "shares", "cost_usd_per_h", "usd_per_million_requests", "proof")
 FILES = {"instance": "sha256", "profile": "profile_sha256", "demand": "demand_sha256"}
 
 
@@ -87,11 +86,26 @@ def _demand(asked: dict[str, Any], files: dict[str, Path], where: str, own: Path
     return read_demand(files["demand"]) if "demand" in files else None
 
 
+UNSEEN: Mapping[str, str] = MappingProxyType({
+    "status": "held against the bound and the exact recount, not made again",
+    "query": "files and options: the question itself is made again from them",
+    "versions": "of the programs that answered then",
+    "assumptions": "after the first ones, which are compared, notes on the files",
+    "in_the_way": "of another program's proof",
+    "cures": "each is another program's optimum",
+    "proof.bound": "the solver's; value, gap and status must agree with it",
+    "proof.rounded": "a fleet before any program; no dearer one is below the value",
+    "proof.floor": "of another program; not above the bound",
+    "proof.pairs": "of the last program", "proof.removed": "of the last program", "proof.fleets": "of the search",
+    "proof.solves": "of the search", "proof.nodes": "the solver's own",
+})
+
+
 def faults(answer: MixAnswer, mix: Mix) -> tuple[list[str], float | None]:
     """What disagrees with the record, and $/h now."""
-    found = differing(_asked(answer, mix))
     if answer.proof is None:
-        return found + _without(answer, mix), None
+        return _compared(answer, mix, {}) + _without(answer, mix), None
+    found: list[str] = []
     kinds = {kind.name: g for g, kind in enumerate(mix.kinds)}
     buckets = {(bucket.name, bucket.model): b for b, bucket in enumerate(mix.buckets)}
     strange = [f"{k.name!r} is no kind of the table" for k in answer.kinds if k.name not in kinds]
@@ -107,37 +121,36 @@ def faults(answer: MixAnswer, mix: Mix) -> tuple[list[str], float | None]:
         met = audit.recompute(mix, counts, assign)
         audit.check(mix, met, value=float(met.cost), bound=answer.proof.bound, optimal=answer.status == "optimal")
     except AuditError as error:
-        return [*found, str(error)], None
-    return found + differing(_pairs(answer, served(mix, counts, assign, met))), float(met.cost)
+        own = {name: getattr(answer, name) for name in SERVED}
+        return [*found, str(error), *_compared(answer, mix, own)], None
+    now = served(mix, counts, assign, met)
+    cost, bound = float(met.cost), answer.proof.bound
+    gap = None if bound is None else (cost - bound) / cost if cost else 0.0
+    now["proof"] = answer.proof.model_copy(update={"value": cost, "gap": gap})
+    return found + _compared(answer, mix, now) + _proof_faults(answer.proof, cost), cost
 
 
-def _pairs(answer: MixAnswer, now: Mapping[str, Any]) -> Pairs:
-    """Every number of the answer beside what it is now."""
-    cost = now["cost_usd_per_h"]
-    yield "cost_usd_per_h", answer.cost_usd_per_h, cost
-    yield "usd_per_million_requests", answer.usd_per_million_requests, now["usd_per_million_requests"]
-    if answer.proof is not None:
-        bound = answer.proof.bound
-        yield "proof.value", answer.proof.value, cost
-        yield "proof.gap", answer.proof.gap, None if bound is None else (cost - bound) / cost if cost else 0.0
-    kinds = {part.name: part for part in now["kinds"]}
-    shares = {(part.bucket, part.model, part.kind): part for part in now["shares"]}
-    for k in answer.kinds:
-        yield from _same(f"kinds.{k.name}", KIND, k, kinds[k.name])
-    for s in answer.shares:
-        yield from _same(f"shares.{s.bucket}.{s.kind}", SHARE, s, shares[s.bucket, s.model, s.kind])
+def _compared(answer: MixAnswer, mix: Mix, now: Mapping[str, Any]) -> list[str]:
+    """Every field beside the document made again but for `UNSEEN`."""
+    said = assumptions_of(mix)
+    again = MixAnswer(
+        status=answer.status, query=answer.query, requests_per_s=float(sum(bucket.rate for bucket in mix.buckets)),
+        fractional=mix.fractional, singles=singles_of(mix), versions=answer.versions, **now,
+    )  # fmt: skip
+    found, _ = rebuilt.compared(answer, again, unseen=UNSEEN, same_catalogue=True, same_version=True)
+    if answer.versions.get("codesign") == version_of("codesign") and answer.assumptions[: len(said)] != said:
+        found.append(f"assumptions begin with {said!r}, recorded are {answer.assumptions!r}")
+    return found
 
 
-def _same(name: str, fields: Sequence[str], was: Part, now: Part) -> Pairs:
-    yield from ((f"{name}.{field}", getattr(was, field), getattr(now, field)) for field in fields)
-
-
-def _asked(answer: MixAnswer, mix: Mix) -> Pairs:
-    yield "requests_per_s", answer.requests_per_s, float(sum(bucket.rate for bucket in mix.buckets))
-    now = {part.kind: part for part in singles_of(mix)}
-    for part in answer.singles:
-        if part.kind in now:
-            yield from _same(f"singles.{part.kind}", SINGLE, part, now[part.kind])
+def _proof_faults(proof: MixProofPart, cost: float) -> list[str]:
+    """What lies below every fleet, and above the best."""
+    found = []
+    if proof.floor is not None and proof.floor > cost * (1 + AGREE):
+        found.append(f"proof.floor {proof.floor!r} is above the cost {cost!r}")
+    if proof.rounded is not None and proof.rounded < cost * (1 - AGREE):
+        found.append(f"proof.rounded {proof.rounded!r} is below the cost {cost!r}")
+    return found
 
 
 def _without(answer: MixAnswer, mix: Mix) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from codesign.facts.cells import csv_text
 from codesign.facts.errors import AuditError
@@ -49,7 +50,6 @@ def write_schedule(folder: Path, times: Times, answer: KitsuneAnswer) -> None:
     """
     pipelines = [group for group in answer.chosen().groups if group.pipeline is not None]
     placed = [placed_on(times, group) for group in pipelines]
-
     sms = sms_table(pipelines, placed)
     files: dict[str, Content] = {path.name: None for end in PROGRAMS for path in folder.glob(f"pipeline-*.{end}")}
     for number, group in enumerate(pipelines, 1):
@@ -58,6 +58,19 @@ def write_schedule(folder: Path, times: Times, answer: KitsuneAnswer) -> None:
         "schedule.json": answer.document() + "\n", "sms.csv": sms, "placements.csv": placements_table(placed),
         **pictures(dict.fromkeys(CHARTS) | charts(times.graph, answer, sms)), **files,
     })  # fmt: skip
+
+
+def charts_of(times: Times, answer: KitsuneAnswer) -> dict[str, Any]:
+    """The charts of an export, by name."""
+    pipelines = [group for group in answer.chosen().groups if group.pipeline is not None]
+    sms = sms_table(pipelines, [placed_on(times, group) for group in pipelines])
+    return charts(times.graph, answer, sms)
+
+
+def executions_table(answer: KitsuneAnswer) -> str:
+    """A row for each way to run the graph, as CSV; seconds and bytes."""
+    heads = ("execution", "status", "time_s", "bound_s", "speed_up", "dram_bytes", "traffic_cut", "covered")
+    return csv_text(heads, [[getattr(one, head) for head in heads] for one in answer.executions])
 
 
 def sms_table(pipelines: Sequence[GroupPart], placed: Sequence[Placed]) -> str:

@@ -2,28 +2,32 @@
 
 from pathlib import Path
 
-from codesign.output.candidates import candidates, pool_candidates
 from codesign.output.files import Content, own_note, write_files
 from codesign.output.program import programs, ratio_header
 from codesign.system.best_system import Result
+from codesign.system.candidates import candidates
 from codesign.system.disaggregated import PoolsResult
+from codesign.system.pools_candidates import pool_candidates
 from codesign.system.prepared import Solved, SolvedPools
 from formulations import best_system, disaggregated
 
 
+def table_of(result: Result | PoolsResult, *, removal: bool = True) -> str:
+    """candidates.csv: every column of the program with its value, its bound, and why it was removed."""
+    if isinstance(result, PoolsResult):
+        return pool_candidates(result.prepared, removal=removal)
+    return candidates(result.prepared, removal=removal)
+
+
 def write_answer(folder: Path, result: Result | PoolsResult, *, removal: bool = True, own: Path | None = None) -> None:
     """Write the folder whole or not at all; a query without a solution has no program to write."""
-    model = programs("model", None)
-    if isinstance(result, PoolsResult):
-        table = pool_candidates(result.prepared, result.solved, removal=removal)
-        if result.answer.system is not None:
-            model = _pool_programs(result.solved, removal)
+    if result.answer.system is None:
+        model = programs("model", None)
     else:
-        table = candidates(result.prepared, removal=removal)
-        if result.answer.system is not None:
-            model = _programs(result.solved, removal)
+        model = (_pool_programs(result.solved, removal) if isinstance(result, PoolsResult)
+                 else _programs(result.solved, removal))  # fmt: skip
     query = own_note(own) + result.prepared.query.as_toml()
-    document = result.answer.document() + "\n"
+    document, table = result.answer.document() + "\n", table_of(result, removal=removal)
     write_files(folder, {"answer.json": document, "query.toml": query, "candidates.csv": table, **model})
 
 

@@ -24,8 +24,8 @@ class SystemPart(Part):
     weights: str = Field(description="precision of the weights")
     kv: str = Field(description="precision of the KV cache")
     chips_per_replica: int
-    replicas: int
-    batch: int = Field(description="users in one pipeline stage at a time")
+    replicas: int = Field(ge=1)
+    batch: int = Field(ge=1, description="users in one pipeline stage at a time")
     users_per_replica: int
     servers: int = Field(description="servers in use")
     servers_bought: int = Field(description="with spares")

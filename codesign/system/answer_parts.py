@@ -1,6 +1,7 @@
 """Parts of an answer that one pool and two have in common: what was asked, money, where numbers are from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
@@ -146,6 +147,23 @@ def infeasible(p: Question, cures: Cures, assumptions: tuple[str, ...]) -> Answe
         way = "no single limit: at least two of them must give"
     return Answer(status="infeasible", in_the_way=way, cures=cures.parts, not_looked_for=cures.late,
                   assumptions=assumptions, **asked(p), **behind(p, []))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a program was solved: its columns, those left after removal, its effort, and its bound (SI)."""
+
+    columns: int
+    solved: int
+    solves: int
+    nodes: int
+    seconds: Mapping[str, float]
+    bound: float | None
+
+    def counts(self) -> dict[str, Any]:
+        """As a proof tells it."""
+        return {"columns": self.columns, "removed": self.columns - self.solved, "solved": self.solved,
+                "solves": self.solves, "nodes": self.nodes, "seconds": dict(self.seconds)}  # fmt: skip
 
 
 PROVEN = 1e-6  # relative: nearer than this, value and bound are one

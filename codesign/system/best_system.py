@@ -25,33 +25,37 @@ from codesign.system.serving_space import enumerate_serving
 from codesign.system.spaces import AnySpace
 from formulations import best_system
 from formulations.solvers import highs
-from formulations.solvers.deadline import Deadline, OutOfTime
+from formulations.solvers.deadline import NEVER, Deadline, OutOfTime
 from formulations.solvers.outcome import Outcome, Status
 
 SHARE = 0.5        # of the time left that the enumeration may take; the program has the rest
 MOST_ROUNDS = 500  # of refining lines; each round makes one batch of one column exact
 
 
-def prepare(catalog: Catalog, query: Query) -> Prepared:
-    """Domain -> numbers. Raises DataError for names that do not exist, UnboundedError without a limit."""
+def prepare(catalog: Catalog, query: Query, deadline: Deadline = NEVER) -> Prepared:
+    """Domain -> numbers.
+
+    Raises DataError for names that do not exist, UnboundedError without a limit, UndecidedError after the `deadline`.
+    """
     if query.model not in catalog.records["models"]:
         raise DataError(unknown("--model (model)", query.model, list(catalog.records["models"])))
     if query.phases == "disaggregated":
         raise ValueError("phases = 'disaggregated': two pools are prepared by queries.disaggregated")
     query = settled(catalog, query)
     offered = offers.supply(catalog, query)
-    space = space_of(catalog, query, offered)
+    with disaggregated.in_time():
+        space = space_of(catalog, query, offered, deadline)
     servers = columns.servers_of(space, offered.offers)
     return Prepared(query, catalog, offered, space, servers, columns.columns_of(query, space, servers))
 
 
-def space_of(catalog: Catalog, query: Query, offered: Supply) -> AnySpace:
+def space_of(catalog: Catalog, query: Query, offered: Supply, deadline: Deadline = NEVER) -> AnySpace:
     """Every layout of every chip on offer, in the query's mode."""
     model = workload.model(catalog.get(ModelRecord, query.model))
     chips = [offer.chip for offer in offered.offers]
     most_chips = float(query.limits.chips or float("inf"))
     if offered.achieved is not None:
-        return enumerate_serving(model, chips, query, offered.achieved, most_chips=most_chips)
+        return enumerate_serving(model, chips, query, offered.achieved, most_chips=most_chips, deadline=deadline)
     return enumerate_space(
         model, chips, [(weights, query.kv(weights)) for weights in query.precision], query.context,
         most_tensor=min(query.limits.tensor or MOST_TENSOR, MOST_TENSOR), most_chips=most_chips,
@@ -118,7 +122,7 @@ def _one_pool(
 ) -> Result:
     watch = Watch()
     with watch("prepare"):
-        p = prepare(catalog, query)
+        p = prepare(catalog, query, deadline)
     best = p.columns.incumbent()
     with watch("audit"):
         every = enumerated(p, deadline.sooner(SHARE)) if enumerate_all and best is not None else Looked(None, "")
@@ -132,7 +136,7 @@ def _one_pool(
     return Result(words.answer(p, solved, system, audited, every, watch.seconds), p, solved)
 
 
-def enumerated(p: Prepared, deadline: Deadline) -> Looked:
+def enumerated(p: Prepared, deadline: Deadline = NEVER) -> Looked:
     """The best of all layouts, batches and replica counts, or why it was not looked for."""
     try:
         found = audit.enumerate_all(p.query, p.space, p.servers, deadline)
@@ -166,9 +170,14 @@ def _agreed(p: Prepared, solved: Solved, value: float, every: Enumerated | None)
 
 
 def _without(p: Prepared, solved: Solved, deadline: Deadline) -> Answer:
-    """No system, by the closed form of all columns; the program may not find one. Then what is in the way."""
+    """No system, by the closed form of all columns; the program may not find one."""
     if solved.outcome.status not in (Status.INFEASIBLE, Status.UNKNOWN):
         raise AuditError(f"program: {solved.outcome.status.value}, closed form: no system")
+    return nothing(p, deadline)
+
+
+def nothing(p: Prepared, deadline: Deadline = NEVER) -> Answer:
+    """The document where no system fits: what is in the way, in closed form."""
     if not p.supply.offers:
         return words.infeasible(p, Cures())
     found = cures.cures(p.query, p.space, p.servers, lambda q: space_of(p.catalog, q, p.supply), deadline)

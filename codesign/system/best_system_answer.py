@@ -67,8 +67,19 @@ def layout_name(layout: Layout | Deployment) -> str:
 def answer(
     p: Prepared, solved: Solved, system: System, a: Audited, every: Looked, seconds: dict[str, float]
 ) -> Answer:
-    """The document of a system found; optimal where the program or the enumeration proves it."""
-    proof = _proof(p, solved, a, every, seconds)
+    """The document of a system found."""
+    trace = solved.proof.trace
+    search = parts.Search(
+        columns=len(solved.columns.layout), solved=solved.proof.solved, nodes=solved.proof.nodes, seconds=seconds,
+        solves=solved.rounds if trace is None else trace.solves + solved.rounds - 1,
+        bound=objective_si(p.query, solved.bound()),
+    )  # fmt: skip
+    return document(p, system, a, every, search)
+
+
+def document(p: Prepared, system: System, a: Audited, every: Looked, search: parts.Search) -> Answer:
+    """The document of a system; optimal where the program or the enumeration proves it."""
+    proof = _proof(p, a, every, search)
     return Answer(
         status="feasible" if proof.method == "none" else "optimal",
         system=parts.system(system, a), performance=_performance(p.query, system, a),
@@ -126,17 +137,14 @@ def _limits(s: System, a: Audited) -> tuple[LimitPart, ...]:
     return tuple(found)
 
 
-def _proof(p: Prepared, solved: Solved, a: Audited, every: Looked, seconds: dict[str, float]) -> ProofPart:
+def _proof(p: Prepared, a: Audited, every: Looked, search: parts.Search) -> ProofPart:
     feasible = ~np.isnan(p.columns.true_value)
     layouts = len(set(p.columns.layout[feasible].tolist()))
     return ProofPart(
         objective=f"maximise {p.query.maximize}" if p.query.maximize != "cost" else "minimise cost",
         unit=objective_unit(p.query), value=a.value, considered=len(p.space),
-        impossible=_impossible(p, layouts), feasible=layouts, columns=len(solved.columns.layout),
-        removed=int(len(solved.columns.layout) - solved.proof.solved), solved=solved.proof.solved,
-        solves=solved.rounds if solved.proof.trace is None else solved.proof.trace.solves + solved.rounds - 1,
-        nodes=solved.proof.nodes, seconds=seconds,
-        **parts.proof_of(p.query, a.value, objective_si(p.query, solved.bound()), every),
+        impossible=_impossible(p, layouts), feasible=layouts, **search.counts(),
+        **parts.proof_of(p.query, a.value, search.bound, every),
     )  # fmt: skip
 
 

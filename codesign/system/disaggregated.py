@@ -1,10 +1,12 @@
 """Which prefill pool and which decode pool, in which balance, are best under these limits?"""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from codesign.facts.catalog import Catalog, unknown
-from codesign.facts.errors import AuditError, DataError, SolverError
+from codesign.facts.errors import AuditError, DataError, SolverError, UndecidedError
 from codesign.facts.records import ModelRecord
 from codesign.physics import workload
 from codesign.system import audit, columns, offers, pools, pools_audit, pools_cures, pools_enumeration
@@ -38,26 +40,40 @@ class PoolsResult:
     solved: SolvedPools
 
 
-def prepare(catalog: Catalog, query: Query) -> PreparedPools:
-    """Domain -> numbers. Raises DataError for what two pools cannot answer, UnboundedError without a limit."""
+@contextmanager
+def in_time() -> Iterator[None]:
+    """What ends for want of time while a question is prepared is undecided: nothing is known of it yet."""
+    try:
+        yield
+    except OutOfTime as error:
+        raise UndecidedError("the time given ended while layouts were prepared: no system is known yet") from error
+
+
+def prepare(catalog: Catalog, query: Query, deadline: Deadline = NEVER) -> PreparedPools:
+    """Domain -> numbers.
+
+    Raises DataError for what two pools cannot answer, UnboundedError without a limit, UndecidedError after the
+    `deadline`.
+    """
     if query.model not in catalog.records["models"]:
         raise DataError(unknown("--model (model)", query.model, list(catalog.records["models"])))
     query = settled(catalog, query)
     pools.check(query)
     offered = offers.supply(catalog, query)
-    found = _pools(catalog, query, offered)
+    with in_time():
+        found = _pools(catalog, query, offered, deadline)
     return PreparedPools(query, catalog, offered, found, instance_of(query, found), pools.undominated(found))
 
 
-def _pools(catalog: Catalog, query: Query, offered: Supply) -> Pools:
+def _pools(catalog: Catalog, query: Query, offered: Supply, deadline: Deadline = NEVER) -> Pools:
     if offered.achieved is None:
         raise ValueError(f"mode = {query.mode!r}: two pools are known in mode achieved only")
     model = workload.model(catalog.get(ModelRecord, query.model))
     chips = [offer.chip for offer in offered.offers]
     most = float(query.limits.chips or float("inf"))
-    prefill, decode = (enumerate_serving(model, chips, q, offered.achieved, most_chips=most)
+    prefill, decode = (enumerate_serving(model, chips, q, offered.achieved, most_chips=most, deadline=deadline)
                        for q in (at_prompt(query), query))  # fmt: skip
-    return pools.pools_of(query, prefill, decode, columns.servers_of(decode, offered.offers))
+    return pools.pools_of(query, prefill, decode, columns.servers_of(decode, offered.offers), deadline)
 
 
 def solve(p: PreparedPools, *, removal: bool = True, deadline: Deadline | None = None) -> SolvedPools:
@@ -86,7 +102,7 @@ def prepare_and_solve(
     """The proven best pair of pools, audited, and enumerated unless told not to or too many."""
     deadline, watch = Deadline.after(query.time_limit) if deadline is None else deadline, Watch()
     with watch("prepare"):
-        p = prepare(catalog, query)
+        p = prepare(catalog, query, deadline)
     with watch("audit"):
         every = enumerated(p, deadline.sooner(SHARE)) if enumerate_all else Looked(None, "")
     with watch("solve"):
@@ -147,10 +163,15 @@ def _agreed(p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Enume
 
 
 def _without(p: PreparedPools, solved: SolvedPools, every: Looked, deadline: Deadline) -> Answer:
-    """No system, by the closed form of all pairs; program and enumeration may not find one. Then what is in the way."""
+    """No system, by the closed form of all pairs; program and enumeration may not find one."""
     found = every.found
     if solved.outcome.status not in (Status.INFEASIBLE, Status.UNKNOWN) or (found and found.value is not None):
         raise AuditError(f"program: {solved.outcome.status.value}, enumeration: {found}")
+    return nothing(p, deadline)
+
+
+def nothing(p: PreparedPools, deadline: Deadline = NEVER) -> Answer:
+    """The document where no two pools fit: what is in the way, in closed form."""
     if not p.supply.offers:
         return words.infeasible(p, Cures())
     return words.infeasible(p, _cures(p, deadline))

@@ -12,7 +12,7 @@ from codesign.system.pools_audit import AuditedPools, Both, Share, grown
 from codesign.system.pools_enumeration import enumerate_pairs
 from codesign.system.pools_program import objective_si
 from codesign.system.prepared import Looked, PreparedPools, SolvedPools, Watch
-from formulations.solvers.deadline import Deadline, OutOfTime
+from formulations.solvers.deadline import NEVER, Deadline, OutOfTime
 
 __all__ = ["answer", "better", "direction", "infeasible"]
 STATISTIC = "mean over requests; random (Poisson) arrivals split at random over the replicas, M/D/1"
@@ -23,8 +23,20 @@ def answer(
     p: PreparedPools, solved: SolvedPools, both: Both, a: AuditedPools, every: Looked, watch: Watch,
     deadline: Deadline,
 ) -> Answer:  # fmt: skip
-    """The document of two pools found; optimal where the program or the enumeration proves it."""
-    proof = _proof(p, solved, a, every, watch.seconds)
+    """The document of two pools found."""
+    trace = solved.proof.trace
+    search = parts.Search(
+        columns=len(p.pools), solved=solved.proof.solved, solves=1 if trace is None else trace.solves,
+        nodes=solved.proof.nodes, seconds=watch.seconds, bound=objective_si(p.query, solved.bound()),
+    )  # fmt: skip
+    return document(p, both, a, every, search, deadline)
+
+
+def document(
+    p: PreparedPools, both: Both, a: AuditedPools, every: Looked, search: parts.Search, deadline: Deadline = NEVER
+) -> Answer:
+    """The document of two pools; optimal where the program or the enumeration proves it."""
+    proof = _proof(p, a, every, search)
     bills = [(s.offer.bill, x.servers_bought) for s, x in zip((both.prefill, both.decode), a.shares, strict=True)]
     return Answer(
         status="feasible" if proof.method == "none" else "optimal",
@@ -106,9 +118,7 @@ def _binds(name: str, used: float, allowed: float, both: Both, a: AuditedPools) 
     return used >= allowed * (1 - 1e-9)
 
 
-def _proof(
-    p: PreparedPools, solved: SolvedPools, a: AuditedPools, every: Looked, seconds: dict[str, float]
-) -> ProofPart:
+def _proof(p: PreparedPools, a: AuditedPools, every: Looked, search: parts.Search) -> ProofPart:
     space = "a prefill pool and a decode pool, each of one layout replicated"
     if every.over:
         space += f"; enumeration over {every.over}"
@@ -118,10 +128,8 @@ def _proof(
         objective=f"maximise {p.query.maximize}" if p.query.maximize != "cost" else "minimise cost",
         unit=objective_unit(p.query), value=a.value, space=space,
         considered=len(p.pools.prefill) + len(p.pools.decode), impossible=dict(p.pools.impossible),
-        feasible=p.pools.split + len(set(p.pools.layout[p.pools.split :].tolist())), columns=len(p.pools),
-        removed=len(p.pools) - solved.proof.solved, solved=solved.proof.solved,
-        solves=1 if solved.proof.trace is None else solved.proof.trace.solves, nodes=solved.proof.nodes,
-        seconds=seconds, **parts.proof_of(p.query, a.value, objective_si(p.query, solved.bound()), every),
+        feasible=p.pools.split + len(set(p.pools.layout[p.pools.split :].tolist())), **search.counts(),
+        **parts.proof_of(p.query, a.value, search.bound, every),
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ from codesign.system.columns import BOUNDING, Servers, best_batch, limits_of
 from codesign.system.layouts import Floats, Ints
 from codesign.system.query import Query
 from codesign.system.serving_space import ServingSpace
+from formulations.solvers.deadline import NEVER, Deadline
 
 CAP = 0.9              # share of time that a prefill replica works at most
 LATE = "first token later than allowed even without a queue"
@@ -157,8 +158,10 @@ class Pools:
         return self.prefill if column < self.split else self.decode
 
 
-def pools_of(query: Query, prefill: ServingSpace, decode: ServingSpace, servers: Servers) -> Pools:
-    """All columns of both pools. Raises UnboundedError where no limit bounds the objective."""
+def pools_of(
+    query: Query, prefill: ServingSpace, decode: ServingSpace, servers: Servers, deadline: Deadline = NEVER
+) -> Pools:
+    """All columns of both pools. Raises UnboundedError where no limit bounds the objective, OutOfTime."""
     size = 0.0
     if len(decode.chips):
         size = cache_bytes(decode.model, decode.chips[0], kv_of(query), query.input)
@@ -170,7 +173,7 @@ def pools_of(query: Query, prefill: ServingSpace, decode: ServingSpace, servers:
     able = linked[runs[0]] & (cap > 0)
     first = runs[0][able]
     batch = best_batch(decode, query.limits)
-    last, batches, speed = _batches(query, decode, np.where(linked, batch, 0))
+    last, batches, speed = _batches(query, decode, np.where(linked, batch, 0), deadline)
     pace: Floats = speed / (batches * decode.pipeline[last])
     layout = np.concatenate([first, last])
     found = Pools(
@@ -199,10 +202,11 @@ def prompts_of(space: ServingSpace, at: Ints, size: float, link: Floats) -> Prom
     return Prompts(service, fixed, size / link, space.pipeline[at].astype(np.float64))
 
 
-def _batches(query: Query, space: ServingSpace, most: Ints) -> tuple[Ints, Floats, Floats]:
+def _batches(query: Query, space: ServingSpace, most: Ints, deadline: Deadline) -> tuple[Ints, Floats, Floats]:
     """Layout, batch and speed of every batch up to the `most` of each layout that no larger one has the speed of."""
     layouts, batches, speeds = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [np.zeros(0)]
     for at in np.flatnonzero(most > 0).tolist():
+        deadline.check()
         batch = np.arange(1, most[at] + 1, dtype=np.float64)
         step = space.step_s(batch, np.full(len(batch), at))
         speed = batch * space.pipeline[at] / ((query.output - 1) * step)

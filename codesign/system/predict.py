@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from codesign.facts.catalog import Catalog
+from codesign.facts.cells import csv_text
 from codesign.facts.errors import DataError
 from codesign.facts.records import ModelRecord
 from codesign.physics import achieved, performance, prediction, serving
@@ -78,6 +79,17 @@ def predict(
         memory_bytes=_memory(asked, min(users, held)), runs_fitted=record.fit.runs, left_out_errors=record.fit.errors,
         notes=tuple(_notes(asked, held, family in constants.family, constants.release)),
     )  # fmt: skip
+
+
+def as_rows(found: Prediction) -> str:
+    """The prediction as one row of CSV: seconds, tokens/s, bytes of one chip."""
+    row = found.model_dump(exclude={"notes", "left_out_errors", "band_s", "ttft_band_s", "terms_s", "memory_bytes"})
+    for name, band in (("tpot", found.band_s), ("ttft", found.ttft_band_s)):
+        low, high = band or (None, None)
+        row |= {f"{name}_low_s": low, f"{name}_high_s": high}
+    row |= {f"{name}_s": value for name, value in found.terms_s.items()}
+    row |= {f"{name}_bytes": value for name, value in found.memory_bytes.items()}
+    return csv_text(tuple(row), [tuple(row.values())])
 
 
 def deployment(tensor: int, data: int, pipeline: int, expert: int, precision: str, kv: str | None, draft: int,

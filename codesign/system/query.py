@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
-from codesign.facts.catalog import faults_of
+from codesign.facts.catalog import builtin_query, faults_of
 from codesign.facts.errors import DataError
 from codesign.facts.fact import Table, Written
 from codesign.facts.reading import Document, shown, toml_file, toml_of
@@ -228,6 +228,43 @@ class Query(Table):
 
         content = self.model_dump(by_alias=True, exclude_none=True, mode="json")
         return tomli_w.dumps({k: v for k, v in content.items() if v not in ({}, [])})
+
+
+OPTIONS = {  # what commands and the Python interface call a key of a query; the rest is called as it is
+    "power": "limits.power", "chips": "limits.chips", "racks": "limits.racks", "replicas": "limits.replicas",
+    "tensor": "limits.tensor", "user_speed": "limits.user_speed", "users": "limits.users", "ttft": "limits.ttft",
+    "prompt": "serving.input", "input": "serving.input", "output": "serving.output", "engine": "serving.engine",
+    "release": "serving.release", "phases": "serving.phases", "prior": "serving.prior", "draft": "serving.draft",
+    "acceptance": "serving.acceptance", "chunk": "serving.chunk", "memory": "allow.memories",
+    "no_memory": "forbid.memories", "chip": "allow.chips", "no_chip": "forbid.chips", "vendor": "allow.vendors",
+    "no_vendor": "forbid.vendors",
+}  # fmt: skip
+PLAIN = ("model", "context", "precision", "kv_precision", "mode", "maximize", "dollars", "basis", "price_basis",
+         "hardware", "available_by", "spare_servers", "time_limit", "cost", "assume")  # fmt: skip
+
+
+def query_of(path: Path | Document | None, said: Mapping[str, Any]) -> Query:
+    """The query of a file (built-in if None) with options by their names over it; None was not given.
+
+    Raises DataError naming what is wrong, an unknown option among it.
+    """
+    options: dict[str, Any] = {}
+    for name, value in said.items():
+        if name == "budget":
+            options |= _budget(value)
+        elif name in OPTIONS or name in PLAIN:
+            options[OPTIONS.get(name, name)] = value
+        else:
+            raise DataError(f"option {name!r}: unknown; known: {', '.join(sorted({*OPTIONS, *PLAIN, 'budget'}))}")
+    return read_query(path, options, builtin_query("best"))
+
+
+def _budget(written: Any) -> dict[str, Any]:
+    """One option for both money limits: what it does not set, it lifts."""
+    if written is None:
+        return {}
+    hourly = "/h" in str(written).replace(" ", "")
+    return {"limits.hourly": written if hourly else NONE, "limits.budget": NONE if hourly else written}
 
 
 def read_query(path: Path | Document | None, options: Mapping[str, Any], builtin: str) -> Query:

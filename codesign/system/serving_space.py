@@ -22,6 +22,7 @@ from codesign.physics.serving import Coefficients, Deployment
 from codesign.physics.workload import Model
 from codesign.system.layouts import Floats, Ints, meets, portions, tensor_degrees
 from codesign.system.query import Limits, Query
+from formulations.solvers.deadline import NEVER, Deadline
 
 MOST_STAGE = 128      # chips of a stage; a data degree may also fill the scale-up domain
 MOST_PIPELINE = 16
@@ -272,9 +273,10 @@ def room(memory: serving.Memory, d: Deployment) -> int:
 
 
 def enumerate_serving(
-    model: Model, chips: Sequence[Chip], query: Query, record: AchievedRecord, *, most_chips: float = math.inf
-) -> ServingSpace:
-    """All deployments of `chips` for the query's traffic and engine."""
+    model: Model, chips: Sequence[Chip], query: Query, record: AchievedRecord, *, most_chips: float = math.inf,
+    deadline: Deadline = NEVER,
+) -> ServingSpace:  # fmt: skip
+    """All deployments of `chips` for the query's traffic and engine. Raises OutOfTime after the `deadline`."""
     pairs = [(c, d) for c, chip in enumerate(chips) for weights in query.precision
              for d in deployments(model, chip, weights, query.kv(weights), query)]  # fmt: skip
     reason, room_of = np.zeros(len(pairs), dtype=np.int64), np.zeros(len(pairs), dtype=np.int64)
@@ -282,6 +284,7 @@ def enumerate_serving(
     parts: list[Coefficients] = []
     names: list[tuple[str, str, str]] = []
     for i, (c, d) in enumerate(pairs):
+        deadline.check()
         found = _coefficients(model, chips[c], d, query, most_chips)
         if isinstance(found, str):
             reason[i] = REASONS.index(found)

@@ -1,6 +1,5 @@
 """Does this answer still hold, by the domain's formulas alone, and what has changed since?"""
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from codesign.facts.catalog import Catalog, faults_of, load
 from codesign.facts.document import InputPart
-from codesign.facts.errors import AuditError, DataError
-from codesign.system import audit, verify_pools
+from codesign.facts.errors import DataError
+from codesign.system import verify_best, verify_pools
 from codesign.system.answer import Answer
-from codesign.system.audit import AGREE, Enumerated, System
-from codesign.system.best_system import prepare
-from codesign.system.best_system_answer import better, direction, objective_si
-from codesign.system.prepared import Prepared
+from codesign.system.audit import AGREE
+from codesign.system.best_system_answer import better, direction
 from codesign.system.query import Query
-from codesign.system.recorded import differing, in_space, layout_of, no_layout, objective_faults, rows_of
-from formulations.best_system import bounds as best_system_bounds
+from codesign.system.recorded import beside
 
 
 class Report(BaseModel):
@@ -57,36 +53,20 @@ def verify(document: dict[str, Any], path: Path, own: Path | None) -> Report:
     answer = _read(document, path)
     query = _query(answer, path)
     catalog = load(own, query.assumptions())
-    changed = changes(answer.inputs, answer.hashes, answer.catalogue, catalog)
     two = query.phases == "disaggregated"
-    looked = _two_pools if two else _one_pool
-    recorded = None if answer.proof is None else answer.proof.value
-    every, audited, faults, checked = looked(answer, query, catalog, path.parent / "candidates.csv", recorded)
-    best = None if every is None else every.value
-    if answer.status == "infeasible" and best is not None:
+    looked = (verify_pools if two else verify_best).checked(answer, query, catalog, path.parent)
+    found, best = looked.every.found, looked.best
+    faults = [*looked.faults, *beside(path.parent / "query.toml", query)]
+    if answer.system is None and best is not None:
         faults.append(f"a system exists now, with an objective of {best!r}")
-    if _beaten(query, answer, audited, best):
-        faults.append(f"a better system exists: {best!r} against {audited!r}")
-    said = "" if every is None else verify_pools.LOOKED_AT if two else "layouts and batches"
-    return Report(holds=not faults, recorded=recorded, audited=audited, best=best, points=every.points if every else 0,
-                  looked_at=said, checked_bounds=checked, changed=tuple(changed), faults=tuple(faults))  # fmt: skip
-
-
-Looked = tuple[Enumerated | None, float | None, list[str], int]  # best of all, value now, faults, bounds checked
-
-
-def _one_pool(answer: Answer, query: Query, catalog: Catalog, table: Path, recorded: float | None) -> Looked:
-    p = prepare(catalog, query)
-    faults, audited = _system_faults(answer, p)
-    wrong, checked = _bound_faults(table, p, recorded)
-    return audit.enumerate_all(p.query, p.space, p.servers), audited, faults + wrong, checked
-
-
-def _two_pools(answer: Answer, query: Query, catalog: Catalog, table: Path, recorded: float | None) -> Looked:
-    p = verify_pools.prepare(catalog, query)
-    faults, audited = verify_pools.system_faults(answer, p)
-    wrong, checked = verify_pools.bound_faults(table, p, recorded)
-    return verify_pools.enumerated(p).found, audited, faults + wrong, checked
+    if _beaten(query, answer, looked.value, best):
+        faults.append(f"a better system exists: {best!r} against {looked.value!r}")
+    said = "" if found is None else verify_pools.LOOKED_AT if two else "layouts and batches"
+    recorded = None if answer.proof is None else answer.proof.value
+    return Report(holds=not faults, recorded=recorded, audited=looked.value, best=best,
+                  points=found.points if found else 0, looked_at=said, checked_bounds=looked.bounds,
+                  changed=(*changes(answer.inputs, answer.hashes, answer.catalogue, catalog), *looked.told),
+                  faults=tuple(faults))  # fmt: skip
 
 
 def _beaten(query: Query, answer: Answer, audited: float | None, best: float | None) -> bool:
@@ -146,65 +126,3 @@ def changes(inputs: Iterable[InputPart], hashes: Mapping[str, str], digest: str,
     if catalog.digest() != digest and not found:
         found.append("other entries of the catalogue, not behind this system")
     return found
-
-
-def _system_faults(answer: Answer, p: Prepared) -> tuple[list[str], float | None]:
-    """Recompute the system; what disagrees with the record."""
-    s, recorded = answer.system, answer.proof
-    if s is None or recorded is None:
-        return [], None
-    offer = next((o for o in p.supply.offers if o.chip.name == s.chip), None)
-    if offer is None:
-        return [f"{s.chip} is not on offer any more"], None
-    layout = layout_of(s, p.query)
-    if not in_space(s.chip, layout, p.space):
-        return [no_layout(s)], None
-    try:
-        audited = audit.recompute(p.query, p.space.model, p.supply, System(offer, layout, s.batch, s.replicas))
-    except (AuditError, ValueError) as error:
-        return [str(error)], None
-    return _record_faults(answer, audited) + objective_faults(answer, p.query, audited.value), audited.value
-
-
-_RECORDED = {
-    "system": ("servers", "servers_bought", "chips_bought", "racks"),
-    "performance": ("user_speed", "users", "throughput"),
-    "money": ("capital_usd", "hourly_usd", "usd_per_mtok", "power_w"),
-}
-
-
-def _record_faults(answer: Answer, audited: audit.Audited) -> list[str]:
-    """Numbers of the answer that its system does not have."""
-    pairs = [
-        (f"{part}.{name}", getattr(getattr(answer, part), name), getattr(audited, name))
-        for part, names in _RECORDED.items() if getattr(answer, part) is not None for name in names
-    ]  # fmt: skip
-    if answer.performance is not None:
-        pairs += [(f"performance.{name}", getattr(answer.performance, name), getattr(audited.time, name))
-                  for name in ("step_s", "ttft_s", "memory_bytes", "room")]  # fmt: skip
-    for limit in answer.limits:
-        pairs.append((f"limits.{limit.name}.used", limit.used, audited.used.get(limit.name)))
-        pairs.append((f"limits.{limit.name}.allowed", limit.allowed, audited.allowed.get(limit.name)))
-    return differing(pairs)
-
-
-def _bound_faults(table: Path, p: Prepared, best: float | None) -> tuple[list[str], int]:
-    """Recompute every value and bound of candidates.csv beside the answer, if it is there."""
-    if not table.is_file() or best is None:
-        return [], 0
-    sweep = best_system_bounds.sweep(p.columns.instance)
-    position = {int(label): i for i, label in enumerate(p.columns.instance.columns)}
-    faults, checked = [], 0
-    for row in rows_of(table, "value", "bound"):
-        i, checked = position.get(int(row["column"])), checked + 1
-        if i is None:
-            faults.append(f"{table}: column {row['column']} does not exist any more")
-            continue
-        now = [objective_si(p.query, float(x)) for x in (p.columns.true_value[i], sweep.bound[i])]
-        for name, value in zip(("value", "bound"), now, strict=True):
-            if value is None or not math.isclose(value, float(row[name]), rel_tol=AGREE):
-                faults.append(f"{table}: column {row['column']}: {name} is {value!r}, recorded as {row[name]}")
-        if row["removed"] and better(p.query, float(row["bound"]), best):
-            faults.append(f"{table}: column {row['column']} was removed with a bound that can win")
-    return faults[:10], checked
-

@@ -2,38 +2,81 @@
 
 from pathlib import Path
 
+from codesign.facts.catalog import Catalog
 from codesign.facts.errors import AuditError
-from codesign.system import pools_audit
-from codesign.system.answer import Answer, SystemPart
+from codesign.system import disaggregated_answer as words
+from codesign.system import pools_audit, rebuilt
+from codesign.system.answer import Answer, ProofPart, SystemPart
 from codesign.system.audit import System
 from codesign.system.best_system_answer import better
-from codesign.system.disaggregated import enumerated, prepare
-from codesign.system.pools_audit import AuditedPools, Both, Share
-from codesign.system.pools_bounds import DOMINATED, bounds
-from codesign.system.prepared import PreparedPools
-from codesign.system.recorded import differing, in_space, layout_of, no_layout, objective_faults, rows_of, same
+from codesign.system.disaggregated import enumerated, nothing, prepare
+from codesign.system.pools_audit import AuditedPools, Both
+from codesign.system.pools_candidates import DOMINATED, bounds, pool_candidates
+from codesign.system.prepared import Looked, PreparedPools
+from codesign.system.query import Query
+from codesign.system.recorded import (
+    Checked,
+    in_space,
+    layout_of,
+    no_layout,
+    objective_faults,
+    rows_of,
+    same,
+    table_faults,
+)
 from codesign.system.serving_space import ServingSpace
+from formulations.disaggregated import bounds as disaggregated_bounds
 
-__all__ = ["bound_faults", "enumerated", "prepare", "system_faults"]
+__all__ = ["LOOKED_AT", "checked"]
 LOOKED_AT = "pairs of columns with their replicas"
 NUMBERS = ("requests_per_s", "utilisation", "link_bytes_per_s", "requests_per_s_per_user")
 
 
-def system_faults(answer: Answer, p: PreparedPools) -> tuple[list[str], float | None]:
-    """Recompute both pools; what disagrees with the record."""
-    if answer.system is None or answer.prefill is None or answer.proof is None:
-        return ([] if answer.system is None else ["two pools were asked for, one is recorded"]), None
+def checked(answer: Answer, query: Query, catalog: Catalog, folder: Path) -> Checked:
+    """The whole document again, and every column of candidates.csv beside it."""
+    p = prepare(catalog, query)
+    every = enumerated(p)
+    wrong, rows = bound_faults(folder / "candidates.csv", p, None if answer.proof is None else answer.proof.value)
+    faults, told, value = _document(answer, p, every)
+    return Checked(every, value, faults + wrong, told, rows)
+
+
+def _document(answer: Answer, p: PreparedPools, every: Looked) -> tuple[list[str], list[str], float | None]:
+    """Faults, what merely differs, and the objective now."""
+    same_catalogue = p.catalog.digest() == answer.catalogue
+    if answer.system is None:
+        if every.found is not None and every.found.value is not None:
+            return [], [], None
+        return *rebuilt.of_best(answer, nothing(p), same_catalogue=same_catalogue, refined=False), None
+    if answer.prefill is None or answer.proof is None:
+        return ["two pools were asked for, one is recorded, or no proof"], [], None
+    both = _both(answer.prefill, answer.system, p)
+    if isinstance(both, str):
+        return [both], [], None
+    try:
+        audited = pools_audit.recompute(p.query, p.pools.decode.model, p.supply, both)
+    except (AuditError, ValueError) as error:
+        return [str(error)], [], None
+    now = _again(answer.proof, p, both, audited, every)
+    faults, told = rebuilt.of_best(answer, now, same_catalogue=same_catalogue, refined=False)
+    return faults + objective_faults(answer, p.query, audited.value), told, audited.value
+
+
+def _again(proof: ProofPart, p: PreparedPools, both: Both, audited: AuditedPools, every: Looked) -> Answer:
+    kept = len(disaggregated_bounds.sweep(p.instance.only(p.kept)).kept)
+    search = rebuilt.search_again(proof, len(p.pools), (kept, len(p.pools)))
+    looked = rebuilt.looked_again(proof, every, limited=p.query.time_limit is not None)
+    return words.document(p, both, audited, looked, search)
+
+
+def _both(prefill: SystemPart, decode: SystemPart, p: PreparedPools) -> Both | str:
     systems = []
-    for part, space in ((answer.prefill, p.pools.prefill), (answer.system, p.pools.decode)):
+    for part, space in ((prefill, p.pools.prefill), (decode, p.pools.decode)):
         found = _system(part, space, p)
         if isinstance(found, str):
-            return [found], None
+            return found
         systems.append(found)
-    try:
-        audited = pools_audit.recompute(p.query, p.pools.decode.model, p.supply, Both(*systems))
-    except (AuditError, ValueError) as error:
-        return [str(error)], None
-    return _record_faults(answer, audited) + objective_faults(answer, p.query, audited.value), audited.value
+    return Both(*systems)
 
 
 def _system(part: SystemPart, space: ServingSpace, p: PreparedPools) -> System | str:
@@ -42,37 +85,6 @@ def _system(part: SystemPart, space: ServingSpace, p: PreparedPools) -> System |
         return f"{part.chip} is not on offer any more"
     layout = layout_of(part, p.query)
     return System(offer, layout, part.batch, part.replicas) if in_space(part.chip, layout, space) else no_layout(part)
-
-
-def _record_faults(answer: Answer, a: AuditedPools) -> list[str]:
-    """Numbers of the answer that its two pools do not have."""
-    pairs: list[tuple[str, float | None, float | None]] = []
-
-    def compare(part: str, now: object, *names: str) -> None:
-        if (old := getattr(answer, part)) is not None:
-            pairs.extend((f"{part}.{name}", getattr(old, name), getattr(now, name)) for name in names)
-
-    counts = [name for name in Share.__dataclass_fields__ if name in SystemPart.model_fields]
-    compare("system", a.decode, *counts)
-    compare("prefill", a.prefill, *counts, "utilisation", "memory_bytes")
-    compare("prefill", a, "wait_s", "ttft_s")
-    compare("prefill", a.prompts, "interval_s", "fixed_s", "send_s")
-    compare("performance", a, "user_speed", "users", "throughput", "ttft_s")
-    compare("performance", a.time, "step_s", "memory_bytes", "room")
-    compare("money", a, "capital_usd", "hourly_usd", "usd_per_mtok", "power_w")
-    if answer.performance is not None:
-        pairs.append(("performance.requests", answer.performance.requests, a.rate))
-    if answer.prefill is not None and answer.transfer is not None and answer.system is not None:
-        t, carried = answer.transfer, a.rate * a.cache_bytes
-        pairs += [("prefill.prompt_s", answer.prefill.prompt_s, a.prompts.service_s),
-                  ("transfer.bytes_per_request", t.bytes_per_request, a.cache_bytes),
-                  ("transfer.used", t.used, carried),
-                  ("transfer.sending", t.sending, a.prefill.link * answer.prefill.replicas),
-                  ("transfer.receiving", t.receiving, a.decode.link * answer.system.replicas)]  # fmt: skip
-    for limit in answer.limits:
-        pairs.append((f"limits.{limit.name}.used", limit.used, (a.used or {}).get(limit.name)))
-        pairs.append((f"limits.{limit.name}.allowed", limit.allowed, (a.allowed or {}).get(limit.name)))
-    return differing(pairs)
 
 
 def bound_faults(table: Path, p: PreparedPools, best: float | None) -> tuple[list[str], int]:
@@ -97,4 +109,5 @@ def bound_faults(table: Path, p: PreparedPools, best: float | None) -> tuple[lis
             faults.append(f"{where} was removed with a bound that can win")
         if row["removed"] == DOMINATED and c in kept:
             faults.append(f"{where} was removed as dominated, and no other column dominates it")
+    faults += table_faults(table, pool_candidates(p, removal=any(row["removed"] for row in rows)))
     return faults[:10], len(rows)

@@ -105,5 +105,6 @@ def test_infeasible_is_not_believed_where_kinds_serve_together(tmp_path):
     mix = Mix((Kind("a", "a", "", "", 1.0, 1), Kind("b", "b", "", "", 1.0, 1)), (Bucket("x", "", Fraction(2), 1),),
               {(0, 0): 1.0, (0, 1): 1.0}, fractional=True)  # fmt: skip
     false = cheapest_mix(mix).answer.model_copy(
-        update={"status": "infeasible", "proof": None, "kinds": (), "shares": (), "cost_usd_per_h": None})
+        update={"status": "infeasible", "proof": None, "kinds": (), "shares": (), "cost_usd_per_h": None,
+                "usd_per_million_requests": None})
     assert verify.faults(false, mix)[0] == ["1 x a, 1 x b serve the demand"]

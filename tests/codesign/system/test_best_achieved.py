@@ -269,3 +269,11 @@ def test_band_of_a_step_lies_around_it_the_lower_end_first(phases: str, engine: 
     assert found is not None and found.step_band_s is not None and 0 < low < 1 < high
     assert found.step_band_s[0] < found.step_s < found.step_band_s[1]
     assert found.step_band_s == pytest.approx((found.step_s * low, found.step_s * high))
+
+
+@pytest.mark.parametrize("phases", ["aggregated", "disaggregated"])
+def test_a_time_that_ends_before_the_layouts_are_known_is_undecided(phases: str) -> None:
+    done = run("best", "--hardware", "catalogue", "--model", "llama-3.1-8b", "--input", "1k", "--output", "1k",
+               "--phases", phases, "--chips", "64", "--time-limit", "1 ns")  # fmt: skip
+    assert (done.code, done.out) == (3, "")
+    assert "no system is known yet" in done.err
