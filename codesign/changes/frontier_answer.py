@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.facts.document import InputPart, Part
+from codesign.facts.document import Document, InputPart, Part
 from codesign.system.audit import System
 from codesign.system.key import NamedLayout, names_of
 
@@ -64,10 +64,9 @@ class StepPart(Part):
     proofs: tuple[ProofPart, ...]
 
 
-class FrontierAnswer(Part):
+class FrontierAnswer(Document):
     """The complete staircase: the document that `--json` prints."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["frontier"] = "frontier"
     status: Literal["proven", "undecided", "infeasible"]
     mode: str
@@ -91,7 +90,3 @@ class FrontierAnswer(Part):
     hashes: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

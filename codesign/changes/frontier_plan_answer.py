@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.changes.switch_plan_answer import FleetPart
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 
 
 class FrontierPlanPart(Part):
@@ -17,10 +17,9 @@ class FrontierPlanPart(Part):
     fleet: FleetPart = Field(description="objective and proven bound in USD")
 
 
-class FleetFrontierAnswer(Part):
+class FleetFrontierAnswer(Document):
     """Fleets that trade dollars for power."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["fleet-frontier"] = "fleet-frontier"
     status: Literal["proven", "infeasible", "undecided"]
     plan: dict[str, Any]
@@ -37,7 +36,3 @@ class FleetFrontierAnswer(Part):
     catalogue: str
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

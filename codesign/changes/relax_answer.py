@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.changes.frontier_answer import NamedSystem
-from codesign.facts.document import CurePart, InputPart, Part
+from codesign.facts.document import CurePart, Document, InputPart, Part
 
 
 class BoughtPart(Part):
@@ -52,10 +52,9 @@ class JointPart(Part):
     bought: BoughtPart
 
 
-class RelaxAnswer(Part):
+class RelaxAnswer(Document):
     """Conflicts and cures: the document that `--json` prints."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["relax"] = "relax"
     status: Literal["feasible", "cured", "incurable", "undecided"] = Field(
         description="feasible: nothing to relax; undecided: what a cure buys is not proven best in the time given"
@@ -77,7 +76,3 @@ class RelaxAnswer(Part):
     hashes: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

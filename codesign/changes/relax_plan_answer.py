@@ -6,7 +6,7 @@ from pydantic import Field
 
 from codesign.changes.relax_answer import ConflictPart
 from codesign.changes.switch_plan_answer import FleetPart
-from codesign.facts.document import CurePart, Part
+from codesign.facts.document import CurePart, Document, Part
 
 
 class CuredPlanPart(Part):
@@ -27,10 +27,9 @@ class FactorPart(Part):
     bought: FleetPart
 
 
-class FleetRelaxAnswer(Part):
+class FleetRelaxAnswer(Document):
     """Conflicts and cures of a plan."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["fleet-relax"] = "fleet-relax"
     status: Literal["feasible", "cured", "incurable", "undecided"]
     plan: dict[str, Any]
@@ -49,7 +48,3 @@ class FleetRelaxAnswer(Part):
     catalogue: str
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from codesign.changes.robust import Choice, Compared, Robust
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 from codesign.study.designs import BROKEN
 from codesign.system.answer_parts import version_of
 from codesign.system.key import Replicated
@@ -66,10 +66,9 @@ class ChoicePart(Part):
     complete: bool = Field(description="no layout and no replica count of the catalogue could be better")
 
 
-class RobustAnswer(Part):
+class RobustAnswer(Document):
     """The document that `--json` prints."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["robust"] = "robust"
     status: Literal["optimal", "infeasible"]
     mode: str
@@ -91,10 +90,6 @@ class RobustAnswer(Part):
     assumptions: tuple[str, ...] = ()
     catalogue: str
     versions: dict[str, str]
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 def answer(r: Robust) -> RobustAnswer:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.changes.switch_plan_answer import FleetPart
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 
 TODAY, REGRET, WORST = "best today", "min-max regret", "best worst case"
 
@@ -63,10 +63,9 @@ class FleetChoicePart(Part):
     mean: float | None = Field(description="mean loss, least among the purchases with this worst loss")
 
 
-class FleetRobustAnswer(Part):
+class FleetRobustAnswer(Document):
     """Which of the purchases compared a plan should make when its numbers are uncertain."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["fleet-robust"] = "fleet-robust"
     status: Literal["proven", "infeasible", "undecided"] = Field(
         description="proven: every point is; infeasible: no fleet today, or none in any scenario, or none of the "
@@ -90,10 +89,6 @@ class FleetRobustAnswer(Part):
     assumptions: tuple[str, ...]
     catalogue: str
     versions: dict[str, str]
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 def purchases_said(bought: Mapping[str, Sequence[int]], periods: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.changes.switch_answer import SystemShort
-from codesign.facts.document import LimitPart, Part
+from codesign.facts.document import Document, LimitPart, Part
 
 
 class EndPart(Part):
@@ -45,10 +45,9 @@ class ShadowPart(Part):
     next_system: SystemShort | None
 
 
-class SensitivityAnswer(Part):
+class SensitivityAnswer(Document):
     """How the answer moves with its inputs: published ranges, one more unit of each resource, binding limits."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["sensitivity"] = "sensitivity"
     status: Literal["proven", "infeasible", "undecided"] = Field(
         description="undecided: not everything that was solved again is proven in the time given"
@@ -67,7 +66,3 @@ class SensitivityAnswer(Part):
     catalogue: str
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 from codesign.system.key import Replicated
 
 
@@ -77,10 +77,9 @@ class NearPart(Part):
     note: str = ""
 
 
-class SwitchAnswer(Part):
+class SwitchAnswer(Document):
     """Where the best system changes along parameters, or all parameters by how near that is."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["switch"] = "switch"
     status: Literal["proven", "undecided"]
     mode: str
@@ -96,7 +95,3 @@ class SwitchAnswer(Part):
     catalogue: str
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

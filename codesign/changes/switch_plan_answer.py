@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.facts.document import LimitPart, Part
+from codesign.facts.document import Document, LimitPart, Part
 from codesign.fleet.answer import ShadowPart
 
 
@@ -59,10 +59,9 @@ class FleetLinePart(Part):
     switches: tuple[BracketPart, ...]
 
 
-class FleetSwitchAnswer(Part):
+class FleetSwitchAnswer(Document):
     """Where the kinds that a plan buys change along parameters."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["fleet-switch"] = "fleet-switch"
     status: Literal["proven", "undecided"]
     plan: dict[str, Any]
@@ -76,10 +75,6 @@ class FleetSwitchAnswer(Part):
     catalogue: str
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 class FleetEndPart(Part):
@@ -103,10 +98,9 @@ class FleetBarPart(Part):
     swing_kept: float | None = Field(description="likewise with today's purchases")
 
 
-class FleetSensitivityAnswer(Part):
+class FleetSensitivityAnswer(Document):
     """How a plan's best fleet moves with its inputs, and with a step more of its limits."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["fleet-sensitivity"] = "fleet-sensitivity"
     status: Literal["proven", "undecided", "infeasible"]
     plan: dict[str, Any]
@@ -124,10 +118,6 @@ class FleetSensitivityAnswer(Part):
     versions: dict[str, str]
     seed: int = 0
 
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
-
 
 
 class EntryPart(Part):
@@ -141,10 +131,9 @@ class EntryPart(Part):
     fleet: FleetPart = Field(description="best fleet at `inside`")
 
 
-class FleetWhyNotAnswer(Part):
+class FleetWhyNotAnswer(Document):
     """The best fleet that buys a chip, beside the best fleet."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["fleet-why-not"] = "fleet-why-not"
     status: Literal["best", "behind", "infeasible", "absent", "undecided"]
     plan: dict[str, Any]
@@ -165,10 +154,6 @@ class FleetWhyNotAnswer(Part):
     catalogue: str
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 GAPS = ("points are integer programs, solved one by one, each with its proven bound: within 1e-4 of the objective "

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from codesign.changes.relax_answer import BoughtPart
-from codesign.facts.document import CurePart, InputPart, Part
+from codesign.facts.document import CurePart, Document, InputPart, Part
 
 
 class TermPart(Part):
@@ -40,10 +40,9 @@ class LeastPart(Part):
     verified: bool = Field(description="solved again on both sides: it wins after, and not before")
 
 
-class WhyNotAnswer(Part):
+class WhyNotAnswer(Document):
     """The document that `--json` prints."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["why-not"] = "why-not"
     status: Literal["best", "behind", "infeasible", "absent", "undecided"] = Field(
         description="undecided: not every system here is proven best in the time given; nothing is claimed beyond them"
@@ -74,7 +73,3 @@ class WhyNotAnswer(Part):
     hashes: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

@@ -13,14 +13,14 @@ from codesign.changes.sensitivity_answer import SensitivityAnswer
 from codesign.changes.switch_answer import SwitchAnswer
 from codesign.changes.switch_plan_answer import FleetSensitivityAnswer, FleetSwitchAnswer, FleetWhyNotAnswer
 from codesign.changes.why_not_answer import WhyNotAnswer
-from codesign.facts.document import Part
+from codesign.facts.document import Document
 from codesign.fleet.answer import FleetAnswer
 from codesign.kitsune.schedule_answer import KitsuneAnswer
 from codesign.kitsune.sweep import SweepAnswer
 from codesign.mix.answer import MixAnswer
 from codesign.system.answer import Answer
 
-CLASSES: Mapping[str, type[Part]] = MappingProxyType({
+CLASSES: Mapping[str, type[Document]] = MappingProxyType({
     "answer": Answer, "schedule": KitsuneAnswer, "sweep": SweepAnswer, "fleet": FleetAnswer, "mix": MixAnswer,
     "frontier": FrontierAnswer, "switch": SwitchAnswer, "sensitivity": SensitivityAnswer, "why-not": WhyNotAnswer,
     "relax": RelaxAnswer, "robust": RobustAnswer, "fleet-switch": FleetSwitchAnswer,

@@ -3,13 +3,12 @@
 As in `codesign.cli`, first-party imports are inside the commands.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign.cli.parts import Json, exported, pairs, place, written
+from codesign.cli.parts import Json, exported, pairs, place, show, written
 from codesign.cli.plan_change import why_not_of_plan
 from codesign.cli.plan_relax import frontier_of_plan, relax_of_plan
 from codesign.cli.query import asks_query_or
@@ -55,7 +54,7 @@ def frontier(
         raise DataError("--points: of a fleet plan; the frontier of a query is complete")
     with alive("walking along the frontier"):
         found = ask(load(own, asked.assumptions()), asked, axes or "dollars,throughput")
-    _show(found.document() if as_json else None, render(found))
+    show(found.document() if as_json else None, render(found), wide=False)
     if export is not None:
         from codesign.output.frontier_files import write_frontier
 
@@ -89,7 +88,7 @@ def why_not(
 
     catalog = load(own, asked.assumptions())
     found = ask(catalog, asked, read_wanted(catalog, memory=memory, chip=chip, tensor=tensor, system=system))
-    _show(found.document() if as_json else None, render(found))
+    show(found.document() if as_json else None, render(found), wide=False)
     if export is not None:
         from codesign.output.changes_files import write_why_not
 
@@ -116,7 +115,7 @@ def relax(
     from codesign.output.relax import render
 
     found = ask(load(own, asked.assumptions()), asked, weights=_weights(weight), most=most)
-    _show(found.document() if as_json else None, render(found))
+    show(found.document() if as_json else None, render(found), wide=False)
     if export is not None:
         from codesign.output.changes_files import write_relax
 
@@ -141,14 +140,3 @@ def _weights(items: list[str] | None) -> dict[str, float]:
     if faults:
         raise DataError("\n".join(faults))
     return found
-
-
-def _show(document: str | None, parts: Iterable[Any]) -> None:
-    if document is not None:
-        typer.echo(document)
-        return
-    from codesign.output.text import console
-
-    shown = console()
-    for part in parts:
-        shown.print(part)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import codesign
-from codesign.cli.parts import Json, Own, exported, pairs, place, print_table, quantity, tell, written
+from codesign.cli.parts import Json, Own, exported, pairs, place, quantity, show, tell, written
 from codesign.facts.exits import Exit
 
 if TYPE_CHECKING:
@@ -63,8 +63,6 @@ def kitsune(
     catalog: Own = None,
 ) -> None:
     """How should one GPU run this operator graph: operator by operator, fused, or as pipelines?"""
-    from rich.console import Group
-
     from codesign.facts.catalog import load
     from codesign.facts.errors import DataError
     from codesign.kitsune.gpu import gpu_named
@@ -90,7 +88,7 @@ def kitsune(
 
         with alive("sweeping"):
             swept = sweep(asked, chip, chosen, over[0])
-        _show(swept.document() if as_json else None, Group(*render_sweep(swept)))
+        show(swept.document() if as_json else None, render_sweep(swept))
         raise typer.Exit(Exit.of("optimal" if all(one.status == "optimal" for one in swept.points) else "undecided"))
     known = {} if measured is None else read_measured(measured, asked)
     with alive("scheduling"):
@@ -111,8 +109,6 @@ def reproduce_kitsune(
     export: Annotated[Path | None, place("write the document and its chart")] = None,
 ) -> None:
     """The scheduling study arXiv 2502.18403: Table 2, predictions, and its claims as checks."""
-    from rich.console import Group
-
     from codesign.facts.catalog import load
     from codesign.kitsune.reproduce import reproduce
     from codesign.output.kitsune_study import render
@@ -120,7 +116,7 @@ def reproduce_kitsune(
 
     with alive("scheduling every application"):
         found = reproduce(load(None))
-    _show(found.document() if as_json else None, Group(*render(found)))
+    show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.output.kitsune_speedup import write_study
 
@@ -142,10 +138,3 @@ def _graph(
         raise DataError("--from has the sizes of its answer, a decode step; --set and --training do not apply")
     found = layer_of(answer, catalog) if answer is not None else graph_named(str(name), sizes)
     return backward.training(found) if training else found
-
-
-def _show(document: str | None, table: object) -> None:
-    if document is not None:
-        typer.echo(document)
-    else:
-        print_table(table)

@@ -18,7 +18,7 @@ from codesign.cli import fleet as cli_fleet
 from codesign.cli import frontier as cli_frontier
 from codesign.cli import kitsune, profile, robust, switch
 from codesign.cli.end import ended
-from codesign.cli.parts import Assume, Json, Own, pairs, place, print_table, quantity, tell
+from codesign.cli.parts import Assume, Json, Own, pairs, place, print_parts, quantity, show, tell
 from codesign.cli.query import asks_query
 from codesign.facts.exits import Exit
 
@@ -131,7 +131,7 @@ def validate(
     from codesign.physics.validate import validate as ask
 
     found = ask(_load(catalog), table)
-    print_table(errors(found))
+    print_parts(errors(found))
     if out is not None:
         from codesign.output.accuracy_files import write_validation
 
@@ -151,7 +151,7 @@ def calibrate(
 
     record, content = ask(_load(catalog), table)
     write_constants(out, content)
-    print_table(fitted(record))
+    print_parts(fitted(record))
     print(f"Written to {out / 'achieved' / 'default.toml'}; use it with --catalog {out}")
 
 
@@ -180,11 +180,10 @@ def schema(document: Annotated[str, typer.Argument(help="answer, fleet, frontier
 
     from codesign.cli import documents
     from codesign.facts.errors import DataError
-    from codesign.system import answer
 
     if document not in documents.CLASSES:
         raise DataError(f"schema {document!r}: no such document; known: {', '.join(documents.CLASSES)}")
-    print(json.dumps(answer.schema(documents.CLASSES[document]), indent=2))
+    print(json.dumps(documents.CLASSES[document].schema_document(), indent=2))
 
 
 @catalog_app.command("list")
@@ -195,7 +194,7 @@ def catalog_list(
     """What there is."""
     from codesign.output.listing import listing
 
-    print_table(listing(_load(catalog), kind))
+    print_parts(listing(_load(catalog), kind))
 
 
 @catalog_app.command("show")
@@ -208,7 +207,7 @@ def catalog_show(
     """Every number with unit, source, date and confidence."""
     from codesign.output.listing import showing
 
-    print_table(showing(_load(catalog, pairs("--assume", assume)), kind, name))
+    print_parts(showing(_load(catalog, pairs("--assume", assume)), kind, name))
 
 
 @catalog_app.command("check")
@@ -222,16 +221,11 @@ def catalog_check(catalog: Own = None) -> None:
 @reproduce_app.command("liminal")
 def reproduce_liminal(as_json: Json = False) -> None:
     """The limit study arXiv 2507.14397: known cells, predictions, and its findings as checks."""
-    from rich.console import Group
-
     from codesign.output.liminal import render
     from codesign.physics.reproduce_liminal import reproduce
 
     found = reproduce(_load(None))
-    if as_json:
-        print(found.document())
-    else:
-        print_table(Group(*render(found)))
+    show(found.document() if as_json else None, render(found))
 
 
 def _load(own: Path | None, assume: "Mapping[str, str | float] | None" = None) -> "Catalog":

@@ -1,5 +1,6 @@
 """What commands share: options that mean the same everywhere, items KEY=VALUE, tables on the terminal."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,14 +42,7 @@ def exported(folder: Path, as_json: bool) -> None:
 
 def tell(found: "Shown[Any]", as_json: bool, export: Path | None = None, *, wide: bool = False) -> None:
     """Print what the Python interface found; then write it, where a folder is asked for."""
-    from codesign.output.text import console
-
-    if as_json:
-        typer.echo(found.to_json())
-    else:
-        shown = console(wide=wide)
-        for part in found.parts:
-            shown.print(part)
+    show(found.to_json() if as_json else None, found.parts, wide=wide)
     if export is not None:
         found.export(export)
         exported(export, as_json)
@@ -84,8 +78,18 @@ def quantity(option: str, text: str, unit: str, *, least: float = 0.0, most: flo
     return number
 
 
-def print_table(table: Any) -> None:
-    """A Rich table, or anything that Rich prints."""
+def print_parts(*parts: Any, wide: bool = True) -> None:
+    """Tables and lines; `wide` where they are mostly tables."""
     from codesign.output.text import console
 
-    console(wide=True).print(table)
+    shown = console(wide=wide)
+    for part in parts:
+        shown.print(part)
+
+
+def show(document: str | None, parts: Iterable[Any], *, wide: bool = True) -> None:
+    """The document, or the parts for people."""
+    if document is not None:
+        typer.echo(document)
+    else:
+        print_parts(*parts, wide=wide)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codesign.cli.parts import exported, print_table
+from codesign.cli.parts import exported, show
 from codesign.facts.exits import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
 
     from codesign.fleet.plan import Plan
 
@@ -36,7 +35,7 @@ def switch_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_switch(resolver, parameter, over or [], told=told)
-    show_parts(found.document() if as_json else None, render_switch(found))
+    show(found.document() if as_json else None, render_switch(found))
     if export is not None:
         from codesign.output.plan_change_files import write_fleet_switch
 
@@ -54,7 +53,7 @@ def sensitivity_of_plan(asked: "Plan", own: Path | None, *, as_json: bool, expor
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_sensitivity(resolver, told=told)
-    show_parts(found.document() if as_json else None, render_sensitivity(found))
+    show(found.document() if as_json else None, render_sensitivity(found))
     if export is not None:
         from codesign.output.plan_change_files import write_fleet_sensitivity
 
@@ -81,7 +80,7 @@ def why_not_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_why_not(resolver, chip, told=told)
-    show_parts(found.document() if as_json else None, render_why_not(found))
+    show(found.document() if as_json else None, render_why_not(found))
     if export is not None:
         from codesign.output.changes_files import write_fleet_why_not
 
@@ -106,13 +105,3 @@ def progress(what: str = "parameters") -> Any:
             yield lambda done, of: progress.update(task, completed=done, total=of)
 
     return bar()
-
-
-def show_parts(document: str | None, rendered: "Iterable[Any]") -> None:
-    """The document, or the parts for people."""
-    if document is not None:
-        typer.echo(document)
-        return
-    from rich.console import Group
-
-    print_table(Group(*rendered))

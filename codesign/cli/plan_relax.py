@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from codesign.cli.parts import exported
-from codesign.cli.plan_change import progress, show_parts
+from codesign.cli.parts import exported, show
+from codesign.cli.plan_change import progress
 from codesign.facts.exits import Exit
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def relax_of_plan(asked: "Plan", own: Path | None, *, weight: list[str] | None, 
         raise DataError("--weight: of a query; the limits of a fleet plan are moved by one common factor")
     with alive("looking for conflicts and cures"):
         found = fleet_relax(Resolver(own, asked), most=most)
-    show_parts(found.document() if as_json else None, render(found))
+    show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.output.changes_files import write_fleet_relax
 
@@ -49,7 +49,7 @@ def frontier_of_plan(
     with progress("points") as told:
         found = fleet_frontier(load(own, asked.assumptions()), asked, axes or "dollars,power",
                                POINTS if points is None else points, told=told)  # fmt: skip
-    show_parts(found.document() if as_json else None, render(found))
+    show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.output.frontier_plan_files import write_fleet_frontier
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli.parts import Json, exported, pairs, place, print_table, quantity, written
+from codesign.cli.parts import Json, exported, pairs, place, quantity, show, written
 from codesign.facts.exits import Exit
 
 if TYPE_CHECKING:
@@ -147,19 +147,13 @@ def _answer(
     export: Path | None,
 ) -> None:  # fmt: skip
     from codesign.mix.cheapest_mix import cheapest_mix
+    from codesign.output.mix import render
     from codesign.output.progress import alive
 
     seconds = None if time_limit is None else quantity("--time-limit", time_limit, "s")
     with alive("solving the mix"):
         result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
-    if as_json:
-        typer.echo(result.answer.document())
-    else:
-        from rich.console import Group
-
-        from codesign.output.mix import render
-
-        print_table(Group(*render(result.answer)))
+    show(result.answer.document() if as_json else None, render(result.answer))
     if export is not None:
         from codesign.output.mix_files import write_mix
 

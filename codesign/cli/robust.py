@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codesign.cli.jobs import solves_many
-from codesign.cli.parts import Json, exported, place, quantity, written
-from codesign.cli.plan_change import progress, show_parts
+from codesign.cli.parts import Json, exported, place, quantity, show, written
+from codesign.cli.plan_change import progress
 from codesign.cli.query import asks_query_or
 from codesign.facts.exits import Exit
 
@@ -49,7 +49,7 @@ def robust_of_plan(
     resolver = Resolver(own, asked)
     with progress() as told:
         found = fleet_robust(resolver, terms, told=told)
-    show_parts(found.document() if as_json else None, render(found))
+    show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.output.robust_plan_files import write_fleet_robust
 
@@ -81,21 +81,14 @@ def robust(
     from codesign.changes.robust_answer import answer
     from codesign.facts.catalog import load
     from codesign.output.progress import bar
+    from codesign.output.robust import render
 
     count = SCENARIOS if scenarios is None else scenarios
     terms = Terms(uncertainty, count, seed, quantity("--must-fit", must_fit, "1"),
                   quantity("--model-error", model_error or ERROR, "1"))  # fmt: skip
     found = ask(load(own, asked.assumptions()), asked, terms, many, bar)
     told = answer(found)
-    if as_json:
-        typer.echo(told.document())
-    else:
-        from codesign.output.robust import render
-        from codesign.output.text import console
-
-        shown = console()
-        for part in render(told):
-            shown.print(part)
+    show(told.document() if as_json else None, render(told), wide=False)
     if export is not None:
         from codesign.output.robust_files import write_robust
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign.cli.parts import Json, exported, place, written
-from codesign.cli.plan_change import progress, sensitivity_of_plan, show_parts, switch_of_plan
+from codesign.cli.parts import Json, exported, place, show, written
+from codesign.cli.plan_change import progress, sensitivity_of_plan, switch_of_plan
 from codesign.cli.query import asks_query_or
 from codesign.facts.exits import Exit
 
@@ -55,7 +55,7 @@ def switch(
         found = query.switch(warm, parameter or [], over or [], together=together)
     from codesign.output.switch import render
 
-    show_parts(found.document() if as_json else None, render(found))
+    show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.output.switch_files import write_switch
 
@@ -83,7 +83,7 @@ def sensitivity(
         found = ask(warm, told=told)
     from codesign.output.sensitivity import render
 
-    show_parts(found.document() if as_json else None, render(found))
+    show(found.document() if as_json else None, render(found))
     if export is not None:
         from codesign.output.sensitivity_files import write_sensitivity
 

@@ -1,12 +1,30 @@
 """What every answer document is made of."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Part(BaseModel):
     """A table of the answer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Document(Part):
+    """A whole answer. JSON keeps the order of fields, the inherited first: what ends a document is not here."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+
+    def document(self) -> str:
+        """The answer as JSON text."""
+        return self.model_dump_json(by_alias=True, indent=2)
+
+    @classmethod
+    def schema_document(cls) -> dict[str, Any]:
+        """JSON Schema of the answer."""
+        content = cls.model_json_schema(by_alias=True)
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}
 
 
 class LimitPart(Part):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.facts.document import CurePart, InputPart, LimitPart, Part
+from codesign.facts.document import CurePart, Document, InputPart, LimitPart, Part
 
 
 class KindPart(Part):
@@ -150,10 +150,9 @@ class FleetProofPart(Part):
     seconds: dict[str, float]
 
 
-class FleetAnswer(Part):
+class FleetAnswer(Document):
     """What to buy for a plan: the document that `--json` prints and `verify` repeats."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["fleet"] = "fleet"
     status: Literal["optimal", "feasible", "infeasible", "unknown"]
     plan: dict[str, Any]
@@ -175,7 +174,3 @@ class FleetAnswer(Part):
     hashes: dict[str, str] = Field(default_factory=dict, description="of each entry behind the fleet")
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from codesign.facts.catalog import Catalog
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 from codesign.facts.errors import AuditError
 from codesign.facts.fact import Fact
 from codesign.facts.paper_records import Headline, MeasuredRow, Row
@@ -99,10 +99,9 @@ class MeasuredGroup(Part):
     traffic: float
 
 
-class KitsuneReproduction(Part):
+class KitsuneReproduction(Document):
     """The study beside ours, as one document."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     study: str
     gpu: str
     cells: tuple[Cell, ...]
@@ -115,10 +114,6 @@ class KitsuneReproduction(Part):
     discrepancy: str
     assumptions: tuple[str, ...]
     catalogue: str = Field(description="SHA-256 over all catalogue entries")
-
-    def document(self) -> str:
-        """The JSON document."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 def reproduce(catalog: Catalog, assumed: Assumptions | None = None) -> KitsuneReproduction:

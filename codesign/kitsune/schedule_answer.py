@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 from codesign.kitsune.gpu import UNITS, Gpu
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.pipelines import Pipeline, ring_bytes
@@ -86,10 +86,9 @@ class ExecutionPart(Part):
     blocked: tuple[str, ...] = Field(description="the study's groups that the GPU cannot hold; they run alone")
 
 
-class KitsuneAnswer(Part):
+class KitsuneAnswer(Document):
     """All execution models of one graph on one GPU, as one document."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["kitsune"] = "kitsune"
     graph: str
     operators: int
@@ -106,10 +105,6 @@ class KitsuneAnswer(Part):
     def chosen(self) -> ExecutionPart:
         """The execution model that was asked for."""
         return next(part for part in self.executions if part.execution == self.execution)
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 def ask(

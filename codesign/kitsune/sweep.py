@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 from codesign.facts.errors import DataError
 from codesign.kitsune.gpu import UNITS, WHOLE, Gpu
 from codesign.kitsune.graph import Graph
@@ -43,10 +43,9 @@ class SwitchPart(Part):
     gain: float = Field(description="share of the time that the new groups save there; the old ones keep their CTAs")
 
 
-class SweepAnswer(Part):
+class SweepAnswer(Document):
     """Schedules over a range of one number of the GPU, as one document."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["kitsune-sweep"] = "kitsune-sweep"
     graph: str
     gpu: str
@@ -57,10 +56,6 @@ class SweepAnswer(Part):
     points: tuple[PointPart, ...]
     switches: tuple[SwitchPart, ...]
     assumptions: tuple[str, ...]
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 def sweep(graph: Graph, gpu: Gpu, execution: Execution, written: str, *, points: int = POINTS) -> SweepAnswer:

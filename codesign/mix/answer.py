@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.facts.document import CurePart, Part
+from codesign.facts.document import CurePart, Document, Part
 
 
 class KindPart(Part):
@@ -58,10 +58,9 @@ class MixProofPart(Part):
     nodes: int
 
 
-class MixAnswer(Part):
+class MixAnswer(Document):
     """Cheapest mix of replicas for a demand by buckets."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["mix"] = "mix"
     status: Literal["optimal", "feasible", "infeasible", "unknown"]
     query: dict[str, Any] = Field(description="files with their SHA-256, and options")
@@ -78,10 +77,6 @@ class MixAnswer(Part):
     assumptions: tuple[str, ...] = ()
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
     def counts(self) -> dict[str, int]:
         """Replicas of each kind by name."""

@@ -1,13 +1,11 @@
 """Predictions, their errors and fitted constants, on the terminal."""
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.text import Text
 
 from codesign.facts.records import AchievedRecord
 from codesign.facts.units import show
-from codesign.output.text import Table
+from codesign.output.text import INDENT, columns, pairs
 from codesign.physics.validate import Line, Validation
 from codesign.system.predict import Prediction
 
@@ -16,7 +14,6 @@ MOST_GROUPS = 14  # lines of a split on the terminal; the CSV has all
 
 def prediction(p: Prediction) -> RenderableType:
     """One prediction with its breakdown and what is known of its error."""
-    table = Table.grid(padding=(0, 2))
     errors = p.left_out_errors.get("mix", {})
     traffic = f"{p.users:,.0f} users, {p.prompt:,.0f} tokens in, {p.output:,.0f} out"
     first_token = [] if p.ttft_s is None else [
@@ -34,9 +31,7 @@ def prediction(p: Prediction) -> RenderableType:
         ("known error", f"fitted to {p.runs_fitted:,} runs; median {step} of time per output token and {first} of time "
                         "to first token on input/output mixes left out" if p.runs_fitted else "no system is faster"),
     ]  # fmt: skip
-    for name, value in rows:
-        table.add_row(Text(name, style="dim"), value)
-    return Group(table, *(Padding(f"note: {note}", (0, 0, 0, 2)) for note in p.notes))
+    return Group(pairs(rows), *(Padding(f"note: {note}", INDENT) for note in p.notes))
 
 
 def _band(band_s: tuple[float, float] | None) -> str:
@@ -49,10 +44,8 @@ def _percent(value: float) -> str:
 
 def errors(v: Validation) -> RenderableType:
     """Errors by split and group, and the rows that were not predicted."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     step, first = ("TPOT median", "mean", "p90", "bias"), ("TTFT median", "mean", "bias")
-    for head in ("split", "group", "rows", "predicted", *step, *first, "in band"):
-        table.add_column(head, justify="left" if head in ("split", "group") else "right")
+    table = columns("split", "group", "rows", "predicted", *step, *first, "in band", left=2)
     for split in dict.fromkeys(line.split for line in v.lines):
         lines = sorted((line for line in v.lines if line.split == split), key=lambda line: -line.rows)
         for line in lines[:MOST_GROUPS]:
@@ -70,9 +63,7 @@ def _row(x: Line) -> list[str]:
 
 def fitted(record: AchievedRecord) -> RenderableType:
     """The constants that all chips share, and the errors on groups left out."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("left out, one at a time", "TPOT median", "TPOT mean", "TTFT median", "TTFT mean"):
-        table.add_column(head, justify="right" if head.startswith("T") else "left")
+    table = columns("left out, one at a time", "TPOT median", "TPOT mean", "TTFT median", "TTFT mean")
     for split, each in record.fit.errors.items():
         table.add_row(split, *(f"{each[key]:.1%}" for key in ("tpot_median", "tpot_mean", "ttft_median", "ttft_mean")))
     common = ", ".join(f"{name} {value:.4g}" for name, value in record.common.items())

@@ -5,34 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from codesign.facts.cells import csv_text
-from codesign.output.drawing import save
-from codesign.output.files import write_folder
+from codesign.output.drawing import pictures
+from codesign.output.files import write_files
 from codesign.physics.validate import Validation
 
 HEADER = ("line", "model", "chip", "engine", "tpot_ms", "predicted_tpot_ms", "ttft_ms", "predicted_ttft_ms", "reason")
-FILES = ("errors.csv", "predictions.csv", "chart.png", "chart.svg", "chart.html")
 
 
 def write_validation(folder: Path, v: Validation) -> None:
     """Write the folder whole or not at all."""
-
-    def fill(stage: Path) -> None:
-        (stage / "errors.csv").write_text(v.table(), encoding="utf-8")
-        (stage / "predictions.csv").write_text(_predictions(v), encoding="utf-8")
-        save(stage, "chart", chart(v))
-
-    write_folder(folder, fill, FILES, option="--out")
+    files = {"errors.csv": v.table(), "predictions.csv": _predictions(v), **pictures({"chart": chart(v)})}
+    write_files(folder, files, option="--out")
 
 
 def write_constants(folder: Path, content: dict[str, Any]) -> None:
     """Write `folder`/achieved/default.toml whole or not at all."""
     import tomli_w
-
-    def fill(stage: Path) -> None:
-        (stage / "achieved").mkdir()
-        (stage / "achieved" / "default.toml").write_text(tomli_w.dumps(content), encoding="utf-8")
-
-    write_folder(folder, fill, (), option="--out")
+    write_files(folder, {"achieved/default.toml": tomli_w.dumps(content)}, option="--out")
 
 
 def _predictions(v: Validation) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from codesign.changes.relax_answer import RelaxAnswer
 from codesign.changes.relax_plan_answer import FleetRelaxAnswer
 from codesign.changes.switch_plan_answer import FleetPart, FleetWhyNotAnswer
 from codesign.changes.why_not_answer import WhyNotAnswer
 from codesign.facts.cells import csv_text
+from codesign.facts.document import Document
 from codesign.output.files import write_folder
 
 FILES = ("answer.json", "terms.csv", "changes.csv", "cures.csv", "conflicts.csv", "fleets.csv")
@@ -16,12 +17,6 @@ TERMS = ("term", "unit", "best", "asked", "factor")
 CHANGES = ("kind", "path", "unit", "today", "needs", "factor", "exact", "verified", "before", "after")
 CURES = ("cure", "limit", "asked", "works", "value", "objective", "unit", "bought")
 FLEET = ("status", "objective", "bound", "gap", "cost_usd", "capital_usd", "bought")
-
-
-class Document(Protocol):
-    """An answer."""
-
-    def document(self) -> str: ...
 
 
 def write_why_not(folder: Path, answer: WhyNotAnswer) -> None:

@@ -1,7 +1,7 @@
 """What the charts of a schedule share: colours, names of groups, boxes and texts placed in px, files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -113,11 +113,24 @@ def _frame(version: str) -> str:
     return vl_convert.vegalite_to_html({"description": SLOT}, vl_version=version, bundle=True)
 
 
-def save(stage: Path, name: str, drawn: Any) -> None:
-    """PNG, SVG and HTML that stands alone."""
+def pictures(charts: Mapping[str, Any | None]) -> dict[str, bytes | None]:
+    """Files of charts by name: PNG, SVG and HTML that stands alone; without a chart there is nothing in them."""
+    found: dict[str, bytes | None] = {}
+    for name, drawn in charts.items():
+        files = (None, None, None) if drawn is None else _files(drawn)
+        found |= {f"{name}.{kind}": content for kind, content in zip(FORMATS, files, strict=True)}
+    return found
+
+
+def _files(drawn: Any) -> tuple[bytes, bytes, bytes]:
+    """In the order of FORMATS."""
     version = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
     spec = drawn.to_json()  # once: checking it takes longer than drawing
     svg = vl_convert.vegalite_to_svg(spec, vl_version=version)
-    (stage / f"{name}.svg").write_text(svg, encoding="utf-8")
-    (stage / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
-    (stage / f"{name}.html").write_text(page(spec, version), encoding="utf-8")
+    return vl_convert.svg_to_png(svg, scale=2), svg.encode(), page(spec, version).encode()
+
+
+def save(stage: Path, name: str, drawn: Any) -> None:
+    """Write the files of a chart."""
+    for file, content in zip(FORMATS, _files(drawn), strict=True):
+        (stage / f"{name}.{file}").write_bytes(content)

@@ -10,7 +10,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ MARK = "INCOMPLETE"
 STAGE = ".codesign-"  # of a fixed length: what is longest in a name may be the folder's own
 DOCUMENTS = ("answer.json", "frontier.json", "mix.json", "schedule.json", "reproduction.json", "journal.jsonl")
 PROBE = 64 * 1024  # bytes: more than a file system keeps in its own records
+
+Content = str | bytes | Callable[[Path], None] | None  # of a file: what is in it, or what writes it
 
 
 def write_folder(
@@ -38,6 +40,26 @@ def write_folder(
     except OSError as error:
         mixed = "; it holds files of two exports now" if (folder / MARK).is_file() else ""
         raise DataError(f"{option} {folder}: cannot be written: {error.strerror or error}{mixed}") from error
+
+
+def write_files(folder: Path, files: Mapping[str, Content], *, option: str = "--export") -> None:
+    """Write files by name, as `write_folder` does; one that is None is not written, and removed if it is there."""
+
+    def fill(stage: Path) -> None:
+        for name, content in files.items():
+            path = stage / name
+            path.parent.mkdir(exist_ok=True)
+            if callable(content):
+                content(path)
+            elif content is not None:
+                path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    write_folder(folder, fill, files, option=option)
+
+
+def own_note(own: Path | None) -> str:
+    """First line of a written query or plan that was asked with a catalogue of one's own."""
+    return "" if own is None else f"# asked with a catalogue of one's own: --catalog {own}\n"
 
 
 def check_place(folder: Path, option: str = "--export") -> None:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from codesign.facts.units import show
 from codesign.fleet.answer import FleetAnswer, FleetProofPart, PeriodPart, ReplicaPart, ShadowPart
-from codesign.output.text import Table, count, pairs
+from codesign.output.text import Table, columns, count, doubts, left_out, pairs, section
 
 OBJECTIVES = {"cost": "least cost", "throughput-per-dollar": "most tokens per dollar", "value": "most served value",
               "power": "least power"}  # fmt: skip
@@ -25,20 +24,16 @@ def render(answer: FleetAnswer) -> Iterator[RenderableType]:
     for period in answer.periods:
         yield from _period(period)
     yield from _scenarios(answer)
-    yield from _section("Limits", _limits(answer))
+    yield from section("Limits", _limits(answer))
     if answer.shadows:
-        yield from _section("One step more of a limit that binds (solved again)", _shadows(answer))
+        yield from section("One step more of a limit that binds (solved again)", _shadows(answer))
     if answer.duals:
-        yield from _section("Prices of the linear relaxation (of an ideal fleet in parts)", _duals(answer))
+        yield from section("Prices of the linear relaxation (of an ideal fleet in parts)", _duals(answer))
     if answer.singles:
-        yield from _section("With a single kind of chip", _singles(answer))
-    yield from _section("Proof", _proof(answer.proof))
-    yield from _footnotes(answer)
-
-
-def _section(head: str, table: RenderableType) -> Iterator[RenderableType]:
-    yield Text(f"\n{head}", style="bold")
-    yield Padding(table, (0, 0, 0, 2))
+        yield from section("With a single kind of chip", _singles(answer))
+    yield from section("Proof", _proof(answer.proof))
+    yield from doubts(answer.unverified, answer.assumptions)
+    yield from left_out(answer.left_out)
 
 
 def _asked(answer: FleetAnswer) -> str:
@@ -92,15 +87,8 @@ def _period(period: PeriodPart) -> Iterator[RenderableType]:
     yield Padding(_replicas(period.replicas), (0, 0, 0, 2))
 
 
-def _table(*heads: str, left: int = 1) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if i < left else "right")
-    return table
-
-
 def _kinds(period: PeriodPart) -> Table:
-    table = _table("servers", "buy", "retire", "end of life", "own", "chips", "in use", "spare", "power", "cost")
+    table = columns("servers", "buy", "retire", "end of life", "own", "chips", "in use", "spare", "power", "cost")
     for kind in period.kinds:
         table.add_row(
             kind.chip, *(f"{n:,}" if n else "-" for n in (kind.bought, kind.retired, kind.ended)), f"{kind.owned:,}",
@@ -111,7 +99,7 @@ def _kinds(period: PeriodPart) -> Table:
 
 
 def _workloads(period: PeriodPart) -> Table:
-    table = _table("workload", "asked /s", "served /s", "busy", "could serve beside", "chips", "prefill", "decode",
+    table = columns("workload", "asked /s", "served /s", "busy", "could serve beside", "chips", "prefill", "decode",
                    "tokens/s", "$/Mtok")  # fmt: skip
     for one in period.workloads:
         table.add_row(
@@ -123,7 +111,7 @@ def _workloads(period: PeriodPart) -> Table:
 
 
 def _replicas(replicas: Sequence[ReplicaPart]) -> Table:
-    table = _table("replicas of", "in + out", "phase", "on", "layout", "n", "chips", "batch", "requests/s",
+    table = columns("replicas of", "in + out", "phase", "on", "layout", "n", "chips", "batch", "requests/s",
                    "tokens/s", "first token", left=5)  # fmt: skip
     for one in replicas:
         data = f" DP{one.data}" if one.data > 1 else ""
@@ -142,12 +130,12 @@ def _scenarios(answer: FleetAnswer) -> Iterator[RenderableType]:
     if not answer.scenarios:
         return
     names = list(answer.scenarios[0].served)
-    table = _table("case", "probability", *names)
+    table = columns("case", "probability", *names)
     for case in answer.scenarios:
         chance = "must hold" if case.probability is None else f"{case.probability:.0%}"
         met = [" / ".join(_one([f"{share:.1%}" for share in case.served[name]])) for name in names]
         table.add_row(case.name, chance, *met)
-    yield from _section("Share of demand met by the same hardware, by period", table)
+    yield from section("Share of demand met by the same hardware, by period", table)
 
 
 def _one(texts: list[str]) -> list[str]:
@@ -156,7 +144,7 @@ def _one(texts: list[str]) -> list[str]:
 
 
 def _limits(answer: FleetAnswer) -> Table:
-    table = _table("limit", *(period.name for period in answer.periods))
+    table = columns("limit", *(period.name for period in answer.periods))
     names = list(dict.fromkeys(limit.name for period in answer.periods for limit in period.limits))
     for name in names:
         cells = []
@@ -174,7 +162,7 @@ def _amount(value: float, unit: str) -> str:
 
 def _shadows(answer: FleetAnswer) -> Table:
     unit = answer.proof.unit if answer.proof else "USD"
-    table = _table("limit", "period", "allowed", "one step", "then", "better by", left=3)
+    table = columns("limit", "period", "allowed", "one step", "then", "better by", left=3)
     for one in answer.shadows:
         then = one.status if one.value is None else _value(one.value, unit)
         table.add_row(one.limit, one.period or "all", one.allowed, one.step, then, _better(one, unit))
@@ -190,7 +178,7 @@ def _better(one: ShadowPart, unit: str) -> str:
 
 
 def _duals(answer: FleetAnswer) -> Table:
-    table = _table("limit", "period", "price", left=2)
+    table = columns("limit", "period", "price", left=2)
     for one in answer.duals:
         table.add_row(one.limit, one.period, f"{one.price:,.4g} {answer.proof.unit if answer.proof else ''} {one.unit}")
     return table
@@ -198,7 +186,7 @@ def _duals(answer: FleetAnswer) -> Table:
 
 def _singles(answer: FleetAnswer) -> Table:
     unit = answer.proof.unit if answer.proof else "USD"
-    table = _table("chip", "objective", "behind")
+    table = columns("chip", "objective", "behind")
     for one in answer.singles:
         behind = "-" if one.behind is None else f"{one.behind:.1%}" if one.behind > 1e-9 else "the same"
         note = "" if one.status in ("optimal", "infeasible") else " (not proven)"
@@ -220,28 +208,6 @@ def _proof(p: FleetProofPart) -> Table:
     ])  # fmt: skip
 
 
-def _footnotes(answer: FleetAnswer) -> Iterator[RenderableType]:
-    if answer.unverified:
-        yield Text("\nNot verified, announced or assumed, and behind this answer", style="bold")
-        for line in answer.unverified:
-            yield Padding(line, (0, 0, 0, 2))
-    yield Text("\nAssumptions", style="bold")
-    for line in answer.assumptions:
-        yield Padding(line, (0, 0, 0, 2))
-    yield from _left_out(answer)
-
-
-def _left_out(answer: FleetAnswer) -> Iterator[RenderableType]:
-    if not answer.left_out:
-        return
-    yield Text(f"\nLeft out ({len(answer.left_out)})", style="bold")
-    names: dict[str, list[str]] = {}
-    for name, reason in answer.left_out.items():
-        names.setdefault(reason, []).append(name)
-    for reason, group in names.items():
-        yield Padding(f"{', '.join(group)}: {reason}", (0, 0, 0, 2))
-
-
 def _without(answer: FleetAnswer) -> Iterator[RenderableType]:
     """No fleet: proven that there is none, or none found in time."""
     if answer.status == "infeasible":
@@ -254,4 +220,4 @@ def _without(answer: FleetAnswer) -> Iterator[RenderableType]:
         yield Text("In the way, each alone with all others held:")
         for cure in answer.cures:
             yield Padding(f"{cure.limit} = {cure.asked}: {cure.works} would work", (0, 0, 0, 2))
-    yield from _left_out(answer)
+    yield from left_out(answer.left_out)

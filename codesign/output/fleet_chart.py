@@ -1,25 +1,17 @@
 """Charts of a fleet by period: servers by kind, money, and how busy the workloads keep them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import altair as alt
 
 from codesign.facts.units import show
 from codesign.fleet.answer import FleetAnswer, PeriodPart
-from codesign.output.drawing import COLOURS, FORMATS, legend, plain, save, texts, title
+from codesign.output.drawing import COLOURS, legend, plain, texts, title
 
 CHARTS = ("fleet", "money", "utilisation")
-FILES = tuple(f"{name}.{kind}" for name in CHARTS for kind in FORMATS)
 HEIGHT, STEP = 300, 135      # px: of a panel, of a period
 LEAST = 0.05                 # share of a panel below which a bar has no room for its text
-
-
-def write_charts(stage: Path, answer: FleetAnswer) -> None:
-    """Write `FILES`; an answer without a fleet has nothing to draw."""
-    for name, drawn in charts(answer).items():
-        save(stage, name, drawn)
 
 
 def charts(answer: FleetAnswer) -> dict[str, Any]:

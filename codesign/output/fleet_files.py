@@ -5,13 +5,13 @@ from pathlib import Path
 from codesign.facts.cells import csv_text
 from codesign.fleet.answer import FleetAnswer
 from codesign.fleet.best_fleet import FleetResult
-from codesign.output import fleet_chart
-from codesign.output.files import write_folder
+from codesign.output.drawing import pictures
+from codesign.output.files import Content, own_note, write_files
+from codesign.output.fleet_chart import CHARTS, charts
+from codesign.output.program import programs
 from formulations import fleet
 from formulations.fleet import stochastic
-from formulations.solvers import highs
 
-FILES = ("answer.json", "plan.toml", "purchases.csv", "replicas.csv", "program.lp", "program.mps", *fleet_chart.FILES)
 PURCHASES = ("period", "year", "chip", "bought", "retired", "ended", "owned", "chips", "used", "spare", "racks",
              "power_w", "capital_usd", "cost_usd")  # fmt: skip
 REPLICAS = ("workload", "input", "output", "phase", "chip", "tensor", "data", "pipeline", "expert", "weights", "kv",
@@ -21,19 +21,16 @@ REPLICAS = ("workload", "input", "output", "phase", "chip", "tensor", "data", "p
 
 def write_fleet(folder: Path, result: FleetResult, own: Path | None = None) -> None:
     """Write the folder whole or not at all; a plan without a fleet has neither tables, charts nor program."""
-
-    def fill(stage: Path) -> None:
-        (stage / "answer.json").write_text(result.answer.document() + "\n", encoding="utf-8")
-        note = "" if own is None else f"# asked with a catalogue of one's own: --catalog {own}\n"
-        (stage / "plan.toml").write_text(note + result.prepared.plan.as_toml(), encoding="utf-8")
-        if not result.answer.periods:
-            return
-        (stage / "purchases.csv").write_text(purchases(result.answer), encoding="utf-8")
-        (stage / "replicas.csv").write_text(replicas(result.answer), encoding="utf-8")
-        fleet_chart.write_charts(stage, result.answer)
-        _write_programs(stage, result)
-
-    write_folder(folder, fill, FILES)
+    answer = result.answer
+    found = bool(answer.periods)
+    write_files(folder, {
+        "answer.json": answer.document() + "\n",
+        "plan.toml": own_note(own) + result.prepared.plan.as_toml(),
+        "purchases.csv": purchases(answer) if found else None,
+        "replicas.csv": replicas(answer) if found else None,
+        **pictures(dict.fromkeys(CHARTS) | charts(answer)),
+        **(_programs(result) if found else programs("program", None)),
+    })  # fmt: skip
 
 
 def purchases(answer: FleetAnswer) -> str:
@@ -52,7 +49,7 @@ def replicas(answer: FleetAnswer) -> str:
     ))  # fmt: skip
 
 
-def _write_programs(folder: Path, result: FleetResult) -> None:
+def _programs(result: FleetResult) -> dict[str, Content]:
     """Both files; read back, their optimum is the answer's (a ratio: N - lambda * D at the ratio found, 0)."""
     data, value = result.instance, result.solved.outcome.value
     ratio = data.objective == "ratio"
@@ -61,6 +58,5 @@ def _write_programs(folder: Path, result: FleetResult) -> None:
               "units: requests/s, thousands of dollars, kW, years, thousands of tokens",
               f"{'lambda' if ratio else 'value'} = {value!r}"]  # fmt: skip
     several = result.solved.several
-    program = highs.load(fleet.build(data, lam=lam) if several is None else stochastic.build(several, lam=lam))
-    for name in ("program.lp", "program.mps"):
-        highs.write(program, folder / name, header)
+    return programs("program", fleet.build(data, lam=lam) if several is None else stochastic.build(several, lam=lam),
+                    header)  # fmt: skip

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from codesign.changes.frontier_answer import AxisPart, FrontierAnswer, StepPart
 from codesign.facts.units import show
-from codesign.output.system import doubts, limits_said, workload_said
-from codesign.output.text import Table, count, pairs
+from codesign.output.system import limits_said, workload_said
+from codesign.output.text import Table, count, doubts, pairs
 
 MOST_STEPS = 60  # of a table
 

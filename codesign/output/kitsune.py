@@ -11,7 +11,7 @@ from codesign.facts.units import show
 from codesign.kitsune.gpu import UNITS
 from codesign.kitsune.schedule_answer import ExecutionPart, GroupPart, KitsuneAnswer, QueuePart, StagePart
 from codesign.kitsune.sweep import SweepAnswer
-from codesign.output.text import Table
+from codesign.output.text import INDENT, Table, columns, section
 
 SHOWN = ("sms", "tensor", "simt", "dram_bandwidth", "l2_bandwidth", "l2_capacity")
 
@@ -31,10 +31,11 @@ def render(answer: KitsuneAnswer, *, alone: bool = False) -> Iterator[Renderable
     if any(group.pipeline is not None for group in chosen.groups):
         yield _section(f"Pipelines of '{chosen.execution}'", _pipelines(chosen))
         yield Padding("stages: operator with its CTAs, and the parts that a sum over rows is split into; queues: "
-                      "entries x payload of one CTA, x2 where two read it", (0, 0, 0, 2))  # fmt: skip
+                      "entries x payload of one CTA, x2 where two read it", INDENT)  # fmt: skip
     yield Text(proven(chosen), style="bold")
-    yield from _listed("Notes", (*answer.notes, *chosen.notes, *_blocked(answer)))
-    yield from _listed("Assumptions", answer.assumptions)
+    if notes := (*answer.notes, *chosen.notes, *_blocked(answer)):
+        yield from section("Notes", *notes)
+    yield from section("Assumptions", *answer.assumptions)
 
 
 def proven(part: ExecutionPart) -> str:
@@ -56,7 +57,7 @@ def _blocked(answer: KitsuneAnswer) -> tuple[str, ...]:
 def render_sweep(answer: SweepAnswer) -> Iterator[RenderableType]:
     """Points, then where the schedule changes."""
     yield Text(f"{answer.graph} on {answer.gpu}, '{answer.execution}', over {answer.key}", style="bold")
-    table = _table(answer.key, "time", "speed-up", "traffic cut", "groups", "operators in them", "")
+    table = columns(answer.key, "time", "speed-up", "traffic cut", "groups", "operators in them", "")
     for p in answer.points:
         table.add_row(show(p.value, answer.unit), _s(p.time_s), f"{p.speed_up:.2f}x", f"{p.traffic_cut:.1%}",
                       str(p.groups), str(p.covered), "" if p.status == "optimal" else "not proven")  # fmt: skip
@@ -64,7 +65,7 @@ def render_sweep(answer: SweepAnswer) -> Iterator[RenderableType]:
     if not answer.switches:
         yield Text("\nNo other groups become faster anywhere.")
         return
-    table = _table("between", "and", "no longer", "instead", "saves", left=4)
+    table = columns("between", "and", "no longer", "instead", "saves", left=4)
     for s in answer.switches:
         table.add_row(show(s.above, answer.unit), show(s.below, answer.unit), "\n".join(s.gone), "\n".join(s.new),
                       f"{s.gain:.3%}")  # fmt: skip
@@ -72,7 +73,7 @@ def render_sweep(answer: SweepAnswer) -> Iterator[RenderableType]:
 
 
 def _executions(parts: tuple[ExecutionPart, ...]) -> Table:
-    table = _table("execution", "time", "speed-up", "off-chip traffic", "cut", "in groups", "tensor", "SIMT", "DRAM",
+    table = columns("execution", "time", "speed-up", "off-chip traffic", "cut", "in groups", "tensor", "SIMT", "DRAM",
                    "bound", "gap", "status")  # fmt: skip
     for part in parts:
         use = (_mean(part, "tensor_use"), _mean(part, "simt_use"), _mean(part, "dram_use"))
@@ -88,7 +89,7 @@ def _mean(part: ExecutionPart, name: str) -> float:
 
 
 def _groups(part: ExecutionPart) -> Table:
-    table = _table("group", "kind", "time", "alone", "speed-up", "off-chip", "tensor", "SIMT", "DRAM", "bottleneck",
+    table = columns("group", "kind", "time", "alone", "speed-up", "off-chip", "tensor", "SIMT", "DRAM", "bottleneck",
                    left=2)  # fmt: skip
     for group in part.groups:
         bottleneck = "" if group.pipeline is None else group.pipeline.bottleneck
@@ -137,19 +138,6 @@ def _s(seconds: float) -> str:
     return show(seconds, "s")
 
 
-def _table(*heads: str, left: int = 1) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if i < left else "right")
-    return table
-
-
 def _section(title: str, table: Table) -> RenderableType:
     table.title, table.title_justify, table.title_style = title, "left", "bold"
     return Padding(table, (1, 0, 0, 0))
-
-
-def _listed(title: str, lines: tuple[str, ...]) -> Iterator[RenderableType]:
-    if lines:
-        yield Text(f"\n{title}", style="bold")
-        yield from (Padding(line, (0, 0, 0, 2)) for line in lines)

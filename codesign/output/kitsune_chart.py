@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -14,7 +13,6 @@ from codesign.output.drawing import (
     ALONE,
     CHARACTER,
     COLOURS,
-    FORMATS,
     Named,
     across,
     down,
@@ -22,7 +20,6 @@ from codesign.output.drawing import (
     named,
     plain,
     plural,
-    save,
     texts,
     title,
 )
@@ -30,7 +27,6 @@ from codesign.output.kitsune_stages import ctas_chart, sms_chart
 from codesign.output.layered import Layout, layered
 
 CHARTS = ("graph", "ctas", "sms", "timeline")
-FILES = tuple(f"{name}.{kind}" for name in CHARTS for kind in FORMATS)
 BOX, PITCH, APART = 20, 40, 14        # px: height of an operator, from layer to layer, between operators
 LANE, SPACE, WIDTH = 120, 26, 900     # px: height of a lane of the timeline, between lanes, its width
 MOST_CHARACTERS = 26
@@ -38,17 +34,8 @@ MOST_US = 20_000                     # a longer axis is in ms
 OFF = "alone"
 
 
-def write_charts(stage: Path, graph: Graph, answer: KitsuneAnswer, sms: str) -> None:
-    """Write `FILES` for the chosen execution; `sms` is the text of sms.csv.
-
-    A schedule without pipelines has neither CTAs nor SMs to draw.
-    """
-    for name, drawn in charts(graph, answer, sms).items():
-        save(stage, name, drawn)
-
-
 def charts(graph: Graph, answer: KitsuneAnswer, sms: str) -> dict[str, Any]:
-    """The charts by name."""
+    """Charts of the chosen execution; `sms` is the text of sms.csv, without pipelines there is none of CTAs and SMs."""
     groups = named(answer.chosen())
     pipelines = [group for group in groups if group.part.pipeline]
     drawn = {"graph": graph_chart(graph, answer, groups), "timeline": timeline_chart(answer, groups)}

@@ -13,17 +13,18 @@ from codesign.kitsune.pipelines import GEMM_SHARED
 from codesign.kitsune.schedule_answer import GroupPart, KitsuneAnswer
 from codesign.kitsune.simulate import ctas_on_sms
 from codesign.kitsune.times import Times
-from codesign.output import kitsune_chart
-from codesign.output.files import write_folder
+from codesign.output.drawing import pictures
+from codesign.output.files import Content, write_files
+from codesign.output.kitsune_chart import CHARTS, charts
+from codesign.output.program import programs
 from formulations import sm_placement, spatial_pipeline
 from formulations.sm_placement.bounds import check
 from formulations.sm_placement.bounds import cost as placement_cost
 from formulations.sm_placement.instance import Host
-from formulations.solvers import cpsat, highs
+from formulations.solvers import cpsat
 from formulations.spatial_pipeline import cpsat as spatial_pipeline_cpsat
 from formulations.spatial_pipeline.bounds import ceiling
 
-FILES = ("schedule.json", "sms.csv", "placements.csv", *kitsune_chart.FILES)
 PROGRAMS = ("lp", "mps", "cpsat.txt")
 PLACEMENT = cpsat.Limits(deterministic_s=0.2)  # of one pipeline: about a second
 HEAD = ("pipeline", "sm", "gpc", "tensor_stage", "simt_stage")
@@ -49,25 +50,21 @@ def write_schedule(folder: Path, times: Times, answer: KitsuneAnswer) -> None:
     """
     pipelines = [group for group in answer.chosen().groups if group.pipeline is not None]
     placed = [placed_on(times, group) for group in pipelines]
-
-    def fill(stage: Path) -> None:
-        sms = sms_table(pipelines, placed)
-        (stage / "schedule.json").write_text(answer.document() + "\n", encoding="utf-8")
-        (stage / "sms.csv").write_text(sms, encoding="utf-8")
-        (stage / "placements.csv").write_text(placements_table(placed), encoding="utf-8")
-        for number, group in enumerate(pipelines, 1):
-            _write_programs(stage / f"pipeline-{number}", times, group)
-        kitsune_chart.write_charts(stage, times.graph, answer, sms)
-
-    earlier = [path.name for end in PROGRAMS for path in folder.glob(f"pipeline-*.{end}")]
-    write_folder(folder, fill, (*FILES, *earlier))
+    sms = sms_table(pipelines, placed)
+    files: dict[str, Content] = {path.name: None for end in PROGRAMS for path in folder.glob(f"pipeline-*.{end}")}
+    for number, group in enumerate(pipelines, 1):
+        files |= _programs(f"pipeline-{number}", times, group)
+    write_files(folder, {
+        "schedule.json": answer.document() + "\n", "sms.csv": sms, "placements.csv": placements_table(placed),
+        **pictures(dict.fromkeys(CHARTS) | charts(times.graph, answer, sms)), **files,
+    })  # fmt: skip
 
 
 def charts_of(times: Times, answer: KitsuneAnswer) -> dict[str, Any]:
     """The charts of an export, by name."""
     pipelines = [group for group in answer.chosen().groups if group.pipeline is not None]
     sms = sms_table(pipelines, [placed_on(times, group) for group in pipelines])
-    return kitsune_chart.charts(times.graph, answer, sms)
+    return charts(times.graph, answer, sms)
 
 
 def executions_table(answer: KitsuneAnswer) -> str:
@@ -137,15 +134,13 @@ def _placement(gpu: Gpu, group: GroupPart) -> sm_placement.Instance:
     )  # fmt: skip
 
 
-def _write_programs(stem: Path, times: Times, group: GroupPart) -> None:
+def _programs(name: str, times: Times, group: GroupPart) -> dict[str, Content]:
     ctas = {times.graph.position[stage.operator]: stage.ctas or 1 for stage in group.stages}
     fed = times if group.pipeline is None else times.at_entry(group.pipeline.entry)
     data = instance(fed, tuple(ctas), ctas)
     named = ", ".join(f"{short} = {stage.operator}" for short, stage in zip(data.stages, group.stages, strict=True))
-    header = [f"balance of {stem.name} of {times.graph.name} on {times.gpu.name}, formulations/spatial_pipeline",
+    header = [f"balance of {name} of {times.graph.name} on {times.gpu.name}, formulations/spatial_pipeline",
               f"speed 1 = {ceiling(data)!r} passes a second", named]  # fmt: skip
-    program = highs.load(spatial_pipeline.build(data))
-    for end in ("lp", "mps"):
-        highs.write(program, Path(f"{stem}.{end}"), header)
     comments = "".join(f"# {line}\n" for line in header)
-    Path(f"{stem}.cpsat.txt").write_text(comments + str(spatial_pipeline_cpsat.build(data).proto), encoding="utf-8")
+    return {**programs(name, spatial_pipeline.build(data), header),
+            f"{name}.cpsat.txt": comments + str(spatial_pipeline_cpsat.build(data).proto)}  # fmt: skip

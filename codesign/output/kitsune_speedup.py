@@ -10,10 +10,9 @@ from typing import Any, Literal
 import altair as alt
 
 from codesign.kitsune.reproduce import KitsuneReproduction
-from codesign.output.drawing import CHARACTER, FORMATS, plain, save, texts, title
-from codesign.output.files import write_folder
+from codesign.output.drawing import CHARACTER, pictures, plain, texts, title
+from codesign.output.files import write_files
 
-FILES = ("reproduction.json", *(f"speedup.{kind}" for kind in FORMATS))
 MODELS = {"vertical fusion": "#D55E00", "Kitsune": "#0072B2"}
 MODES = ("inference", "training")
 SIZE = 380  # px of a panel
@@ -32,12 +31,8 @@ class SpeedUp:
 
 def write_study(folder: Path, found: KitsuneReproduction) -> None:
     """Write the document and its chart, whole or not at all."""
-
-    def fill(stage: Path) -> None:
-        (stage / "reproduction.json").write_text(found.document() + "\n", encoding="utf-8")
-        save(stage, "speedup", speedup_chart(speedups(found)))
-
-    write_folder(folder, fill, FILES)
+    write_files(folder, {"reproduction.json": found.document() + "\n",
+                         **pictures({"speedup": speedup_chart(speedups(found))})})  # fmt: skip
 
 
 def speedups(found: KitsuneReproduction) -> list[SpeedUp]:

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from codesign.facts.units import show
 from codesign.kitsune.reproduce import Cell, Difference, KitsuneReproduction, Mean, MeasuredGroup, SimulatedGroup, Speed
 from codesign.kitsune.reproduce_checks import Check
-from codesign.output.text import Table
+from codesign.output.text import Table, columns, section
 
 
 def render(r: KitsuneReproduction) -> Iterator[RenderableType]:
@@ -26,15 +24,12 @@ def render(r: KitsuneReproduction) -> Iterator[RenderableType]:
         "Checks": _checks(r.checks),
     }
     for title, table in parts.items():
-        yield Text(f"\n{title}", style="bold")
-        yield Padding(table, (0, 0, 0, 2))
+        yield from section(title, table)
     if r.differences:
-        yield Text("\nCoverage that differs (the study prints no names; ours, the shorter list)", style="bold")
-        yield from (Padding(_difference(d), (0, 0, 0, 2)) for d in r.differences)
-    yield Text("\nWithin the study", style="bold")
-    yield Padding(r.discrepancy, (0, 0, 0, 2))
-    yield Text("\nAssumptions", style="bold")
-    yield from (Padding(line, (0, 0, 0, 2)) for line in r.assumptions)
+        yield from section("Coverage that differs (the study prints no names; ours, the shorter list)",
+                           *map(_difference, r.differences))  # fmt: skip
+    yield from section("Within the study", r.discrepancy)
+    yield from section("Assumptions", *r.assumptions)
 
 
 def _difference(d: Difference) -> str:
@@ -44,11 +39,11 @@ def _difference(d: Difference) -> str:
 
 
 def _cells(cells: tuple[Cell, ...]) -> Table:
-    columns = tuple(dict.fromkeys(cell.what for cell in cells))
-    table = _table("application", "", *columns, left=2)
+    heads = tuple(dict.fromkeys(cell.what for cell in cells))
+    table = columns("application", "", *heads, left=2)
     found = {(cell.app, cell.mode, cell.what): cell for cell in cells}
     for app, mode in dict.fromkeys((cell.app, cell.mode) for cell in cells):
-        table.add_row(app, mode, *(_cell(found[app, mode, what]) for what in columns))
+        table.add_row(app, mode, *(_cell(found[app, mode, what]) for what in heads))
     return table
 
 
@@ -59,7 +54,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _speeds(speeds: tuple[Speed, ...]) -> Table:
-    table = _table("application", "", "bulk", "vertical", "Kitsune", "with fill and queues", "sub-graphs", left=2)
+    table = columns("application", "", "bulk", "vertical", "Kitsune", "with fill and queues", "sub-graphs", left=2)
     for s in speeds:
         spread = f"{min(s.subgraphs):.2f} to {max(s.subgraphs):.2f}" if s.subgraphs else "-"
         table.add_row(s.app, s.mode, show(s.bulk_s, "s"), f"{s.vertical:.2f}x", f"{s.kitsune:.2f}x",
@@ -68,14 +63,15 @@ def _speeds(speeds: tuple[Speed, ...]) -> Table:
 
 
 def _means(means: tuple[Mean, ...]) -> Table:
-    table = _table("mean", "study", "ours")
+    table = columns("mean", "study", "ours")
     for m in means:
         table.add_row(m.what, "prediction" if m.study is None else f"{m.study:.2f}x", f"{m.ours:.2f}x")
     return table
 
 
 def _simulated(groups: tuple[SimulatedGroup, ...]) -> Table:
-    table = _table("application", "operators", "tiles", "predicted", "simulated", "with queues: predicted", "simulated")
+    table = columns("application", "operators", "tiles", "predicted", "simulated", "with queues: predicted",
+                    "simulated")  # fmt: skip
     for g in groups:
         seconds = (g.predicted_s, g.simulated_s, g.predicted_queued_s, g.simulated_queued_s)
         table.add_row(g.app, str(g.operators), str(g.tiles), *(show(s, "s") for s in seconds))
@@ -83,7 +79,7 @@ def _simulated(groups: tuple[SimulatedGroup, ...]) -> Table:
 
 
 def _measured(groups: tuple[MeasuredGroup, ...]) -> Table:
-    table = _table("sub-graph", "of", "operators", "bulk: measured", "ours", "pipeline: measured", "ours",
+    table = columns("sub-graph", "of", "operators", "bulk: measured", "ours", "pipeline: measured", "ours",
                    "gain: measured", "ours", "traffic cut to 1 in: measured", "ours", left=2)  # fmt: skip
     for g in groups:
         rates = (g.measured_bulk, g.bulk, g.measured_pipelined, g.pipelined)
@@ -94,17 +90,10 @@ def _measured(groups: tuple[MeasuredGroup, ...]) -> Table:
 
 
 def _checks(checks: tuple[Check, ...]) -> Table:
-    table = _table("check", "ours", "asked", "", "why", left=1)
+    table = columns("check", "ours", "asked", "", "why", left=1)
     table.columns[3].justify = table.columns[4].justify = "left"
     for c in checks:
         low, high = ("" if x is None else f"{x:.4g}" for x in (c.least, c.most))
         asked = f"at most {high}" if not low else f"at least {low}" if not high else f"{low} to {high}"
         table.add_row(c.name, f"{c.ours:.4g}", asked, Text("hit" if c.hit else "miss", style="bold"), c.reason)
-    return table
-
-
-def _table(*heads: str, left: int = 1) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if i < left else "right")
     return table

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from codesign.facts.units import show
-from codesign.output.text import Table
+from codesign.output.text import Table, columns, section
 from codesign.physics.liminal_findings import Case, Finding, named
 from codesign.physics.reproduce_liminal import Known, Prediction, Reading, Reproduction
 
@@ -16,29 +15,17 @@ from codesign.physics.reproduce_liminal import Known, Prediction, Reading, Repro
 def render(r: Reproduction) -> Iterator[RenderableType]:
     """The parts in reading order."""
     yield Text(r.study, style="bold")
-    yield Text("\nKnown results, with the study's own rounded constants", style="bold")
-    yield Padding(_known(r.known), (0, 0, 0, 2))
-    yield Text("\nPredictions (ours: none of these cells is known to us), batch 1, tokens/s of a user", style="bold")
-    yield Padding(_predictions(r.predictions), (0, 0, 0, 2))
-    yield from (Padding(line, (0, 0, 0, 2)) for line in _notes(r.predictions))
-    yield Text("\nFindings", style="bold")
-    yield Padding(_findings(r.findings), (0, 0, 0, 2))
-    yield Text("\nOpen: DeepSeek-V3 on 128 xPU-HBM3, batch 1, tokens/s of a user", style="bold")
-    yield Padding(_readings(r.readings), (0, 0, 0, 2))
-    yield Padding(r.default, (0, 0, 0, 2))
-    yield Text("\nAssumptions", style="bold")
-    yield from (Padding(line, (0, 0, 0, 2)) for line in r.assumptions)
-
-
-def _table(*heads: str, left: int = 1) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if i < left else "right")
-    return table
+    yield from section("Known results, with the study's own rounded constants", _known(r.known))
+    yield from section("Predictions (ours: none of these cells is known to us), batch 1, tokens/s of a user",
+                       _predictions(r.predictions), *_notes(r.predictions))  # fmt: skip
+    yield from section("Findings", _findings(r.findings))
+    yield from section("Open: DeepSeek-V3 on 128 xPU-HBM3, batch 1, tokens/s of a user", _readings(r.readings),
+                       r.default)  # fmt: skip
+    yield from section("Assumptions", *r.assumptions)
 
 
 def _known(known: tuple[Known, ...]) -> Table:
-    table = _table("result", "study", "ours", "exact shapes", "")
+    table = columns("result", "study", "ours", "exact shapes", "")
     for k in known:
         verdict, exact = "agrees" if k.agrees else "does not come out", "-" if k.exact is None else f"{k.exact:,.1f}"
         table.add_row(k.what, f"{k.study:,.0f} {k.unit}", f"{k.ours:,.1f} {k.unit}", exact, verdict)
@@ -49,7 +36,7 @@ def _predictions(predictions: tuple[Prediction, ...]) -> Table:
     """Systems that hold the model: the study's equation, then exact shapes, for each context."""
     contexts = sorted({p.context for p in predictions})
     heads = [f"prediction\n{named(c)}\n{what}" for c in contexts for what in ("study's equation", "exact shapes")]
-    table = _table("model", "system", "", *heads, left=3)
+    table = columns("model", "system", "", *heads, left=3)
     cells = {(p.model, p.chip, p.tensor, p.context): p for p in predictions}
     for model, chip, tensor in dict.fromkeys(key[:3] for key in cells):
         row = [cells.get((model, chip, tensor, context)) for context in contexts]
@@ -103,7 +90,7 @@ def _value(case: Case, unit: str) -> str:
 
 
 def _readings(readings: tuple[Reading, ...]) -> Table:
-    table = _table("what a step reads", "weights read", "4K", "128K", "below 1,000 at 128K", "")
+    table = columns("what a step reads", "weights read", "4K", "128K", "below 1,000 at 128K", "")
     for r in readings:
         mark = "default of codesign" if r.default else ""
         table.add_row(

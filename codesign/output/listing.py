@@ -5,7 +5,7 @@ from rich import box
 from codesign.facts.catalog import ALIASES, Catalog, unknown
 from codesign.facts.errors import DataError
 from codesign.facts.records import KINDS, ModelRecord, Record, numbers
-from codesign.output.text import Table
+from codesign.output.text import Table, columns
 
 
 def folder_named(kind: str) -> str:
@@ -18,15 +18,12 @@ def folder_named(kind: str) -> str:
 
 def listing(catalog: Catalog, kind: str | None) -> Table:
     """Names and titles of one kind, or how many there are of each."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     if kind is None:
-        table.add_column("kind")
-        table.add_column("entries", justify="right")
+        table = columns("kind", "entries")
         for folder, entries in catalog.records.items():
             table.add_row(folder, str(len(entries)))
         return table
-    for head in ("name", "title", "numbers", "unverified"):
-        table.add_column(head, justify="right" if head in ("numbers", "unverified") else "left")
+    table = columns("name", "title", "numbers", "unverified", left=2)
     for name, record in sorted(catalog.records[folder_named(kind)].items()):
         facts = [fact for _, fact in numbers(record)]
         doubtful = sum(f.confidence in ("unverified", "announced", "assumed") for f in facts)

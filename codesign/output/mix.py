@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from codesign.mix.answer import MixAnswer, MixProofPart
-from codesign.output.text import Table, count, pairs
+from codesign.output.text import INDENT, Table, columns, count, pairs, section
 
-INDENT = (0, 0, 0, 2)
 UNSAID = ("sha256", "options", "plan_toml")  # of the query: for verifying it
 MOST_BUCKETS = 60  # more are in the JSON and the export
 
@@ -29,8 +27,7 @@ def render(answer: MixAnswer) -> Iterator[RenderableType]:
         yield Padding(_shares(answer), INDENT)
         yield Text("Proof", style="bold")
         yield Padding(pairs(_proof(answer, answer.proof)), INDENT)
-    yield Text("\nOne kind alone, as many of it as it takes", style="bold")
-    yield Padding(_singles(answer), INDENT)
+    yield from section("One kind alone, as many of it as it takes", _singles(answer))
     yield Text("Assumptions", style="bold")
     yield from (Padding(line, INDENT) for line in answer.assumptions)
 
@@ -56,15 +53,8 @@ def _without(answer: MixAnswer) -> Iterator[RenderableType]:
         yield Padding(f"{cure.limit} = {cure.works} instead of {cure.asked} would do", INDENT)
 
 
-def _table(*heads: str, left: int = 1) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if i < left else "right")
-    return table
-
-
 def _kinds(answer: MixAnswer) -> Table:
-    table = _table("kind", "replicas", "to be had", "each", "together", "busy", "spare")
+    table = columns("kind", "replicas", "to be had", "each", "together", "busy", "spare")
     for kind in answer.kinds:
         busy = f"{kind.load / kind.count:.1%}" if kind.count else "-"
         table.add_row(kind.name, f"{kind.count:,}", "any" if kind.available is None else f"{kind.available:,}",
@@ -75,7 +65,7 @@ def _kinds(answer: MixAnswer) -> Table:
 
 def _shares(answer: MixAnswer) -> Table:
     used = [kind.name for kind in answer.kinds if kind.count]
-    table = _table("bucket", "requests/s", *used)
+    table = columns("bucket", "requests/s", *used)
     rows: dict[tuple[str, str], dict[str, float]] = {}
     rates: dict[tuple[str, str], float] = {}
     for share in answer.shares:
@@ -110,7 +100,7 @@ def _proof(answer: MixAnswer, p: MixProofPart) -> list[tuple[str, str]]:
 
 
 def _singles(answer: MixAnswer) -> Table:
-    table = _table("kind", "replicas", "cost", "more than the mix")
+    table = columns("kind", "replicas", "cost", "more than the mix")
     for one in answer.singles:
         if one.cost_usd_per_h is None:
             table.add_row(one.kind, "-", "-", one.why)

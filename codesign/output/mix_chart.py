@@ -1,27 +1,25 @@
 """Charts of a mix of replicas: which kinds serve which bucket, and what the mix costs beside one kind alone."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import altair as alt
 
 from codesign.mix.answer import MixAnswer
-from codesign.output.drawing import COLOURS, FORMATS, GREY, INK, legend, plain, plural, save, title
+from codesign.output.drawing import COLOURS, GREY, INK, legend, plain, plural, title
 
 CHARTS = ("slices", "costs")
-FILES = tuple(f"{name}.{kind}" for name in CHARTS for kind in FORMATS)
 WIDTH, ROW = 560, 20   # px: of a full bar, from bar to bar
 MOST_BUCKETS = 80      # those with the most requests/s; slices.csv has all
 NARROW = 0.025         # share of the width: a narrower part has no room for its letter
 MIX, DIVIDED = "this mix", "divided at will (least)"
 
 
-def write_charts(stage: Path, answer: MixAnswer) -> None:
-    """Write `FILES`; a demand of nothing has no charts."""
-    if answer.cost_usd_per_h and answer.shares:
-        save(stage, "slices", slices_chart(answer))
-        save(stage, "costs", costs_chart(answer))
+def charts(answer: MixAnswer) -> dict[str, Any]:
+    """The charts by name; a demand of nothing has none."""
+    if not answer.cost_usd_per_h or not answer.shares:
+        return {}
+    return {"slices": slices_chart(answer), "costs": costs_chart(answer)}
 
 
 def _colours(names: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from codesign.facts.units import show
-from codesign.output.text import count, pairs
+from codesign.output.text import count, pairs, section
 from codesign.system.answer import Answer, PerformancePart, PrefillPart, SystemPart, TransferPart
 
 POINTS = "pairs of columns with their replicas"
-INDENT = (0, 0, 0, 2)
 
 
 def render(answer: Answer) -> Iterator[RenderableType]:
@@ -22,13 +20,11 @@ def render(answer: Answer) -> Iterator[RenderableType]:
     proven = "" if answer.status == "optimal" else " (best found; not proven in the time given)"
     yield Text(f"{performance.requests or 0.0:,.4g} requests/s, {performance.throughput:,.0f} tokens/s{proven}",
                style="bold")  # fmt: skip
-    yield Text(f"\nPrefill pool: {_headline(first)}", style="bold")
-    yield Padding(pairs([*_system(first, first.memory_bytes, first.usable_bytes), *_first(first)]), INDENT)
-    yield Text(f"\nDecode pool: {_headline(last)}", style="bold")
-    held = performance.memory_bytes, performance.usable_bytes
-    yield Padding(pairs([*_system(last, *held), *_decode(last, performance)]), INDENT)
-    yield Text("\nTransfer of KV caches", style="bold")
-    yield Padding(pairs(_transfer(transfer)), INDENT)
+    prefill = pairs([*_system(first, first.memory_bytes, first.usable_bytes), *_first(first)])
+    yield from section(f"Prefill pool: {_headline(first)}", prefill)
+    decode = pairs([*_system(last, performance.memory_bytes, performance.usable_bytes), *_decode(last, performance)])
+    yield from section(f"Decode pool: {_headline(last)}", decode)
+    yield from section("Transfer of KV caches", pairs(_transfer(transfer)))
 
 
 def _headline(s: SystemPart) -> str:

@@ -1,9 +1,8 @@
 """An answer on the terminal: what to buy, what it does, what limits it, what proves it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -11,11 +10,12 @@ from rich.text import Text
 from codesign.facts.document import LimitPart
 from codesign.facts.units import show
 from codesign.output import pools
-from codesign.output.text import Table, count, pairs
+from codesign.output.text import INDENT, Table, columns, count, doubts, left_out, pairs, section
 from codesign.system.answer import Answer, MoneyPart, PerformancePart, ProofPart, SystemPart
 from codesign.system.objective import OBJECTIVES
 from codesign.system.query import Query
 
+REMEDY = "; bring one in with --assume PATH=VALUE"
 DOLLARS = ("USD", "USD/h", "W", "B", "B/s", "s", "tokens/s")
 
 
@@ -29,18 +29,15 @@ def render(answer: Answer) -> Iterator[RenderableType]:
         raise ValueError(f"{answer.status} answer without a system")
     if answer.prefill is not None:
         yield from pools.render(answer)
-        yield Text("\nBoth pools", style="bold")
-        yield Padding(pairs(_money(answer.money)), (0, 0, 0, 2))
+        yield from section("Both pools", pairs(_money(answer.money)))
     else:
         yield Text(_headline(answer.system, answer.status), style="bold")
-        yield Padding(_system(answer.system, answer.performance, answer.money), (0, 0, 0, 2))
-    yield Text("\nLimits", style="bold")
-    yield Padding(_limits(answer.limits), (0, 0, 0, 2))
-    yield Text("\nProof", style="bold")
-    yield Padding(_proof(answer.proof, "layouts and batches" if answer.prefill is None else pools.POINTS), (0, 0, 0, 2))
-    yield Text("\nBest of the other memory technologies (closed form, same limits)", style="bold")
-    yield Padding(_others(answer), (0, 0, 0, 2))
-    yield from _footnotes(answer)
+        yield Padding(_system(answer.system, answer.performance, answer.money), INDENT)
+    yield from section("Limits", _limits(answer.limits))
+    yield from section("Proof", _proof(answer.proof, "layouts and batches" if answer.prefill is None else pools.POINTS))
+    yield from section("Best of the other memory technologies (closed form, same limits)", _others(answer))
+    yield from doubts(answer.unverified, answer.assumptions)
+    yield from left_out(answer.left_out, REMEDY)
 
 
 def _question(answer: Answer) -> str:
@@ -138,9 +135,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def _limits(limits: tuple[LimitPart, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("limit", "used", "allowed", ""):
-        table.add_column(head, justify="left" if head == "limit" else "right")
+    table = columns("limit", "used", "allowed", "")
     for x in limits:
         word = "at least " if x.name in ("user_speed", "users") else ""
         mark = Text("binds", style="bold") if x.binding else Text("")
@@ -180,41 +175,11 @@ def _method(p: ProofPart, points: str) -> str:
 
 
 def _others(answer: Answer) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("memory", "chip", "layout", "behind"):
-        table.add_column(head, justify="right" if head == "behind" else "left")
+    table = columns("memory", "chip", "layout", "behind", left=3)
     for o in answer.others:
         behind = o.why if o.behind is None else "best" if o.behind < 1e-9 else f"{o.behind:.1%}"
         table.add_row(o.label, o.chip or "-", o.layout or "-", behind)
     return table
-
-
-def _footnotes(answer: Answer) -> Iterator[RenderableType]:
-    yield from doubts(answer.unverified, answer.assumptions)
-    yield from _left_out(answer)
-
-
-def doubts(unverified: Sequence[str], assumptions: Sequence[str]) -> Iterator[RenderableType]:
-    """What an answer takes for granted."""
-    if unverified:
-        yield Text("\nNot verified, announced or assumed, and behind this answer", style="bold")
-        for line in unverified:
-            yield Padding(line, (0, 0, 0, 2))
-    yield Text("\nAssumptions", style="bold")
-    for line in assumptions:
-        yield Padding(line, (0, 0, 0, 2))
-
-
-def _left_out(answer: Answer) -> Iterator[RenderableType]:
-    """Chips that lack a number, grouped by what they lack."""
-    if not answer.left_out:
-        return
-    yield Text(f"\nLeft out ({len(answer.left_out)}; bring one in with --assume PATH=VALUE)", style="bold")
-    names: dict[str, list[str]] = {}
-    for name, reason in answer.left_out.items():
-        names.setdefault(reason, []).append(name)
-    for reason, group in names.items():
-        yield Padding(f"{', '.join(group)}: {reason}", (0, 0, 0, 2))
 
 
 def _infeasible(answer: Answer) -> Iterator[RenderableType]:
@@ -222,15 +187,15 @@ def _infeasible(answer: Answer) -> Iterator[RenderableType]:
     if answer.cures:
         yield Text("In the way, each alone with all others held:")
         for cure in answer.cures:
-            yield Padding(f"{cure.asked}: {cure.works} would work", (0, 0, 0, 2))
+            yield Padding(f"{cure.asked}: {cure.works} would work", INDENT)
     else:
         yield Text(f"In the way: {answer.in_the_way}" if answer.not_looked_for else answer.in_the_way)
         for one in answer.conflicts:
             said = " with ".join(one) or "no limit at all"
-            yield Padding(f"{said}: nothing satisfies {'that' if len(one) < 2 else 'these together'}", (0, 0, 0, 2))
+            yield Padding(f"{said}: nothing satisfies {'that' if len(one) < 2 else 'these together'}", INDENT)
         if answer.together:
             both = "; ".join(f"{cure.asked}: {cure.works}" for cure in answer.together)
-            yield Padding(f"together would work: {both} (`codesign relax` says what it buys)", (0, 0, 0, 2))
+            yield Padding(f"together would work: {both} (`codesign relax` says what it buys)", INDENT)
     if answer.not_looked_for:
         yield Text(f"Not looked for in the time given: {', '.join(answer.not_looked_for)}")
-    yield from _left_out(answer)
+    yield from left_out(answer.left_out, REMEDY)

@@ -1,4 +1,4 @@
-"""How wide a report is, and how a count, a list of named values and a table look.
+"""How wide a report is, and how a section, a count, a list of named values and a table look.
 
 One rule for every command: the terminal's width; where nobody watches `WIDTH`, or `WIDE` for what is mostly tables,
 whatever COLUMNS says: a file is the same from everywhere. Nothing is cut for it: texts fold, numbers stay in one
@@ -6,17 +6,20 @@ piece, and a table for which that is not enough is written row below row.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from rich import box
 from rich import table as rich_table
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.text import Text
 
 WIDTH = 110  # characters
 WIDE = 160   # of commands that are mostly tables
 LEAST = 16   # of a column of texts: what is longer folds
+INDENT = (0, 0, 0, 2)
 
 
 def console(*, wide: bool = False) -> Console:
@@ -115,3 +118,34 @@ def pairs(rows: list[tuple[str, str]]) -> Table:
     for name, value in rows:
         table.add_row(Text(name, style="dim"), value)
     return table
+
+
+def columns(*heads: str, left: int = 1, **options: Any) -> Table:
+    """A table without rows: after `left` columns of texts come numbers, aligned to the right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, **options)
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="left" if i < left else "right")
+    return table
+
+
+def section(head: str, *parts: RenderableType) -> Iterator[RenderableType]:
+    """A heading below an empty line, and its tables or lines."""
+    yield Text(f"\n{head}", style="bold")
+    yield from (Padding(part, INDENT) for part in parts)
+
+
+def doubts(unverified: Sequence[str], assumptions: Sequence[str]) -> Iterator[RenderableType]:
+    """What an answer takes for granted."""
+    if unverified:
+        yield from section("Not verified, announced or assumed, and behind this answer", *unverified)
+    yield from section("Assumptions", *assumptions)
+
+
+def left_out(reasons: Mapping[str, str], remedy: str = "") -> Iterator[RenderableType]:
+    """Names by the reason for which they are left out."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    if names:
+        lines = (f"{', '.join(group)}: {reason}" for reason, group in names.items())
+        yield from section(f"Left out ({len(reasons)}{remedy})", *lines)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from codesign.facts.catalog import Catalog
-from codesign.facts.document import Part
+from codesign.facts.document import Document, Part
 from codesign.facts.records import ChipRecord, ModelRecord, PaperRecord
 from codesign.facts.units import si
 from codesign.physics import chips as readers
@@ -78,10 +78,9 @@ class Reading(Part):
     below_1000: bool = Field(description="at 128K, as the study says of every HBM3 system")
 
 
-class Reproduction(Part):
+class Reproduction(Document):
     """The study beside ours, as one document."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     study: str
     known: tuple[Known, ...]
     predictions: tuple[Prediction, ...]
@@ -90,10 +89,6 @@ class Reproduction(Part):
     default: str
     assumptions: tuple[str, ...]
     catalogue: str = Field(description="SHA-256 over all catalogue entries")
-
-    def document(self) -> str:
-        """The JSON document."""
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 def reproduce(catalog: Catalog) -> Reproduction:

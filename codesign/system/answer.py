@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codesign.facts.document import CurePart, InputPart, LimitPart, Part
+from codesign.facts.document import CurePart, Document, InputPart, LimitPart, Part
 from codesign.system.key import NamedLayout
 
 
@@ -130,10 +130,9 @@ class OtherPart(Part):
 
 
 
-class Answer(Part):
+class Answer(Document):
     """Best system under a budget: the document that `--json` prints and `verify` repeats."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["best-system"] = "best-system"
     status: Literal["optimal", "feasible", "infeasible", "unknown"]
     mode: str
@@ -161,13 +160,3 @@ class Answer(Part):
     hashes: dict[str, str] = Field(default_factory=dict, description="of each entry behind the system")
     versions: dict[str, str]
     seed: int = 0
-
-    def document(self) -> str:
-        """The answer as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2)
-
-
-def schema(document: type[Part] = Answer) -> dict[str, Any]:
-    """JSON Schema of a document."""
-    content = document.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}

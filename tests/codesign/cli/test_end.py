@@ -134,7 +134,7 @@ EVERY = [words for words, code in ENDS if code == 0 and not words.startswith("ve
     "verify answer.json", f"sensitivity {H100}", f"robust {H100}",
 ]  # fmt: skip
 PLACES = ("codesign.facts.catalog.load", "codesign.study.query_study.load", "codesign.mix.profile.read_profile",
-          "codesign.system.answer.schema",
+          "codesign.facts.document.Document.schema_document",
           "codesign.study.plan_study.load", "codesign.cli.verify.verify_answer")  # fmt: skip
 
 

@@ -11,12 +11,14 @@ import pytest
 import tomli_w
 
 from codesign.fleet.reading import read_plan
-from codesign.output.fleet_chart import FILES as CHARTS
+from codesign.output.drawing import FORMATS
+from codesign.output.fleet_chart import CHARTS
 from formulations.solvers import highs
 from tests.cases.command import Done, put, run
 from tests.cases.fleet_plans import SMALL, catalog, table
 
-EXPORTED = {"answer.json", "plan.toml", "purchases.csv", "replicas.csv", "program.lp", "program.mps", *CHARTS}
+PICTURES = [f"{name}.{kind}" for name in CHARTS for kind in FORMATS]
+EXPORTED = {"answer.json", "plan.toml", "purchases.csv", "replicas.csv", "program.lp", "program.mps", *PICTURES}
 TIGHT = ("--set", "limits.capital=$1M", "--set", "limits.kinds=1")
 
 
@@ -130,7 +132,7 @@ def test_every_number_behind_it_has_a_source(exported: tuple[Done, Path]) -> Non
 def test_the_folder_is_complete_and_its_plan_gives_the_same_answer(exported: tuple[Done, Path]) -> None:
     _, folder = exported
     assert {path.name for path in folder.iterdir()} == EXPORTED
-    assert all((folder / name).stat().st_size > 1000 for name in CHARTS)
+    assert all((folder / name).stat().st_size > 1000 for name in PICTURES)
     again = run("fleet", folder / "plan.toml", "--json", "--quick")
     assert again.json["periods"] == answer_of(folder)["periods"]
 

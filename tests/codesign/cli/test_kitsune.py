@@ -20,8 +20,9 @@ from codesign.kitsune.graph import Graph
 from codesign.kitsune.schedule_answer import ask
 from codesign.kitsune.sweep import CLOSE, SweepAnswer
 from codesign.kitsune.traffic import operator_bytes
+from codesign.output.drawing import FORMATS
 from codesign.output.kitsune import proven
-from codesign.output.kitsune_files import FILES
+from codesign.output.kitsune_chart import CHARTS
 from formulations.solvers import highs
 from tests.cases.command import INSTANCES, best, known, put, run
 
@@ -198,7 +199,9 @@ def test_export_is_the_document_and_a_program_for_each_pipeline(exported: Path) 
     assert written == document(MLP, "--execution", "kitsune")
     count = len(pipelines_of(exported))
     programs = {f"pipeline-{n}.{end}" for n in range(1, count + 1) for end in ("lp", "mps", "cpsat.txt")}
-    assert count and {path.name for path in exported.iterdir()} == {*FILES, "mine.txt", *programs}
+    charts = {f"{name}.{kind}" for name in CHARTS for kind in FORMATS}
+    others = {"schedule.json", "sms.csv", "placements.csv", "mine.txt"}
+    assert count and {path.name for path in exported.iterdir()} == {*others, *charts, *programs}
 
 
 def test_programs_reach_the_balance(exported: Path) -> None:

@@ -261,6 +261,16 @@ def test_disk_full_or_read_only_is_told_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_without_content_is_none_and_goes_if_it_is_there(tmp_path: Path) -> None:
+    def written(path: Path) -> None:
+        path.write_text("min", encoding="utf-8")
+
+    out = tmp_path / "out"
+    put(out, {"old.csv": "old", "mine.txt": "mine"})
+    atomic.write_files(out, {"old.csv": None, "new.csv": "\u00e4", "bytes.png": b"png", "deep/model.lp": written})
+    assert seen(out) == {"mine.txt": "mine", "new.csv": "\u00e4", "bytes.png": "png", "deep/model.lp": "min"}
+
+
 def test_trying_leaves_the_place_as_it_was(tmp_path: Path) -> None:
     put(tmp_path / "out", {"notes.txt": "mine"})
     for place in ("out", "new", "new/inside", "out/../new"):
@@ -276,7 +286,7 @@ def test_answer_is_printed_where_the_folder_fails_afterwards(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("codesign.output.system_files.write_programs", full)
+    monkeypatch.setattr("formulations.solvers.highs.write", full)
     flag = ["--json"] if as_json else []
     done, plain = run("best", *H100, *flag, "--export", tmp_path / "a" / "out"), run("best", *H100, *flag)
     assert done.code == 2

@@ -22,8 +22,9 @@ from codesign.kitsune.graph import Graph
 from codesign.kitsune.schedule import Execution
 from codesign.kitsune.schedule_answer import KitsuneAnswer, ask
 from codesign.kitsune.times import Assumptions, Times
-from codesign.output.drawing import ALONE, COLOURS, FORMATS, SIMT, TENSOR, named, save
-from codesign.output.kitsune_chart import CHARTS, FILES, charts, timeline_chart, write_charts
+from codesign.output.drawing import ALONE, COLOURS, FORMATS, SIMT, TENSOR, named, pictures
+from codesign.output.files import write_files
+from codesign.output.kitsune_chart import CHARTS, charts, timeline_chart
 from codesign.output.kitsune_files import placed_on, sms_table
 from codesign.output.kitsune_speedup import SpeedUp, speedup_chart
 from codesign.output.kitsune_stages import ctas_chart, sms_chart
@@ -65,9 +66,9 @@ def check_files(folder: Path, name: str) -> set[str]:
 
 def test_every_chart_stands_alone_and_names_every_stage(tmp_path: Path) -> None:
     graph, answer, sms = asked("mlp", "kitsune")
-    write_charts(tmp_path, graph, answer, sms)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
-    assert len(FILES) == len(CHARTS) * len(FORMATS)
+    write_files(tmp_path, pictures(charts(graph, answer, sms)))
+    files = [f"{name}.{kind}" for name in CHARTS for kind in FORMATS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
     names = {op.name for op in graph.operators}
     for name in CHARTS:
         assert names <= check_files(tmp_path, name), name
@@ -121,7 +122,7 @@ def test_speedup_chart_names_every_application(tmp_path: Path) -> None:
         for n, (app, cut) in enumerate(zip(apps, (44, 98, 57, 55), strict=True))
         for mode in passes for model, factor in models
     ]  # fmt: skip
-    save(tmp_path, "speedup", speedup_chart(rows))
+    write_files(tmp_path, pictures({"speedup": speedup_chart(rows)}))
     shown = check_files(tmp_path, "speedup")
     assert {*apps, "inference", "training", "Kitsune", "vertical fusion"} <= shown
     assert any("1.35x" in text for text in shown)  # (1 x 1.25 x 1.5 x 1.75) ** (1 / 4)

@@ -15,7 +15,6 @@ import pytest
 
 from codesign.facts.errors import DataError
 from codesign.output import files
-from codesign.output import system_files as folder
 from formulations.solvers import highs
 from tests.cases.command import INSTANCES, entry, put, run
 
@@ -208,7 +207,7 @@ def test_half_written_files_do_not_stay(reason: type[BaseException], there: bool
         raise reason
 
     with pytest.raises(DataError if reason is OSError else reason):
-        files.write_folder(out, fill, folder.FILES)
+        files.write_folder(out, fill, FILES)
     assert [path.name for path in tmp_path.iterdir()] == (["out"] if there else [])
     if there:
         assert [(path.name, path.read_text(encoding="utf-8")) for path in out.iterdir()] == [("answer.json", "old")]
@@ -218,7 +217,7 @@ def test_interrupted_export_from_the_command_line(tmp_path: Path, monkeypatch: p
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folder, "write_programs", interrupted)
+    monkeypatch.setattr(highs, "write", interrupted)
     done = run("best", *H100, "--export", tmp_path / "a" / "out")
     assert (done.code, done.err.count("\n")) == (130, 1)
     assert done.out.startswith("Asked: ")  # the answer is not lost with its folder

@@ -349,7 +349,7 @@ def test_terminal_and_verify_of_what_is_infeasible(tmp_path: Path) -> None:
 def _prepared_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time ends after the preparation, without which nothing is known."""
     real = disaggregated._pools
-    monkeypatch.setattr(disaggregated, "_pools", lambda catalog, query, offered, *_, **kept: real(catalog, query, offered, **kept))
+    monkeypatch.setattr(disaggregated, "_pools", lambda *asked, **kept: real(*asked[:3], **kept))
 
 
 @pytest.mark.usefixtures("_prepared_whole")
