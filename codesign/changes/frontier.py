@@ -4,9 +4,8 @@ import time
 
 import numpy as np
 
-from codesign.changes.axes import Axis, read_axes
 from codesign.changes.frontier_answer import AxisPart, FrontierAnswer, PointPart, ProofPart, StepPart, named_system
-from codesign.changes.frontier_points import Found, frontier_points
+from codesign.changes.frontier_points import Axis, Found, frontier_points, read_axes
 from codesign.changes.frontier_proof import Asked, Ground, objective_of, prove, questions
 from codesign.facts.catalog import Catalog, unknown
 from codesign.facts.errors import DataError

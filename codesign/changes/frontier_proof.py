@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from codesign.changes.axes import Axis
 from codesign.changes.frontier_answer import ProofPart
+from codesign.changes.frontier_points import Axis
 from codesign.facts.errors import AuditError
 from codesign.system import best_system
 from codesign.system.columns import Columns, Servers, columns_of

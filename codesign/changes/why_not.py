@@ -9,8 +9,7 @@ import numpy as np
 
 from codesign.changes.decomposition import decompose, parts
 from codesign.changes.frontier_answer import named_system
-from codesign.changes.least_change import Change, Least
-from codesign.changes.movable import kinds
+from codesign.changes.least_change import Change, Least, kinds
 from codesign.changes.relax_answer import BoughtPart
 from codesign.changes.wanted import Wanted, why_absent
 from codesign.changes.why_not_answer import LeastPart, SidePart, TermPart, WhyNotAnswer

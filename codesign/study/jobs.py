@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from codesign.study.dask import Cluster
-from codesign.study.here import Here
 from codesign.study.journal import Journal, key_of
-from codesign.study.processes import Processes
+from codesign.study.processes import Here, Processes
 from codesign.study.work import Attempt, Failure, Maker, Workers
 
 

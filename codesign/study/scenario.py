@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from typing import Any
 
@@ -18,7 +18,6 @@ from codesign.physics import chips as readers
 from codesign.study.designs import Designs, Merits, merits, positions
 from codesign.study.parameters import ASKED, changed
 from codesign.study.profile import profile_of
-from codesign.study.slowed import slowed
 from codesign.study.uncertainty import Scenario, behind, rests_on
 from codesign.system import audit, best_system, columns
 from codesign.system import offers as supply
@@ -27,6 +26,7 @@ from codesign.system.layouts import Floats
 from codesign.system.mode import settled
 from codesign.system.prepared import Prepared
 from codesign.system.query import Query
+from codesign.system.serving_space import ServingSpace
 from codesign.system.spaces import AnySpace
 from formulations.solvers.outcome import Status
 
@@ -163,3 +163,32 @@ def _audit(p: Prepared, scenario: Scenario, designs: Designs, found: Merits) -> 
         offer, layout = p.supply.offers[int(p.space.chip[at[i]])], p.space.layout(int(at[i]))
         value = value_of(p, scenario, audit.System(offer, layout, int(found.batch[i]), int(designs.replicas[i])))
         audit.agree("value of a design", value, p.query.objective.merit(found.merit[i]))
+
+
+def slowed(space: AnySpace, factor: Floats) -> AnySpace:
+    """The space with every time of a layout of chip c multiplied by factor[c]: steps, cycles, first tokens."""
+    each = factor[space.chip]
+    if isinstance(space, ServingSpace):
+        return SlowedServing(**{f.name: getattr(space, f.name) for f in fields(space)}, factor=each)
+    return replace(
+        space, read_fixed=space.read_fixed * each, read_slope=space.read_slope * each, expert=space.expert * each,
+        compute_fixed=space.compute_fixed * each, compute_slope=space.compute_slope * each,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SlowedServing(ServingSpace):
+    """A ServingSpace with a factor on the times of each deployment; all else is computed from these two."""
+
+    factor: Floats
+
+    def step_s(self, batch: Any, at: Any = slice(None)) -> Floats:
+        """Time per output token in seconds, with the error."""
+        found: Floats = super().step_s(batch, at) * self.factor[at]
+        return found
+
+    def times(self, batch: Any, at: Any = slice(None)) -> tuple[Floats, Floats, Floats | None]:
+        """As `ServingSpace.times`, with the error."""
+        step, cycle, first = super().times(batch, at)
+        factor = self.factor[at]
+        return step * factor, cycle * factor, None if first is None else first * factor

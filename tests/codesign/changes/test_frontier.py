@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from codesign.changes import frontier as asked_frontier
-from codesign.changes.axes import AXES, read_axes
 from codesign.changes.frontier import frontier
-from codesign.changes.frontier_points import frontier_points
+from codesign.changes.frontier_points import AXES, Staircase, frontier_points, key_of, nondominated, read_axes
 from codesign.changes.frontier_proof import objective_of, questions
-from codesign.changes.pareto import Staircase, key_of, nondominated
 from codesign.facts.errors import AuditError, DataError, UnboundedError
 from codesign.system.best_system import prepare_and_solve
 from codesign.system.query import Query

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from codesign.changes.kept import keep
-from codesign.changes.sensitivity import sensitivity
+from codesign.changes.sensitivity import keep, sensitivity
 from codesign.changes.sensitivity_answer import SensitivityAnswer
 from codesign.study.parameters import changed
 from codesign.study.query_study import Warm

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from codesign.changes.decomposition import Parts, decompose, log_mean
-from codesign.changes.least_change import Least
-from codesign.changes.movable import nearest
+from codesign.changes.least_change import Least, nearest
 from codesign.changes.wanted import Wanted, read_wanted
 from codesign.changes.why_not import why_not
 from codesign.changes.why_not_answer import LeastPart, WhyNotAnswer
