@@ -22,6 +22,7 @@ from codesign.system import audit as audits
 from formulations import fleet
 from formulations.fleet import Instance, Solution, check, stochastic
 from formulations.solvers import highs
+from formulations.solvers.deadline import NEVER, Deadline
 from formulations.solvers.outcome import Outcome, Status
 
 GAP = 1e-4           # relative: a fleet is called optimal within it
@@ -94,18 +95,19 @@ def prepare_and_solve(
 ) -> FleetResult:
     """The best fleet of a plan, proven within GAP or within its time limit, and audited.
 
-    `extras`: steps of the limits that bind, and fleets of a single kind, unless time ran out.
+    `extras`: steps of the limits that bind, and fleets of a single kind; those for which time is left.
+    Raises UndecidedError where the time ends before anything is known.
     """
-    start = clock()
-    p = prepare(catalog, plan)
+    start, deadline = clock(), Deadline.after(plan.time_limit)
+    p = prepare(catalog, plan, deadline)
     data = instance_of(p)
     prepared = clock()
-    timed = highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=plan.time_limit)
+    timed = highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=deadline.left_s)
     may_come = cases.cases_of(p)
     solved = solve_cases(p, data, may_come, timed) if cases.several(plan) else solve_plan(data, timed)
     seconds = {"prepare": prepared - start, "solve": clock() - prepared}
     if solved.outcome.solution is None:
-        return FleetResult(_without(p, solved, extras=extras), p, data, solved)
+        return FleetResult(_without(p, solved, extras=extras and not deadline.passed), p, data, solved)
     met = cases.recompute(p, may_come, fleets_of(p, solved))
     audited, value = met[0].audited, cases.expected(p, met)
     agreed(p, solved, value)
@@ -116,9 +118,10 @@ def prepare_and_solve(
         found["scenarios"] = tuple(words.scenario_of(p, one) for one in met)
     elif extras and solved.outcome.status is Status.OPTIMAL:
         begun = clock()
-        found["shadows"] = shadows_of(p, data, solved, periods)
-        found["duals"] = _duals(p, data)
-        found["singles"] = tuple(_single(data, p, solved, h) for h in range(len(p.kinds.offers)))
+        found["shadows"] = shadows_of(p, data, solved, periods, deadline)
+        found["duals"] = () if deadline.passed else _duals(p, data)
+        kinds = range(len(p.kinds.offers))
+        found["singles"] = tuple(_single(data, p, solved, h, deadline) for h in kinds if not deadline.passed)
         seconds["comparisons"] = clock() - begun
     chips = [name for h, name in enumerate(p.kinds.names) if audited.owned[h].any()]
     answer = FleetAnswer(
@@ -173,19 +176,22 @@ def _proof(p: Prepared, data: Instance, solved: Solved, value: float, seconds: M
     )  # fmt: skip
 
 
-def shadows_of(p: Prepared, data: Instance, solved: Solved, periods: Sequence[PeriodPart]) -> tuple[ShadowPart, ...]:
-    """The program again with each limit that binds a step further."""
+def shadows_of(
+    p: Prepared, data: Instance, solved: Solved, periods: Sequence[PeriodPart], deadline: Deadline = NEVER
+) -> tuple[ShadowPart, ...]:
+    """The program again with each limit that binds a step further, as far as there is time."""
     binding = {i: {limit.name for limit in period.limits if limit.binding} for i, period in enumerate(periods)}
-    return tuple(_shadow(p, solved, step) for step in steps.steps_of(p, data, binding))
+    every = steps.steps_of(p, data, binding)
+    return tuple(_shadow(p, solved, step, deadline) for step in every if not deadline.passed)
 
 
-def _again(data: Instance) -> Outcome[Solution]:
-    return solve(data, limits=highs.Limits(node_limit=MOST_NODES), gap=ROUGH).outcome
+def _again(data: Instance, deadline: Deadline) -> Outcome[Solution]:
+    return solve(data, limits=highs.Limits(limit_s=deadline.left_s, node_limit=MOST_NODES), gap=ROUGH).outcome
 
 
-def _shadow(p: Prepared, base: Solved, step: steps.Step) -> ShadowPart:
+def _shadow(p: Prepared, base: Solved, step: steps.Step, deadline: Deadline) -> ShadowPart:
     """How much better a step further is: between what both proofs leave, and never worse."""
-    outcome, unit, sign = _again(step.instance), scale(p), 1.0 if up(p) else -1.0
+    outcome, unit, sign = _again(step.instance, deadline), scale(p), 1.0 if up(p) else -1.0
     values = (base.outcome.value, base.outcome.bound, outcome.value, outcome.bound)
     gain = least = most = None
     value = outcome.value
@@ -209,11 +215,11 @@ def _duals(p: Prepared, data: Instance) -> tuple[DualPart, ...]:
     return tuple(steps.duals_of(p, proof.duals, scale(p)))
 
 
-def _single(data: Instance, p: Prepared, base: Solved, kind: int) -> SinglePart:
+def _single(data: Instance, p: Prepared, base: Solved, kind: int, deadline: Deadline) -> SinglePart:
     """The best fleet of one kind within the limits, or else beyond them."""
-    outcome, lifted = _again(steps.single(data, kind)), False
+    outcome, lifted = _again(steps.single(data, kind), deadline), False
     if outcome.status is Status.INFEASIBLE:
-        outcome, lifted = _again(steps.single(data, kind, lifted=True)), True
+        outcome, lifted = _again(steps.single(data, kind, lifted=True), deadline), True
     value, best, unit = outcome.value, base.outcome.value, scale(p)
     behind = None if value is None or not best else (best - value if up(p) else value - best) / abs(best)
     return SinglePart(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.facts.catalog import Catalog
-from codesign.facts.errors import DataError
+from codesign.facts.errors import DataError, UndecidedError
 from codesign.facts.records import ModelRecord
 from codesign.fleet import kinds as owned
 from codesign.fleet.columns import Column, Demand, columns_of, query_of, spaces_of
@@ -19,6 +19,7 @@ from codesign.system.layouts import Floats
 from codesign.system.mode import settled
 from codesign.system.offers import Supply
 from codesign.system.serving_space import ServingSpace
+from formulations.solvers.deadline import NEVER, Deadline
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,12 @@ def columns_for(p: Prepared, demand: int, spaces: Mapping[str, ServingSpace]) ->
     return [column for column in found if column.chip in p.kinds.names]
 
 
-def prepare(catalog: Catalog, plan: Plan) -> Prepared:
-    """As `outline`, with every column."""
+def prepare(catalog: Catalog, plan: Plan, deadline: Deadline = NEVER) -> Prepared:
+    """As `outline`, with every column. Raises UndecidedError after the `deadline`."""
     p, columns = outline(catalog, plan), list[Column]()
     for i, d in enumerate(p.demands):
+        if deadline.passed:
+            raise UndecidedError("the time given ended while replicas were prepared: no fleet is known yet")
         columns += columns_for(p, i, spaces_for(p, d))
     return replace(p, columns=tuple(columns))
 

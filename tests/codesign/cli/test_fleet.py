@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import tomli_w
 
+from codesign.fleet import best_fleet, prepared
 from codesign.fleet.reading import read_plan
 from codesign.output.drawing import FORMATS
 from codesign.output.fleet_chart import CHARTS
@@ -77,7 +78,9 @@ def test_a_workload_that_nothing_can_serve_is_named(written: Path) -> None:
     assert "workloads.chat.user_speed = 5,000 tokens/s: at most" in done.out
 
 
-def test_undecided_in_the_time_given(written: Path) -> None:
+def test_undecided_in_the_time_given(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time ends after the preparation, without which nothing is known."""
+    monkeypatch.setattr(best_fleet, "prepare", lambda catalog, plan, _: prepared.prepare(catalog, plan))
     done = run("fleet", written, "--time-limit", "0.000001 s", "--json")
     assert done.code == 3
     found = done.json
@@ -214,3 +217,9 @@ def test_verify_says_what_changed_in_the_catalogue(exported: tuple[Done, Path], 
     shutil.copy(exported[1] / "answer.json", tmp_path / "answer.json")
     done = run("verify", tmp_path / "answer.json", "--catalog", own)
     assert "chips.h100-sxm.price: 26000 USD" in done.out and "27000 USD" in done.out
+
+
+def test_time_that_ends_before_replicas_are_known_is_undecided() -> None:
+    done = run("fleet", "--time-limit", "1 ns")
+    assert (done.code, done.out) == (3, "")
+    assert "no fleet is known yet" in done.err
