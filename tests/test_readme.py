@@ -17,11 +17,12 @@ BLOCK = re.compile(r"<!-- output: (?P<command>codesign [^\n]*?) -->\n```console\
 COMMAND = re.compile(r"`(codesign [^`]+)`")
 MENTIONED = (  # without the arguments that they need
     "codesign predict", "codesign validate", "codesign calibrate", "codesign why-not", "codesign switch",
-    "codesign relax", "codesign sensitivity", "codesign fleet", "codesign robust", "codesign mix", "codesign schema",
+    "codesign relax", "codesign sensitivity", "codesign verify",
+    "codesign fleet", "codesign robust", "codesign mix", "codesign schema",
 )  # fmt: skip
 OTHERWISE_TESTED = (  # placeholders, and what takes long
     "DIR", "QUERY.toml", "MEASURED.csv", "PLAN.toml", "TABLE.csv", "FILE.json", "GRAPH", "A,B", "switch --all",
-    "robust --scenarios",
+    "robust --scenarios", "head -1",
 )  # fmt: skip
 
 

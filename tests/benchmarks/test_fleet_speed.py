@@ -18,7 +18,8 @@ pytestmark = pytest.mark.benchmark
 
 SOLVE = """
 import json, resource, sys, time
-from formulations import fleet, highs
+from formulations import fleet
+from formulations.solvers import highs
 from tests.cases.fleet_generator import plan
 workloads, each, seed, gap, limit, method = json.loads(sys.argv[1])
 data = plan(workloads, each, seed=seed)

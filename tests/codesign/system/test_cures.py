@@ -112,7 +112,7 @@ CROWD = {"replicas": 1, "users": 10**8}  # more digits than people are shown of 
         (H100, {"user_speed": 1e5}, {"user_speed"}),
         (L4, {"tensor": 2, "replicas": 1, "users": 64, "user_speed": 1e4}, {"user_speed"}),  # many stages
         (H100, {"tensor": 1, "user_speed": 60.0}, {"tensor", "user_speed"}),
-        (H100 | {"context": 10**7}, {"replicas": 3}, {"context"}),
+        (H100 | {"context": 2**17}, {"chips": 8, "users": 40}, {"chips", "users", "context"}),
         (H100, {"budget": 1e5, "power": 1e3}, set()),
         (H100, {"chips": 8, "user_speed": 100.0, "users": 300}, {"users", "chips", "user_speed", "context"}),
     ],
