@@ -8,7 +8,7 @@ from typing import Literal
 from codesign.changes.frontier_answer import NamedSystem
 from codesign.changes.relax_answer import BoughtPart, ChangePart, ConflictPart, CuredPart, JointPart, RelaxAnswer
 from codesign.facts.catalog import Catalog
-from codesign.facts.errors import AuditError, DataError
+from codesign.facts.errors import AuditError, DataError, UndecidedError
 from codesign.system import answer_parts as parts
 from codesign.system import cures
 from codesign.system.answer import Answer
@@ -18,6 +18,7 @@ from codesign.system.conflicts import MOST_SETS, WHOLE, Conflicts, conflicts, li
 from codesign.system.joint_cure import Joint, asked_words, cheapest, cure_part
 from codesign.system.prepared import Prepared
 from codesign.system.query import Query
+from formulations.solvers.deadline import Deadline, OutOfTime
 
 FIXED = "fixed"
 
@@ -31,24 +32,29 @@ def relax(
         raise DataError("phases = 'disaggregated': conflicts are searched for one pool; `codesign best` names the "
                         "single limits that cure two")  # fmt: skip
     _check_weights(query, weights or {})
-    p = prepare(catalog, query)
+    deadline = Deadline.after(query.time_limit)
+    p = prepare(catalog, query, deadline)
     said = {**parts.asked(p), **parts.behind(p, []), "assumptions": assumptions_of(p)}
     if p.columns.incumbent() is not None:
         return RelaxAnswer(status="feasible", **said)
     if not p.supply.offers:
         return RelaxAnswer(status="incurable", **said)
     w = ways(p.query, p.servers, lambda q: space_of(p.catalog, q, p.supply))
-    sets = conflicts(w, most)
-    found = cures.cures(p.query, p.space, p.servers, lambda q: space_of(p.catalog, q, p.supply))
-    joint = cheapest(w, weights or {})
+    try:
+        sets = conflicts(w, most, deadline)
+        found = cures.cures(p.query, p.space, p.servers, lambda q: space_of(p.catalog, q, p.supply), deadline)
+        joint = cheapest(w, weights or {}, deadline)
+    except OutOfTime as error:
+        raise UndecidedError("nothing fits; the time given ended while conflicts and cures were searched") from error
     searched = time.perf_counter()
     single = tuple(CuredPart(cure=cure, bought=_bought(p, _cured(p.query, {cure.limit: cure.value or 0.0})))
                    for cure in found.parts)  # fmt: skip
     together = None if joint is None else _joint(p, joint, weights or {})
     bought = [one.bought for one in single] + ([together.bought] if together else [])
     status: Literal["cured", "incurable", "undecided"] = "cured" if bought else "incurable"
+    decided = all(one.proven for one in bought) and not found.late
     return RelaxAnswer(
-        status=status if all(one.proven for one in bought) else "undecided", conflicts=conflict_parts(p.query, sets),
+        status=status if decided else "undecided", conflicts=conflict_parts(p.query, sets),
         complete=sets.complete, single=single, joint=together, looked_at=0 if joint is None else joint.points,
         held=tuple(name for name in limits_set(p.query) if math.isinf((weights or {}).get(name, 1.0))),
         seconds={"search": searched - start, "systems": time.perf_counter() - searched}, **said,

@@ -24,6 +24,7 @@ from codesign.system.conflicts import limits_set
 from codesign.system.prepared import Prepared
 from codesign.system.query import Query
 from codesign.system.spaces import AnySpace
+from formulations.solvers.deadline import Deadline
 from formulations.solvers.outcome import Status
 
 TIE = 1e-9  # relative
@@ -34,7 +35,8 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     start = time.perf_counter()
     if query.phases == "disaggregated":
         raise DataError("phases = 'disaggregated': why-not compares systems of one pool, not of two")
-    p = best_system.prepare(catalog, query)
+    deadline = Deadline.after(query.time_limit)
+    p = best_system.prepare(catalog, query, deadline)
     said = {
         **answer_parts.asked(p), **answer_parts.behind(p, []), "assumptions": words.assumptions_of(p),
         "wanted": wanted.said(), "objective": query.objective.order, "unit": p.query.objective.unit,
@@ -48,8 +50,8 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
     decided = best_proven and asked_proven
     if asked is None:
         found = cures.cures(p.query, other.space, p.servers, lambda q: _only(
-            best_system.space_of(catalog, q, p.supply), wanted))  # fmt: skip
-        status: Literal["infeasible", "undecided"] = "infeasible" if decided else "undecided"
+            best_system.space_of(catalog, q, p.supply), wanted), deadline)  # fmt: skip
+        status: Literal["infeasible", "undecided"] = "infeasible" if decided and not found.late else "undecided"
         return WhyNotAnswer(status=status, best=best and best.bought, cures=found.parts, **said)
     if best is None:
         raise AuditError("a system with what is wanted fits, and none without the wish")
@@ -60,6 +62,9 @@ def why_not(catalog: Catalog, query: Query, wanted: Wanted) -> WhyNotAnswer:
         return WhyNotAnswer(status="best" if decided else "undecided", behind=0.0, solves=2, **said)
     terms = _terms(p, best, asked)
     solved = time.perf_counter()
+    if deadline.passed:
+        return WhyNotAnswer(status="undecided", behind=behind, terms=terms, losing=losing(terms), solves=2,
+                            seconds={"systems": solved - start}, **said)  # fmt: skip
     changes, hopeless, solves = _changes(Warm(None, p.query, catalog=catalog), wanted, asked.system)
     decided = decided and all(_known(point) for c in changes for point in (c.before, c.after))
     return WhyNotAnswer(

@@ -18,7 +18,7 @@ from codesign.system.conflicts import AT_LEAST, LIMITS, WHOLE, Conflicts, confli
 from codesign.system.joint_cure import Joint, cheapest
 from codesign.system.query import Query
 from tests.cases import query_reference as reference
-from tests.cases.command import known
+from tests.cases.command import known, run
 from tests.cases.query_strategies import CHIPS, built_in, query
 from tests.codesign.system.test_cures import works
 
@@ -272,3 +272,8 @@ def test_short_form_in_best() -> None:
         change["cure"]["value"] for change in joint["changes"]]  # fmt: skip
     alone = known("best", *TIGHT[:-2], "--power", "none", "--json").json
     assert alone["cures"] and not alone["conflicts"] and not alone["together"]
+
+
+def test_time_that_ends_leaves_it_undecided() -> None:
+    done = run("relax", "--mode", "limit", "--user-speed", "2000", "--budget", "100k", "--time-limit", "1 ns")
+    assert (done.code, done.out) == (3, "") and "time given ended" in done.err
