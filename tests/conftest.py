@@ -1,6 +1,8 @@
 """Hypothesis in CI repeats itself: derandomised; nowhere does a test fail for being slow. Files are parsed once."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from unittest.mock import patch
 
@@ -20,3 +22,10 @@ def _parsed_once() -> Iterator[None]:
     """Every text of a TOML file is parsed once; what is made of it is checked each time."""
     with patch.object(catalog, "toml_of", PARSED):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """Where tests run in the background of a shell, it is ignored from the start."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
