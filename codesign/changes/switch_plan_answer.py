@@ -119,7 +119,6 @@ class FleetSensitivityAnswer(Document):
     seed: int = 0
 
 
-
 class EntryPart(Part):
     """Where a chip enters the best fleet: between these two factors on its price."""
 

@@ -34,11 +34,7 @@ class Collective:
 
 
 COLUMNS = ("link", "op", "group", "message_bytes", "latency_us")
-
-
 REMARKS = ("note", "source")
-
-
 MOST_FAULTS = 20
 
 

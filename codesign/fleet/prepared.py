@@ -110,17 +110,9 @@ def prepare(catalog: Catalog, plan: Plan, deadline: Deadline = NEVER) -> Prepare
 
 
 MOST_REQUESTS = 1e9     # requests/s
-
-
 LEAST_REQUESTS = 1e-5   # requests/s: one a day
-
-
 MOST_USD = 1e15         # of a server, or of its use in a period
-
-
 MOST_W = 1e12           # of a server
-
-
 MOST_SERVERS = 10**9    # installed
 
 

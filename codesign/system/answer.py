@@ -86,8 +86,6 @@ class MoneyPart(Part):
     facility_w: float | None = Field(description="IT power times PUE and mean load")
 
 
-
-
 class ProofPart(Part):
     """Why nothing in the space is better."""
 
@@ -124,10 +122,6 @@ class OtherPart(Part):
     value: float | None
     behind: float | None = Field(description="share of the best value that it lacks")
     why: str = ""
-
-
-
-
 
 
 class Answer(Document):

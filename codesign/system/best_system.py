@@ -19,7 +19,7 @@ from codesign.system.joint_cure import TooManySystems, asked_words, cheapest, cu
 from codesign.system.layouts import MOST_TENSOR, enumerate_space
 from codesign.system.mode import settled
 from codesign.system.offers import Supply
-from codesign.system.prepared import Looked, Prepared, Solved, Watch
+from codesign.system.prepared import Looked, Prepared, Solved, Watch, in_time
 from codesign.system.query import Query
 from codesign.system.serving_space import enumerate_serving
 from codesign.system.spaces import AnySpace
@@ -43,7 +43,7 @@ def prepare(catalog: Catalog, query: Query, deadline: Deadline = NEVER) -> Prepa
         raise ValueError("phases = 'disaggregated': two pools are prepared by queries.disaggregated")
     query = settled(catalog, query)
     offered = offers.supply(catalog, query)
-    with disaggregated.in_time():
+    with in_time():
         space = space_of(catalog, query, offered, deadline)
     servers = columns.servers_of(space, offered.offers)
     return Prepared(query, catalog, offered, space, servers, columns.columns_of(query, space, servers))

@@ -1,12 +1,10 @@
 """Which prefill pool and which decode pool, in which balance, are best under these limits?"""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from codesign.facts.catalog import Catalog, unknown
-from codesign.facts.errors import AuditError, DataError, SolverError, UndecidedError
+from codesign.facts.errors import AuditError, DataError, SolverError
 from codesign.facts.records import ModelRecord
 from codesign.physics import workload
 from codesign.system import audit, columns, offers, pools, pools_audit, pools_cures, pools_enumeration
@@ -19,7 +17,7 @@ from codesign.system.offers import Supply
 from codesign.system.pools import Pools, at_prompt
 from codesign.system.pools_audit import AuditedPools, Both
 from codesign.system.pools_program import instance_of
-from codesign.system.prepared import Looked, PreparedPools, SolvedPools, Watch
+from codesign.system.prepared import Looked, PreparedPools, SolvedPools, Watch, in_time
 from codesign.system.query import Query
 from codesign.system.serving_space import enumerate_serving
 from formulations import disaggregated
@@ -38,15 +36,6 @@ class PoolsResult:
     answer: Answer
     prepared: PreparedPools
     solved: SolvedPools
-
-
-@contextmanager
-def in_time() -> Iterator[None]:
-    """What ends for want of time while a question is prepared is undecided: nothing is known of it yet."""
-    try:
-        yield
-    except OutOfTime as error:
-        raise UndecidedError("the time given ended while layouts were prepared: no system is known yet") from error
 
 
 def prepare(catalog: Catalog, query: Query, deadline: Deadline = NEVER) -> PreparedPools:

@@ -45,36 +45,6 @@ class Supply:
     achieved: AchievedRecord | None = None  # mode achieved
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 def _names(one: Chip) -> Mapping[str, set[str]]:
     return {"memories": {one.memory, one.family}, "chips": {one.name, one.die or one.name}, "vendors": {one.vendor}}
 

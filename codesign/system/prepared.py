@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codesign.facts.catalog import Catalog
+from codesign.facts.errors import UndecidedError
 from codesign.system.audit import Enumerated
 from codesign.system.columns import Columns, Servers
 from codesign.system.layouts import Floats, Ints
@@ -16,6 +17,7 @@ from codesign.system.pools import Pools
 from codesign.system.query import Query
 from codesign.system.spaces import AnySpace
 from formulations import best_system, disaggregated
+from formulations.solvers.deadline import OutOfTime
 from formulations.solvers.outcome import Outcome
 
 
@@ -102,3 +104,12 @@ class Watch:
         start = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """What ends for want of time while a question is prepared is undecided: nothing is known of it yet."""
+    try:
+        yield
+    except OutOfTime as error:
+        raise UndecidedError("the time given ended while layouts were prepared: no system is known yet") from error
