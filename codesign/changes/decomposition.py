@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from codesign.physics.performance import Layout, decode_step
+from codesign.physics.performance import decode_step
 from codesign.physics.workload import Model
 from codesign.system.audit import Audited, System
 from codesign.system.query import Query
@@ -82,7 +82,7 @@ def _price(query: Query, system: System) -> tuple[str, tuple[float, str]]:
 
 def terms(query: Query, model: Model, system: System, a: Audited) -> dict[str, float]:
     """Seconds of a step (mode achieved: of a cycle) by what rules: memory and compute overlap, the shorter is 0."""
-    if not isinstance(system.layout, Layout):
+    if query.mode == "achieved":
         found = {name: share * a.time.step_s for name, share in a.time.busy.items()}
         return found | ({} if a.time.cycle_s == a.time.step_s else {"first token": a.time.cycle_s - a.time.step_s})
     t = decode_step(model, system.offer.chip, system.layout, system.batch, query.context)

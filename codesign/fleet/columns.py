@@ -23,7 +23,7 @@ import numpy as np
 
 from codesign.fleet.plan import Plan
 from codesign.fleet.workloads import Length, Workload
-from codesign.physics.serving import Deployment
+from codesign.physics.layout import Layout
 from codesign.physics.workload import Model
 from codesign.system.columns import best_batch, fill_of
 from codesign.system.layouts import Floats, Ints
@@ -84,7 +84,7 @@ class Column:
     demand: int
     chip: str
     phase: str
-    layout: Deployment
+    layout: Layout
     batch: int            # users of a stage; prefill: prompts
     rate: float           # requests/s of one replica
     parcels: int          # placement units of a replica

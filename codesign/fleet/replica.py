@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from codesign.facts.errors import AuditError
 from codesign.fleet.columns import Demand
 from codesign.physics import achieved, prediction, serving
+from codesign.physics.layout import Layout
 from codesign.physics.prediction import Asked
-from codesign.physics.serving import Deployment
 from codesign.physics.workload import Model
 from codesign.system import audit
 from codesign.system.offers import Offer, Supply
@@ -29,7 +29,7 @@ class Serves:
     usable_bytes: float
 
 
-def serves(of: Demand, model: Model, supply: Supply, offer: Offer, phase: str, d: Deployment, batch: int,
+def serves(of: Demand, model: Model, supply: Supply, offer: Offer, phase: str, d: Layout, batch: int,
            *, within: bool) -> Serves:  # fmt: skip
     """The replica, `within` the user speed and time to first token or not bound by them.
 
@@ -52,7 +52,7 @@ def serves(of: Demand, model: Model, supply: Supply, offer: Offer, phase: str, d
 
 
 def _decodes(
-    of: Demand, model: Model, supply: Supply, offer: Offer, phase: str, d: Deployment, batch: int
+    of: Demand, model: Model, supply: Supply, offer: Offer, phase: str, d: Layout, batch: int
 ) -> Serves:
     query = of.query_of(phase)
     time = audit.achieved_times(query, model, supply, offer.chip, d, batch)
@@ -66,7 +66,7 @@ def _decodes(
     return Serves(rate, speed, None, 1.0, time.memory_bytes, time.memory_limit)
 
 
-def _computes(of: Demand, model: Model, supply: Supply, offer: Offer, d: Deployment, limits: Limits) -> Serves:
+def _computes(of: Demand, model: Model, supply: Supply, offer: Offer, d: Layout, limits: Limits) -> Serves:
     query, record = of.query, supply.achieved
     if record is None or offer.chip.scale_out_bandwidth is None:
         raise AuditError(f"{of.workload}: {offer.chip.name} cannot be a prefill pool")
@@ -86,7 +86,7 @@ def _computes(of: Demand, model: Model, supply: Supply, offer: Offer, d: Deploym
     return Serves(rate, None, float(prompts.ttft_s(rate * prompts.interval_s)), cap, held, memory.usable_bytes)
 
 
-def _carried(of: Demand, model: Model, offer: Offer, d: Deployment) -> float:
+def _carried(of: Demand, model: Model, offer: Offer, d: Layout) -> float:
     """Requests/s whose caches the links of a replica carry."""
     size = cache_bytes(model, offer.chip, d.kv, of.query.input)
     if offer.chip.scale_out_bandwidth is None:

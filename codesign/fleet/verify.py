@@ -22,7 +22,7 @@ from codesign.fleet.plan import Plan
 from codesign.fleet.prepared import Prepared, outline
 from codesign.fleet.reading import checked
 from codesign.fleet.replica import serves
-from codesign.physics.serving import Deployment
+from codesign.physics.layout import Layout
 from codesign.system import rebuilt
 from codesign.system.audit import AGREE
 from codesign.system.layouts import Ints
@@ -244,7 +244,7 @@ class _Columns:
                              f"recorded as {part.parcels} of {part.size}")  # fmt: skip
         return column
 
-    def _place(self, part: ReplicaPart) -> tuple[int, Deployment]:
+    def _place(self, part: ReplicaPart) -> tuple[int, Layout]:
         """The demand and the deployment, which must be one that the chip can run."""
         p = self.p
         at = next((d for d, of in enumerate(p.demands) if (of.workload, of.length.input, of.length.output)
@@ -269,7 +269,7 @@ class _Columns:
             self.spaces[at, chip] = spaces_of(of, self.p.plan.workloads[of.workload], self.p.models[of.workload], alone)
         return self.spaces[at, chip]
 
-    def _made(self, part: ReplicaPart, at: int, d: Deployment) -> Column:
+    def _made(self, part: ReplicaPart, at: int, d: Layout) -> Column:
         of, offer = self.p.demands[at], self.p.kinds.of(part.chip)
         does = serves(of, self.p.models[of.workload], self.p.supplies[of.workload], offer, part.phase, d, part.batch,
                       within=part.meets)  # fmt: skip

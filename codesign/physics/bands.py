@@ -85,7 +85,7 @@ def ordering(runs: Sequence[Run], tpot_s: Array) -> tuple[int, int]:
     """
     alike = defaultdict(list)
     for i, run in enumerate(runs):
-        alike[(run.model, run.deployment.precision, run.chip, run.engine, run.release, run.concurrency, run.prompt,
+        alike[(run.model, run.deployment.weights, run.chip, run.engine, run.release, run.concurrency, run.prompt,
                run.output)].append(i)  # fmt: skip
     right = total = 0
     for positions in alike.values():

@@ -13,8 +13,9 @@ from pydantic import Field
 
 from codesign.facts.document import Part
 from codesign.physics.hardware import Chip
+from codesign.physics.layout import Layout
 from codesign.physics.liminal import Study, needed_bytes, step_time, user_speed
-from codesign.physics.performance import Layout, StepTime, decode_step, needed, room
+from codesign.physics.performance import StepTime, decode_step, needed, room
 from codesign.physics.workload import Model
 
 Verdict = Literal["agrees", "agrees in part", "does not come out", "not checked"]
@@ -113,7 +114,7 @@ class Bench:
 
 def fp8(tensor: int, pipeline: int = 1, expert: int = 1) -> Layout:
     """As the study serves: one byte a weight, one byte a cache element."""
-    return Layout(tensor, pipeline, expert, "fp8", "fp8")
+    return Layout(tensor, 1, pipeline, expert, "fp8", "fp8")
 
 
 def named(context: int) -> str:

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from codesign.facts.errors import DataError
-from codesign.physics.serving import Deployment
+from codesign.physics.layout import Layout
 
 REQUIRED = ("model", "precision", "accelerator", "n_accelerators", "parallelism", "concurrency", "input_len",
             "output_len", "engine", "ttft_ms", "tpot_ms")  # fmt: skip
@@ -58,9 +58,9 @@ class Run:
     chip: str
     engine: str
     release: str
-    deployment: Deployment
+    deployment: Layout
     replicas: int
-    prefill: Deployment | None
+    prefill: Layout | None
     prefill_replicas: int
     concurrency: float
     prompt: float
@@ -199,11 +199,11 @@ def _precision(written: str, native: str, engine: str) -> str:
     return "bf16" if low.startswith(("bf16", "fp16")) else "fp8"
 
 
-def _at(d: Deployment, precision: str) -> Deployment:
-    return Deployment(d.tensor, d.data, d.pipeline, d.expert, precision, "bf16" if precision == "bf16" else "fp8")
+def _at(d: Layout, precision: str) -> Layout:
+    return Layout(d.tensor, d.data, d.pipeline, d.expert, precision, "bf16" if precision == "bf16" else "fp8")
 
 
-def _pools(written: str, chips: float | None) -> tuple[Deployment, int, Deployment | None, int] | str:
+def _pools(written: str, chips: float | None) -> tuple[Layout, int, Layout | None, int] | str:
     """Decode deployment and replicas, prefill likewise; a text is the reason why not."""
     pools = POOL.findall(written)
     if chips is None and not (len(pools) == 2 and all(count for count, *_ in pools)):
@@ -218,11 +218,11 @@ def _pools(written: str, chips: float | None) -> tuple[Deployment, int, Deployme
     return "parallel layout unknown"
 
 
-def _pool(tensor: int, data: int, expert: int) -> Deployment:
-    return Deployment(tensor, max(data, 1), 1, max(expert, 1))
+def _pool(tensor: int, data: int, expert: int) -> Layout:
+    return Layout(tensor, max(data, 1), 1, max(expert, 1))
 
 
-def _aggregated(tensor: int, pipeline: int, data: int, moe_tensor: int, expert: int) -> Deployment:
+def _aggregated(tensor: int, pipeline: int, data: int, moe_tensor: int, expert: int) -> Layout:
     """A layout as published.
 
     Where expert tensor and expert degree are equal and multiply to the attention's chips, the table has
@@ -231,7 +231,7 @@ def _aggregated(tensor: int, pipeline: int, data: int, moe_tensor: int, expert: 
     """
     data, expert = max(data, 1), max(expert, 1)
     if moe_tensor == expert > 1 and tensor * data == moe_tensor * expert:
-        return Deployment(expert, 1, pipeline, expert) if data == 1 else Deployment(1, expert, pipeline, expert)
+        return Layout(expert, 1, pipeline, expert) if data == 1 else Layout(1, expert, pipeline, expert)
     if tensor & (tensor - 1):
-        return Deployment(1, tensor, pipeline, tensor)
-    return Deployment(tensor, data, pipeline, expert)
+        return Layout(1, tensor, pipeline, tensor)
+    return Layout(tensor, data, pipeline, expert)

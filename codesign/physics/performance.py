@@ -24,37 +24,11 @@ from dataclasses import dataclass
 from codesign.facts.memo import by_identity
 from codesign.physics.experts import busiest
 from codesign.physics.hardware import Chip
+from codesign.physics.layout import BYTES, Layout
 from codesign.physics.workload import Model
 
 COLLECTIVES = 3          # a layer, arXiv 2507.14397
 ACTIVATION_BYTES = 2.0   # activations travel as bf16
-BYTES = {                # of one stored element
-    "bf16": 2.0,
-    "fp8": 1.0,
-    "int8": 1.0,
-    "fp4": 0.5625,       # NVFP4: 4 bits and one 8-bit scale for 16 elements
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How one replica is spread: chips in a tensor group, pipeline stages, expert groups, precisions."""
-
-    tensor: int
-    pipeline: int
-    expert: int
-    weights: str
-    kv: str
-
-    @property
-    def stage_chips(self) -> int:
-        """Chips of one stage."""
-        return self.tensor
-
-    @property
-    def chips(self) -> int:
-        """Chips of one replica."""
-        return self.tensor * self.pipeline
 
 
 @dataclass(frozen=True)

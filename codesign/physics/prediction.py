@@ -11,9 +11,9 @@ from codesign.facts.records import AchievedRecord, ChipRecord, ModelRecord
 from codesign.physics import achieved, bands, chips, serving, workload
 from codesign.physics.achieved import Constants, Rows
 from codesign.physics.hardware import Chip
+from codesign.physics.layout import Layout
 from codesign.physics.measured import Refused, Run, read_runs
 from codesign.physics.measurements import Measured
-from codesign.physics.serving import Deployment
 from codesign.physics.workload import Model
 
 
@@ -23,13 +23,13 @@ class Asked:
 
     model: Model
     chip: Chip
-    deployment: Deployment
+    deployment: Layout
     users: float
     prompt: float
     output: float
     engine: str
     release: str
-    prefill: Deployment | None = None
+    prefill: Layout | None = None
     pools: float = 1.0            # prefill replicas for each decode replica
 
 

@@ -27,7 +27,8 @@ from codesign.facts.memo import by_identity
 from codesign.physics.collectives import Curve, curve, lower, plus
 from codesign.physics.experts import busiest
 from codesign.physics.hardware import Chip
-from codesign.physics.performance import ACTIVATION_BYTES, BYTES, kv_share, needed
+from codesign.physics.layout import BYTES, Layout
+from codesign.physics.performance import ACTIVATION_BYTES, kv_share, needed
 from codesign.physics.workload import Layer, Model
 
 MXFP4_BYTES = 0.53125   # 4 bits and one 8-bit scale for 32 elements
@@ -39,44 +40,6 @@ BLOCK = 16              # tokens of a KV block: default of vLLM; the last block 
 CHUNK = 8192            # tokens in flight while prompts are computed, where `chunk` is not given: default of vLLM
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """One replica of a model as an engine runs it.
-
-    `tensor` x `data` chips share each layer (attention: `data` groups of `tensor`), `pipeline` stages follow
-    each other, routed experts lie on `expert` groups of all chips of a stage. `chunk` is the most prompt tokens
-    of one step; None where the engine's own is not known.
-    """
-
-    tensor: int
-    data: int = 1
-    pipeline: int = 1
-    expert: int = 1
-    precision: str = "fp8"
-    kv: str = "fp8"
-    draft: int = 0
-    acceptance: float = 1.0
-    chunk: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.draft < 0:
-            raise ValueError(f"draft = {self.draft!r} must be at least 0")
-        if not 1 <= self.acceptance <= self.draft + 1:
-            raise ValueError(f"acceptance = {self.acceptance!r} must be from 1 to draft + 1 = {self.draft + 1}")
-        if self.chunk is not None and not 1 <= self.chunk < math.inf:
-            raise ValueError(f"chunk = {self.chunk!r} must be at least 1 token and finite")
-
-    @property
-    def stage_chips(self) -> int:
-        """Chips of one pipeline stage."""
-        return self.tensor * self.data
-
-    @property
-    def chips(self) -> int:
-        """Chips of the replica."""
-        return self.stage_chips * self.pipeline
 
 
 @dataclass(frozen=True)
@@ -192,14 +155,14 @@ class Coefficients:
         return found
 
 
-def coefficients(model: Model, chip: Chip, d: Deployment, prompt: float, output: float) -> Coefficients:
+def coefficients(model: Model, chip: Chip, d: Layout, prompt: float, output: float) -> Coefficients:
     """The work of a deployment with `prompt` tokens in and `output` tokens out, a step timed mid-output.
 
     Raises ValueError for a number that the chip lacks.
     """
-    n, size, layers = d.stage_chips, stored(model, d.precision), len(model.layers)
+    n, size, layers = d.stage_chips, stored(model, d.weights), len(model.layers)
     context, drafted = prompt + output / 2, d.draft / layers   # drafted: in layers of the model
-    bandwidth, peak = needed(chip, "bandwidth"), matrix_peak(chip, d.precision)
+    bandwidth, peak = needed(chip, "bandwidth"), matrix_peak(chip, d.weights)
     experts, top_k, expert, expert_layers, groups = _routing(model, d)
     dense = _dense(model, d.tensor, 1)[0] * size.dense
     head = model.head / d.tensor * size.head
@@ -209,7 +172,7 @@ def coefficients(model: Model, chip: Chip, d: Deployment, prompt: float, output:
     tokens = 1 + d.draft + drafted
     exchanges = _exchanges(model, chip, d)
     inflight = min(prompt, d.chunk or CHUNK)
-    kernels = launched + (0 if d.precision == "bf16" else QUANTISING * layers)
+    kernels = launched + (0 if d.weights == "bf16" else QUANTISING * layers)
     return Coefficients(
         fixed={
             "dense_s": (dense * (1 + drafted) + head * (1 + d.draft)) / bandwidth,
@@ -218,7 +181,7 @@ def coefficients(model: Model, chip: Chip, d: Deployment, prompt: float, output:
                 prompt / inflight * x.count * float(x.curve.seconds(inflight * x.token_bytes)) for x in exchanges),
             "kernels": kernels * (1 + drafted),
             "acceptance": d.acceptance,
-            "unpacked": float(experts > 0 and d.precision not in chip.peak),
+            "unpacked": float(experts > 0 and d.weights not in chip.peak),
         },
         per_user={
             "kv_s": kv * (1 + drafted) / d.data / bandwidth,
@@ -249,18 +212,18 @@ def _totals(model: Model, context: float, prompt: float) -> tuple[float, int, fl
     )
 
 
-def work(model: Model, chip: Chip, d: Deployment, users: float, prompt: float, output: float) -> Work:
+def work(model: Model, chip: Chip, d: Layout, users: float, prompt: float, output: float) -> Work:
     """The work with `users` in the replica. Raises ValueError for a number that the chip lacks."""
     found = coefficients(model, chip, d, prompt, output).work(users)
     return Work(**{name: float(value) for name, value in found.items()})
 
 
-def memory(model: Model, chip: Chip, d: Deployment, context: float) -> Memory:
+def memory(model: Model, chip: Chip, d: Layout, context: float) -> Memory:
     """What weights, activations and caches of `context` tokens take on a chip, each in its fullest stage.
 
     Caches come in whole blocks. Tokens in flight keep what the matrices of one layer give out, and what went in.
     """
-    size, share = stored(model, d.precision), kv_share(model, d.tensor)
+    size, share = stored(model, d.weights), kv_share(model, d.tensor)
     stages, weights = _held(model, d.pipeline, math.ceil(context / BLOCK) * BLOCK), []
     for i, (dense, stage) in enumerate(zip(_dense(model, d.tensor, d.pipeline), stages, strict=True)):
         ends = model.head if i == len(stages) - 1 else 0
@@ -275,7 +238,7 @@ def memory(model: Model, chip: Chip, d: Deployment, context: float) -> Memory:
     return Memory(usable, max(weights), active, RESERVE_BYTES, kv, max(0, math.floor(free / kv)) * d.data)
 
 
-def memory_users(model: Model, chip: Chip, d: Deployment, context: float) -> int:
+def memory_users(model: Model, chip: Chip, d: Layout, context: float) -> int:
     """Most users of a replica whose caches fit."""
     return memory(model, chip, d, context).users
 
@@ -333,14 +296,14 @@ def _moe(model: Model) -> tuple[int, int, int, int]:
         moe.experts, moe.top_k, moe.expert, sum(x.experts > 0 for x in model.layers))  # fmt: skip
 
 
-def _routing(model: Model, d: Deployment) -> tuple[int, int, int, int, int]:
+def _routing(model: Model, d: Layout) -> tuple[int, int, int, int, int]:
     """(experts, top_k, weights of one, layers with experts, groups that they lie on)."""
     experts, top_k, expert, layers = _moe(model)
     groups = d.expert if experts and experts % d.expert == 0 else 1
     return experts, top_k, expert, layers, groups
 
 
-def _exchanges(model: Model, chip: Chip, d: Deployment) -> tuple[Exchange, ...]:
+def _exchanges(model: Model, chip: Chip, d: Layout) -> tuple[Exchange, ...]:
     """Collectives of all layers, one token of each user in a step."""
     n, layers = d.stage_chips, len(model.layers)
     size = model.hidden * ACTIVATION_BYTES  # of one token
@@ -364,11 +327,11 @@ def _meeting(chip: Chip, n: int, top_k: int) -> Curve:
     return lower(meet, apart.times(2.0))
 
 
-def _exchange(d: Deployment, count: float, token_bytes: float, by_bytes: Curve) -> Exchange:
+def _exchange(d: Layout, count: float, token_bytes: float, by_bytes: Curve) -> Exchange:
     return Exchange(count, token_bytes, token_bytes * (1 + d.draft) / d.pipeline, by_bytes)
 
 
-def _hop_s(model: Model, chip: Chip, d: Deployment) -> float:
+def _hop_s(model: Model, chip: Chip, d: Layout) -> float:
     """Seconds that one user's activations take from stage to stage and back to the first, all hops."""
     if d.pipeline == 1:
         return 0.0

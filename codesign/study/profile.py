@@ -58,7 +58,7 @@ def codes_of(space: AnySpace, chips: Ints) -> Ints:
 
 def _precisions(space: Any) -> Ints:
     known = {weights: i for i, weights in enumerate(space.query.precision)}
-    return np.array([known[d.precision] for d in space.layouts], dtype=np.int64)
+    return np.array([known[d.weights] for d in space.layouts], dtype=np.int64)
 
 
 def profile_of(query: Query, space: AnySpace, columns: Columns, chips: Ints, order: Ints) -> Profile:

@@ -15,9 +15,8 @@ from codesign.facts.errors import AuditError
 from codesign.physics import achieved, performance, prediction, serving
 from codesign.physics.cost import dollars_per_mtok
 from codesign.physics.hardware import Chip
-from codesign.physics.performance import Layout
+from codesign.physics.layout import Layout
 from codesign.physics.prediction import Asked
-from codesign.physics.serving import Deployment
 from codesign.physics.workload import Model
 from codesign.system.columns import Servers, counted_of, limits_of
 from codesign.system.layouts import meets, portions
@@ -37,10 +36,10 @@ MOST_POINTS = 200_000_000
 
 @dataclass(frozen=True)
 class System:
-    """What one would buy and run; `layout` is a Deployment in mode achieved."""
+    """What one would buy and run."""
 
     offer: Offer
-    layout: Layout | Deployment
+    layout: Layout
     batch: int
     replicas: int
 
@@ -87,7 +86,7 @@ class Audited:
         return 1.0 / self.time.step_s
 
 
-def servers_for(offer: Offer, layout: Layout | Deployment, replicas: int) -> int:
+def servers_for(offer: Offer, layout: Layout, replicas: int) -> int:
     """Whole servers that hold the replicas; tensor groups are not split over servers where one holds them."""
     size = offer.bill.chips
     if layout.stage_chips <= size:
@@ -98,8 +97,9 @@ def servers_for(offer: Offer, layout: Layout | Deployment, replicas: int) -> int
 def recompute(query: Query, model: Model, supply: Supply, system: System) -> Audited:
     """Derive times, counts, money and the objective; raises AuditError naming the first limit that is broken."""
     offer, layout, batch = system.offer, system.layout, system.batch
-    time = _limit_times(query, model, system) if isinstance(layout, Layout) else achieved_times(
-        query, model, supply, offer.chip, layout, batch)  # fmt: skip
+    achieved = query.mode == "achieved"
+    time = achieved_times(query, model, supply, offer.chip, layout, batch) if achieved else _limit_times(
+        query, model, system)  # fmt: skip
     servers = servers_for(offer, layout, system.replicas)
     bought = servers + query.spare_servers
     bill, users = offer.bill, system.replicas * layout.pipeline * batch
@@ -123,7 +123,6 @@ def recompute(query: Query, model: Model, supply: Supply, system: System) -> Aud
 
 def _limit_times(query: Query, model: Model, system: System) -> Times:
     chip, layout, batch = system.offer.chip, system.layout, system.batch
-    assert isinstance(layout, Layout)
     time = performance.decode_step(model, chip, layout, batch, query.context)
     held = performance.weights_bytes(model, layout)
     held += layout.pipeline * batch * performance.user_bytes(model, layout, query.context)
@@ -131,7 +130,7 @@ def _limit_times(query: Query, model: Model, system: System) -> Times:
     return Times(time.step_s, time.step_s, None, time.shares(), room, held, performance.needed(chip, "usable_bytes"))
 
 
-def achieved_times(query: Query, model: Model, supply: Supply, chip: Chip, d: Deployment, batch: int) -> Times:
+def achieved_times(query: Query, model: Model, supply: Supply, chip: Chip, d: Layout, batch: int) -> Times:
     """As a prediction of this one deployment says, prompts computed where the query's phases say."""
     record = supply.achieved
     if record is None:

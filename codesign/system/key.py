@@ -6,8 +6,7 @@ from pydantic import Field
 
 from codesign.facts.document import Part
 from codesign.physics.hardware import Chip
-from codesign.physics.performance import Layout
-from codesign.physics.serving import Deployment
+from codesign.physics.layout import Layout
 
 
 class NamedLayout(Part):
@@ -64,24 +63,19 @@ class SystemKey(Replicated):
         return hash(self._compared())
 
 
-def weights_of(layout: Layout | Deployment) -> str:
-    """Precision of a layout's weights."""
-    return layout.precision if isinstance(layout, Deployment) else layout.weights
-
-
-def degrees_of(layout: Layout | Deployment) -> dict[str, Any]:
+def degrees_of(layout: Layout) -> dict[str, Any]:
     """The fields of `NamedLayout` that are the layout's."""
     return {
         "tensor": layout.tensor, "pipeline": layout.pipeline, "expert": layout.expert,
-        "data": layout.data if isinstance(layout, Deployment) else 1, "weights": weights_of(layout), "kv": layout.kv,
+        "data": layout.data, "weights": layout.weights, "kv": layout.kv,
     }  # fmt: skip
 
 
-def names_of(chip: Chip, layout: Layout | Deployment) -> dict[str, Any]:
+def names_of(chip: Chip, layout: Layout) -> dict[str, Any]:
     """The fields of `NamedLayout`."""
     return {"chip": chip.name, "memory": chip.memory, "stacks": chip.stacks, **degrees_of(layout)}
 
 
-def key_of(chip: Chip, layout: Layout | Deployment, replicas: int) -> SystemKey:
+def key_of(chip: Chip, layout: Layout, replicas: int) -> SystemKey:
     """The system of one layout of a chip, replicated."""
     return SystemKey(**names_of(chip, layout), replicas=replicas)

@@ -14,7 +14,8 @@ import numpy as np
 from codesign.facts.memo import by_identity
 from codesign.physics.experts import busiest, line_below, lines_below, rises
 from codesign.physics.hardware import Chip, Link
-from codesign.physics.performance import ACTIVATION_BYTES, BYTES, COLLECTIVES, Layout, Stage, largest_stage
+from codesign.physics.layout import BYTES, Layout
+from codesign.physics.performance import ACTIVATION_BYTES, COLLECTIVES, Stage, largest_stage
 from codesign.physics.workload import Layer, Model
 from codesign.system.query import Limits
 from formulations.best_system.bounds import ROUNDING
@@ -151,7 +152,7 @@ class Space:
         """The layout at `position`."""
         weights, kv = self.precisions[int(self.precision[position])]
         tensor, pipeline, expert = (int(x[position]) for x in (self.tensor, self.pipeline, self.experts))
-        return Layout(tensor, pipeline, expert, weights, kv)
+        return Layout(tensor, 1, pipeline, expert, weights, kv)
 
 
 def portions(counts: Ints, points: int) -> Iterator[tuple[Ints, Ints]]:

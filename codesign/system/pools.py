@@ -37,7 +37,7 @@ import numpy as np
 from codesign.facts.errors import DataError, UnboundedError
 from codesign.physics import serving
 from codesign.physics.hardware import Chip
-from codesign.physics.serving import Deployment
+from codesign.physics.layout import Layout
 from codesign.physics.workload import Model
 from codesign.system.columns import BOUNDING, Servers, best_batch, limits_of
 from codesign.system.layouts import Floats, Ints
@@ -88,7 +88,7 @@ class Prompts:
 
 def cache_bytes(model: Model, chip: Chip, kv: str, prompt: int) -> float:
     """KV cache of one prompt in bytes, all layers, in whole blocks: what a replica of one chip would keep."""
-    return serving.memory(model, chip, Deployment(1, kv=kv), prompt).kv_bytes_per_user
+    return serving.memory(model, chip, Layout(1, kv=kv), prompt).kv_bytes_per_user
 
 
 def kv_of(query: Query) -> str:

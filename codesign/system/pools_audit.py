@@ -135,7 +135,7 @@ def _prompts(
 ) -> tuple[Prompts, tuple[float, float]]:
     """One prompt on the system's replicas, and (used, usable) bytes of its fullest chip."""
     chip, d, record = s.offer.chip, s.layout, supply.achieved
-    if record is None or not isinstance(d, serving.Deployment):
+    if record is None:
         raise AuditError("two pools outside mode achieved")
     if chip.scale_out_bandwidth is None:
         raise AuditError(f"{chip.name} has no scale-out bandwidth to send caches over")
@@ -151,8 +151,6 @@ def _prompts(
 
 
 def _decoding(query: Query, model: Model, supply: Supply, s: System) -> Times:
-    if not isinstance(s.layout, serving.Deployment):
-        raise AuditError("two pools outside mode achieved")
     time = audit.achieved_times(query, model, supply, s.offer.chip, s.layout, s.batch)
     if s.batch > time.room:
         raise AuditError(f"batch {s.batch} exceeds the {time.room} users of a stage that can be held")

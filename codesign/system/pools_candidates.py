@@ -3,7 +3,6 @@
 import math
 
 from codesign.facts.cells import csv_text
-from codesign.system.key import weights_of
 from codesign.system.pools import undominated
 from codesign.system.prepared import PreparedPools
 from formulations.disaggregated import bounds as disaggregated_bounds
@@ -40,7 +39,7 @@ def pool_candidates(p: PreparedPools, *, removal: bool = True) -> str:
             reason = "no pair with it is within the limits" if c in known and bound is None else reason
         rows.append((
             c, "prefill" if c < pools.split else "decode", chip.name, chip.memory, chip.stacks or "", layout.tensor,
-            layout.data, layout.pipeline, layout.expert, weights_of(layout), layout.kv, batch, batch * layout.pipeline,
+            layout.data, layout.pipeline, layout.expert, layout.weights, layout.kv, batch, batch * layout.pipeline,
             repr(float(pools.speed[c])), repr(float(pools.cap[c])), repr(float(pools.link[c])),
             repr(float(pools.pace[c])), "" if bound is None else repr(bound), p.query.objective.unit, reason,
         ))  # fmt: skip

@@ -10,10 +10,9 @@ from codesign.facts.cells import csv_text
 from codesign.facts.errors import DataError
 from codesign.facts.records import ModelRecord
 from codesign.physics import achieved, performance, prediction, serving
+from codesign.physics.layout import BYTES, Layout
 from codesign.physics.measured import ENGINES
-from codesign.physics.performance import BYTES, Layout
 from codesign.physics.prediction import Asked, Things
-from codesign.physics.serving import Deployment
 from codesign.system.mode import check_context, check_release
 
 
@@ -48,7 +47,7 @@ class Prediction(BaseModel):
 
 
 def predict(
-    catalog: Catalog, model: str, chip: str, deployment: Deployment, *,
+    catalog: Catalog, model: str, chip: str, deployment: Layout, *,
     users: float, prompt: float, output: float, engine: str, release: str = "",
 ) -> Prediction:  # fmt: skip
     """Predict one replica. Raises DataError for unknown names, impossible layouts and missing numbers."""
@@ -93,17 +92,17 @@ def as_rows(found: Prediction) -> str:
 
 
 def deployment(tensor: int, data: int, pipeline: int, expert: int, precision: str, kv: str | None, draft: int,
-               acceptance: float, chunk: float | None) -> Deployment:  # fmt: skip
+               acceptance: float, chunk: float | None) -> Layout:  # fmt: skip
     """One replica as options say it; DataError where they contradict each other."""
     cache = kv or ("bf16" if precision == "bf16" else "fp8")
     try:
-        return Deployment(tensor, data, pipeline, expert, precision, cache, draft, acceptance, chunk)
+        return Layout(tensor, data, pipeline, expert, precision, cache, draft, acceptance, chunk)
     except ValueError as error:
         raise DataError(f"--{error}") from error
 
 
 def predict_limit(
-    catalog: Catalog, model: str, chip: str, d: Deployment, *, users: float, prompt: float, output: float
+    catalog: Catalog, model: str, chip: str, d: Layout, *, users: float, prompt: float, output: float
 ) -> Prediction:
     """The decode step that no system can beat, in the middle of the output. Raises as `predict`."""
     things = Things(catalog)
@@ -112,7 +111,7 @@ def predict_limit(
     check_context(catalog.get(ModelRecord, model), prompt + output, "--input and --output")
     if d.data > 1 or d.draft:
         raise DataError("--data and --draft belong to mode achieved; mode limit has neither")
-    layout, context = Layout(d.tensor, d.pipeline, d.expert, d.precision, d.kv), round(prompt + output / 2)
+    layout, context = Layout(d.tensor, 1, d.pipeline, d.expert, d.weights, d.kv), round(prompt + output / 2)
     batch = math.ceil(users / d.pipeline)
     try:
         time = performance.decode_step(asked.model, asked.chip, layout, batch, context)
@@ -156,7 +155,7 @@ def _engine(name: str) -> str:
 
 def _check(a: Asked) -> None:
     d, experts = a.deployment, max(layer.experts for layer in a.model.layers)
-    for option, precision in (("--precision", d.precision), ("--kv-precision", d.kv)):
+    for option, precision in (("--precision", d.weights), ("--kv-precision", d.kv)):
         if precision not in BYTES:
             raise DataError(f"{option} = {precision!r} is not known; known: {', '.join(BYTES)}")
     for option, number in (("--users", a.users), ("--input", a.prompt), ("--output", a.output)):

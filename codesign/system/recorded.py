@@ -12,8 +12,7 @@ from codesign.facts.catalog import faults_of
 from codesign.facts.cells import unquoted
 from codesign.facts.errors import DataError
 from codesign.facts.reading import toml_file
-from codesign.physics.performance import Layout
-from codesign.physics.serving import Deployment
+from codesign.physics.layout import Layout
 from codesign.system.answer import Answer, SystemPart
 from codesign.system.audit import AGREE
 from codesign.system.prepared import Looked
@@ -38,14 +37,14 @@ class Checked:
         return None if self.every.found is None else self.every.found.value
 
 
-def layout_of(s: SystemPart, query: Query) -> Layout | Deployment:
+def layout_of(s: SystemPart, query: Query) -> Layout:
     """The layout of a recorded pool under a query."""
     if query.mode == "limit":
-        return Layout(s.tensor, s.pipeline, s.expert, s.weights, s.kv)
+        return Layout(s.tensor, 1, s.pipeline, s.expert, s.weights, s.kv)
     return deployment(query, s.tensor, s.data, s.pipeline, s.expert, s.weights, s.kv)
 
 
-def in_space(chip: str, layout: Layout | Deployment, space: AnySpace) -> bool:
+def in_space(chip: str, layout: Layout, space: AnySpace) -> bool:
     """Whether a chip can run a layout."""
     same_degrees = (space.tensor == layout.tensor) & (space.pipeline == layout.pipeline)
     at = (same_degrees & (space.experts == layout.expert) & (space.reason == 0)).nonzero()[0].tolist()

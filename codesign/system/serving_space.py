@@ -17,8 +17,9 @@ from codesign.physics.achieved import Rows
 from codesign.physics.collectives import Curve
 from codesign.physics.experts import busiest
 from codesign.physics.hardware import Chip
+from codesign.physics.layout import Layout
 from codesign.physics.prediction import release_key
-from codesign.physics.serving import Coefficients, Deployment
+from codesign.physics.serving import Coefficients
 from codesign.physics.workload import Model
 from codesign.system.layouts import Floats, Ints, meets, portions, tensor_degrees
 from codesign.system.query import Limits, Query
@@ -32,7 +33,7 @@ REASONS = ("", "a number of the chip is missing", "more chips than allowed", "we
            "no user's cache fits", "fewer users than stages")  # fmt: skip
 
 
-def deployments(model: Model, chip: Chip, precision: str, kv: str, query: Query) -> Iterator[Deployment]:
+def deployments(model: Model, chip: Chip, precision: str, kv: str, query: Query) -> Iterator[Layout]:
     """Every layout considered: powers of two, and data parallel groups that fill the scale-up domain.
 
     Attention data parallelism is for experts or latent attention; experts lie on whole groups of a stage's chips.
@@ -53,10 +54,10 @@ def deployments(model: Model, chip: Chip, precision: str, kv: str, query: Query)
 
 def deployment(
     query: Query, tensor: int, data: int, pipeline: int, expert: int, precision: str, kv: str
-) -> Deployment:
+) -> Layout:
     """These degrees and precisions, with tokens drafted and chunked as the query says."""
     s = query.serving
-    return Deployment(tensor, data, pipeline, expert, precision, kv, s.draft or 0, s.acceptance or 1.0, s.chunk)
+    return Layout(tensor, data, pipeline, expert, precision, kv, s.draft or 0, s.acceptance or 1.0, s.chunk)
 
 
 def _powers(most: int) -> list[int]:
@@ -139,7 +140,7 @@ class ServingSpace:
 
     model: Model
     chips: tuple[Chip, ...]
-    layouts: tuple[Deployment, ...]
+    layouts: tuple[Layout, ...]
     query: Query
     chip: Ints
     tensor: Ints
@@ -170,7 +171,7 @@ class ServingSpace:
         """Times are curves in the batch."""
         return True
 
-    def layout(self, position: int) -> Deployment:
+    def layout(self, position: int) -> Layout:
         """The deployment at `position`."""
         return self.layouts[position]
 
@@ -267,7 +268,7 @@ def cycle_s(step_s: Any, ttft_s: Any, output: int) -> Any:
     return (ttft_s + (output - 1) * step_s) / output
 
 
-def room(memory: serving.Memory, d: Deployment) -> int:
+def room(memory: serving.Memory, d: Layout) -> int:
     """Most users of one stage: what memory holds, and what an engine runs at once."""
     return min(memory.users, MOST_RUNNING * d.data) // d.pipeline
 
@@ -309,7 +310,7 @@ def _named(names: list[tuple[str, str, str]]) -> Rows:
     return Rows({}, nothing, nothing, nothing, nothing, nothing, nothing, names)
 
 
-def _coefficients(model: Model, chip: Chip, d: Deployment, query: Query, most_chips: float) -> Coefficients | str:
+def _coefficients(model: Model, chip: Chip, d: Layout, query: Query, most_chips: float) -> Coefficients | str:
     """The work of a deployment, or which of REASONS stands against it."""
     if d.chips > most_chips:
         return REASONS[2]

@@ -20,7 +20,7 @@ from codesign.facts.records import ModelRecord
 from codesign.physics import performance, workload
 from codesign.physics.experts import busiest
 from codesign.physics.hardware import Chip
-from codesign.physics.performance import BYTES, Layout
+from codesign.physics.layout import BYTES, Layout
 from codesign.physics.workload import Model
 from codesign.system import offers
 from codesign.system.answer import Answer
@@ -116,7 +116,7 @@ def layouts(model: Model, chip: Chip, query: Query) -> Iterator[Layout]:
         for t in range(1, min(128, model.heads, query.limits.tensor or 128) + 1):
             if model.heads % t == 0 and weights in chip.peak:
                 spread = [e for e in range(1, t + 1) if t % e == 0 and experts % e == 0] if experts else [1]
-                yield from (Layout(t, p, e, weights, query.kv(weights)) for p in stages for e in spread)
+                yield from (Layout(t, 1, p, e, weights, query.kv(weights)) for p in stages for e in spread)
 
 
 def place(model: Model, offer: Offer, layout: Layout, context: int) -> Place | None:
@@ -201,7 +201,7 @@ def check(catalog: Catalog, query: Query, answer: Answer) -> float:
     s = answer.system
     assert s is not None
     (offer,) = [o for o in offers.supply(catalog, query).offers if o.chip.name == s.chip]
-    layout = Layout(s.tensor, s.pipeline, s.expert, s.weights, s.kv)
+    layout = Layout(s.tensor, 1, s.pipeline, s.expert, s.weights, s.kv)
     model = model_of(catalog, query)
     assert layout in set(layouts(model, offer.chip, query))
     assert 1 <= s.batch <= performance.room(model, offer.chip, layout, query.context)

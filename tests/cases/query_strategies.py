@@ -10,7 +10,7 @@ from codesign.facts.catalog import Catalog
 from codesign.facts.records import ModelRecord
 from codesign.physics import performance
 from codesign.physics.hardware import Chip
-from codesign.physics.performance import Layout
+from codesign.physics.layout import Layout
 from codesign.physics.workload import Model
 from codesign.system import offers as supply
 from codesign.system.objective import MAXIMIZE

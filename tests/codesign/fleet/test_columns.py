@@ -12,7 +12,7 @@ from codesign.fleet.audit import fill
 from codesign.fleet.columns import Column, dominates, undominated
 from codesign.fleet.prepared import Prepared, prepare
 from codesign.fleet.replica import serves
-from codesign.physics.serving import Deployment
+from codesign.physics.layout import Layout
 from codesign.system.predict import predict
 from tests.cases.fleet_plans import ONE, SMALL, catalog, plan, solved
 
@@ -49,7 +49,7 @@ def test_columns_agree_with_predict() -> None:
         of, d = p.demands[c.demand], c.layout
         limits = of.query.limits
 
-        def ask(batch: int, c: Column = c, d: Deployment = d) -> tuple[float, float]:
+        def ask(batch: int, c: Column = c, d: Layout = d) -> tuple[float, float]:
             of = p.demands[c.demand]
             found = predict(catalog(), of.query.model, c.chip, d, users=batch * d.pipeline, prompt=of.length.input,
                             output=of.length.output, engine="vllm", release="")  # fmt: skip
@@ -101,7 +101,7 @@ def test_none_of_the_columns_dominates_another() -> None:
 def columns(draw: st.DrawFn) -> list[Column]:
     def one() -> Column:
         size = draw(st.sampled_from([1, 2, 4, 8]))
-        return Column(0, "h100-sxm", "both", Deployment(1), draw(st.integers(1, 9)), draw(st.integers(1, 40)) / 4,
+        return Column(0, "h100-sxm", "both", Layout(1), draw(st.integers(1, 9)), draw(st.integers(1, 40)) / 4,
                       draw(st.integers(1, 4)), size, draw(st.booleans()), 1.0)  # fmt: skip
 
     return [one() for _ in range(draw(st.integers(2, 5)))]

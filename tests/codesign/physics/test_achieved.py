@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from codesign.facts.records import ChipRecord, ModelRecord
 from codesign.physics import achieved, calibration, chips, prediction, serving, workload
+from codesign.physics.layout import Layout
 from codesign.physics.prediction import Asked
-from codesign.physics.serving import Deployment
 from tests.cases.command import load
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=80)
@@ -28,11 +28,11 @@ def asks(draw):
     tensor, data = draw(st.sampled_from([1, 2, 4, 8])), draw(st.sampled_from([1, 2, 4]))
     experts = max(layer.experts for layer in model.layers)
     expert = draw(st.sampled_from([e for e in (1, 2, 4, 8) if tensor * data % e == 0])) if experts else 1
-    d = Deployment(tensor, data, draw(st.sampled_from([1, 2])), expert, draw(st.sampled_from(["fp8", "bf16", "fp4"])))
+    d = Layout(tensor, data, draw(st.sampled_from([1, 2])), expert, draw(st.sampled_from(["fp8", "bf16", "fp4"])))
     return Asked(model, CHIP(draw(st.sampled_from(["h100-sxm", "b200-sxm", "mi300x"]))), d,
                  draw(st.integers(1, 512)), draw(st.integers(1, 50_000)), draw(st.integers(1, 10_000)),
                  draw(st.sampled_from(["vllm", "sglang", "trtllm"])), "",
-                 draw(st.sampled_from([None, Deployment(4)])))  # fmt: skip
+                 draw(st.sampled_from([None, Layout(4)])))  # fmt: skip
 
 
 def times(asked, **changes):
@@ -93,8 +93,8 @@ def test_larger_constants_are_never_faster(asked, constant, factor):
 
 def test_every_constant_counts_somewhere():
     """Monotonicity would also hold for a constant that nothing reads."""
-    d = Deployment(8, precision="fp4")  # an H200 multiplies in no less than 8 bits
-    base = Asked(MODEL("deepseek-v3"), CHIP("h200-sxm"), d, 5000, 4096, 1024, "sglang", "", Deployment(8))
+    d = Layout(8, weights="fp4")  # an H200 multiplies in no less than 8 bits
+    base = Asked(MODEL("deepseek-v3"), CHIP("h200-sxm"), d, 5000, 4096, 1024, "sglang", "", Layout(8))
     for table, name in [*LARGER, ("common", "overlap"), ("first", "chunk_tokens")]:
         larger = {name: getattr(prediction.constants(load())[0], table)[name] * 2}
         assert times(base, **{table: larger}) != times(base), name
@@ -109,7 +109,7 @@ def test_every_constant_counts_somewhere():
 def test_caches_are_replicated_beyond_the_kv_heads():
     """Eight KV heads split at most eight ways; a latent cache is whole on every chip."""
     def kv_s(model, tensor):
-        return serving.work(MODEL(model), CHIP("gb200-nvl72"), Deployment(tensor), 16, 1024, 1024).kv_s
+        return serving.work(MODEL(model), CHIP("gb200-nvl72"), Layout(tensor), 16, 1024, 1024).kv_s
 
     assert kv_s("qwen3-32b", 16) == kv_s("qwen3-32b", 8) == pytest.approx(kv_s("qwen3-32b", 1) / 8)
     assert kv_s("deepseek-v3", 16) == kv_s("deepseek-v3", 1)

@@ -7,8 +7,8 @@ import pytest
 
 from codesign.facts.records import AchievedRecord
 from codesign.physics import bands
+from codesign.physics.layout import Layout
 from codesign.physics.measurements import LeftOut
-from codesign.physics.serving import Deployment
 from tests.cases.command import load
 from tests.cases.measured_tables import runs_of, write_table
 
@@ -46,8 +46,8 @@ def test_coverage_knows_nothing_of_its_own_group() -> None:
 
 def test_ordering_counts_pairs_that_are_clearly_apart(tmp_path) -> None:
     (run, *_) = runs_of(write_table(tmp_path / "runs.csv", only=slice(0, 1)))
-    small, large = (replace(run, deployment=Deployment(t), tpot_s=s) for t, s in ((4, 0.020), (8, 0.010)))
-    near, other = replace(small, deployment=Deployment(2), tpot_s=0.0205), replace(large, concurrency=999.0)
+    small, large = (replace(run, deployment=Layout(t), tpot_s=s) for t, s in ((4, 0.020), (8, 0.010)))
+    near, other = replace(small, deployment=Layout(2), tpot_s=0.0205), replace(large, concurrency=999.0)
     runs = [small, large, near, other, replace(large)]
     assert bands.ordering(runs, np.array([2.0, 1.0, 2.0, 1.0, 1.0])) == (4, 4)
     assert bands.ordering(runs, np.array([1.0, 2.0, 2.5, 1.0, 2.0])) == (2, 4)

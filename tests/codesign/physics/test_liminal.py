@@ -13,7 +13,8 @@ from codesign.facts.catalog import Catalog, load
 from codesign.facts.records import ChipRecord, LinkRecord, ModelRecord, PaperRecord, numbers
 from codesign.physics import chips, liminal, workload
 from codesign.physics.hardware import Chip
-from codesign.physics.performance import COLLECTIVES, Layout, StepTime, decode_step, room
+from codesign.physics.layout import Layout
+from codesign.physics.performance import COLLECTIVES, StepTime, decode_step, room
 from codesign.physics.workload import Model
 
 GIB = 2.0**30
@@ -43,7 +44,7 @@ STUDY = liminal.study(PAPER)
 
 
 def step(name: str, one: Chip, tensor: int, context: int = SHORT, batch: int = 1) -> StepTime:
-    return decode_step(model(name), one, Layout(tensor, 1, 1, "fp8", "fp8"), batch, context)
+    return decode_step(model(name), one, Layout(tensor, 1, 1, 1, "fp8", "fp8"), batch, context)
 
 
 def faster(one: Chip, factor: float) -> Chip:
@@ -102,7 +103,7 @@ def test_what_the_study_does_not_give_is_an_error():
 def test_exact_weights_meet_the_study_where_it_splits_the_cache_as_it_says(cell):
     """The study splits K and V over all chips: with as many KV heads as chips we meet it within 1 %."""
     split = replace(model(PAPER.model), kv_heads=max(8, cell.tensor))
-    ours = decode_step(split, chip(cell.chip), Layout(cell.tensor, 1, 1, "fp8", "fp8"), cell.batch, cell.context)
+    ours = decode_step(split, chip(cell.chip), Layout(cell.tensor, 1, 1, 1, "fp8", "fp8"), cell.batch, cell.context)
     assert 1 / ours.step_s == pytest.approx(cell.user_speed.si, rel=0.01)
 
 
@@ -181,7 +182,7 @@ def fits(name: str, one: Chip, layout: Layout) -> bool:
 
 @pytest.mark.parametrize("system", ["xpu-hbm4", "xpu-3d-dram", "xpu-cows"])
 def test_70b_reaches_2000_tokens_a_second(system):
-    fit = [t for t in (8, 32, 64) if fits("llama-3.1-70b", chip(system), Layout(t, 1, 1, "fp8", "fp8"))]
+    fit = [t for t in (8, 32, 64) if fits("llama-3.1-70b", chip(system), Layout(t, 1, 1, 1, "fp8", "fp8"))]
     assert max(1 / step("llama-3.1-70b", chip(system), t).step_s for t in fit) > 2000
 
 
@@ -190,7 +191,7 @@ def test_70b_reaches_2000_tokens_a_second(system):
 @pytest.mark.parametrize("pipeline", [1, 2, 6])
 def test_405b_reaches_2000_only_on_wafers_in_groups_of_8(system, tensor, pipeline):
     """Beyond 8 chips 126 layers expose 567 us: 1763 tokens/s at most on any memory (SRAM: beyond one domain)."""
-    layout = Layout(tensor, pipeline, 1, "fp8", "fp8")
+    layout = Layout(tensor, 1, pipeline, 1, "fp8", "fp8")
     if tensor * pipeline <= chip(system).domain and fits("llama-3.1-405b", chip(system), layout):
         speed = 1 / decode_step(model("llama-3.1-405b"), chip(system), layout, 1, SHORT).step_s
         wafers = system == "xpu-cows" and tensor == 8

@@ -4,8 +4,8 @@ import pytest
 
 from codesign.facts.errors import DataError
 from codesign.physics import measured
+from codesign.physics.layout import Layout
 from codesign.physics.measured import REQUIRED
-from codesign.physics.serving import Deployment
 from tests.cases.command import load, put, run
 from tests.cases.measured_tables import COLUMNS, good_but, natives, runs_of, write_rows
 
@@ -27,7 +27,7 @@ def test_a_row_is_read_in_seconds(tmp_path):
     assert (found.engine, found.release) == ("vllm", "vllm 0.12.0")
     assert (found.line, found.concurrency, found.ttft_s, found.tpot_s) == (2, 16.0, 0.25, 0.0125)
     assert (found.mix, found.phase, found.scenario) == ("1024/1024", "aggregated", "chat")
-    assert found.deployment == Deployment(8, 1, 1, 1, "fp8", "fp8")
+    assert found.deployment == Layout(8, 1, 1, 1, "fp8", "fp8")
 
 
 @pytest.mark.parametrize("column", REQUIRED)
@@ -160,8 +160,8 @@ def test_disaggregated_layout(tmp_path):
     written = "disagg prefill 1x(tp4 dp1 ep4) decode 4x(tp8 dp2 ep16)"
     found = only(tmp_path, parallelism=written, n_accelerators="68", precision="NVFP4")
     assert found.phase == "disaggregated"
-    assert (found.replicas, found.deployment) == (4, Deployment(8, 2, 1, 16, "fp4", "fp8"))
-    assert (found.prefill_replicas, found.prefill) == (1, Deployment(4, 1, 1, 4, "fp4", "fp8"))
+    assert (found.replicas, found.deployment) == (4, Layout(8, 2, 1, 16, "fp4", "fp8"))
+    assert (found.prefill_replicas, found.prefill) == (1, Layout(4, 1, 1, 4, "fp4", "fp8"))
     assert only(tmp_path, parallelism=written, n_accelerators="", precision="NVFP4") == found, "counted by the pools"
 
 
@@ -200,7 +200,7 @@ def test_every_match_is_in_the_catalogue(names):
 ])  # fmt: skip
 def test_precisions_are_matched(tmp_path, written, model, weights, kv):
     d = only(tmp_path, precision=written, model=model).deployment
-    assert (d.precision, d.kv) == (weights, kv)
+    assert (d.weights, d.kv) == (weights, kv)
 
 
 @pytest.mark.parametrize(("written", "engine"), [

@@ -13,7 +13,8 @@ from codesign.facts.records import ChipRecord, ModelRecord
 from codesign.physics import chips, workload
 from codesign.physics.experts import rises, saturation
 from codesign.physics.hardware import Link
-from codesign.physics.performance import Layout, decode_step, room, weights_bytes
+from codesign.physics.layout import Layout
+from codesign.physics.performance import decode_step, room, weights_bytes
 from codesign.physics.workload import Layer
 from codesign.system.layouts import enumerate_space
 from tests.cases.small_models import CHIP, LAYER, small
@@ -46,7 +47,7 @@ def cases(draw):
     tensor = draw(st.sampled_from([1, 2, 4, 8]))
     experts = max(layer.experts for layer in layers)
     expert = draw(st.sampled_from([e for e in (1, 2, 4, 8) if tensor % e == 0])) if experts else 1
-    layout = Layout(tensor, draw(st.integers(1, len(layers))), expert, draw(st.sampled_from(["fp8", "bf16"])), "fp8")
+    layout = Layout(tensor, 1, draw(st.integers(1, len(layers))), expert, draw(st.sampled_from(["fp8", "bf16"])), "fp8")
     latency = sorted(draw(st.lists(st.floats(0, 10), min_size=2, max_size=2)))
     chip = replace(
         CHIP, bandwidth=draw(rates), vector=draw(rates), peak={"fp8": draw(rates), "bf16": draw(rates)},

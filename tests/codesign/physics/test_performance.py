@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from codesign.physics.experts import busiest
-from codesign.physics.performance import Layout, decode_step, kv_share, largest_stage, room, user_bytes, weights_bytes
+from codesign.physics.layout import Layout
+from codesign.physics.performance import decode_step, kv_share, largest_stage, room, user_bytes, weights_bytes
 from codesign.physics.workload import Layer
 from codesign.system.layouts import enumerate_space
 from tests.cases.small_models import CHIP, LAYER, small
@@ -48,7 +49,7 @@ def test_the_larger_of_memory_and_compute_counts():
 
 def test_one_chip_exposes_nothing():
     alone = replace(CHIP, scale_up=None, scale_up_bandwidth=None, domain=1, scale_out=None)
-    t = decode_step(DENSE, alone, Layout(1, 1, 1, "fp8", "fp8"), batch=1, context=1)
+    t = decode_step(DENSE, alone, Layout(1, 1, 1, 1, "fp8", "fp8"), batch=1, context=1)
     assert (t.exposed_s, t.hops_s) == (0.0, 0.0)
 
 
@@ -58,13 +59,13 @@ def test_one_chip_exposes_nothing():
 )
 def test_hops_inside_and_across_domains(domain, tensor, pipeline, inside, across):
     """p hops around the ring; as many cross as there are domains, if more than one."""
-    t = decode_step(DENSE, replace(CHIP, domain=domain), Layout(tensor, pipeline, 1, "fp8", "fp8"), 3, 5)
+    t = decode_step(DENSE, replace(CHIP, domain=domain), Layout(tensor, 1, pipeline, 1, "fp8", "fp8"), 3, 5)
     assert t.hops_s == pytest.approx(inside * (0.25 + 24 / 400) + across * (2.0 + 24 / 100))
 
 
 def test_every_expert_term_of_a_step():
     """2 layers of 16 experts of 30 weights over 4 groups on 4 chips: dispatch and combine for one all-reduce."""
-    model, layout = small(EXPERTS, EXPERTS), Layout(4, 1, 4, "fp8", "fp8")
+    model, layout = small(EXPERTS, EXPERTS), Layout(4, 1, 1, 4, "fp8", "fp8")
     t = decode_step(model, CHIP, layout, batch=3, context=5)
     plain = decode_step(small(LAYER, LAYER), CHIP, replace(layout, expert=1), batch=3, context=5)
     assert t.weights_s - plain.weights_s == pytest.approx(2 * float(busiest(16, 2, 4, 3)) * 30 / 1000)
@@ -77,7 +78,8 @@ def test_every_expert_term_of_a_step():
 
 
 def test_precisions_are_of_weights_and_cache():
-    fp8, bf16 = (decode_step(DENSE, CHIP, Layout(2, 2, 1, w, k), 3, 5) for w, k in (("fp8", "bf16"), ("bf16", "fp8")))
+    pairs = ("fp8", "bf16"), ("bf16", "fp8")
+    fp8, bf16 = (decode_step(DENSE, CHIP, Layout(2, 1, 2, 1, w, k), 3, 5) for w, k in pairs)
     assert bf16.weights_s == pytest.approx(2 * fp8.weights_s)
     assert fp8.kv_s == pytest.approx(2 * bf16.kv_s)
     assert bf16.tensor_s == pytest.approx(2 * fp8.tensor_s)  # half the peak
@@ -112,7 +114,7 @@ def test_tied_embedding_counts_once_on_one_stage_and_twice_apart(tied, pipeline,
 
 def test_stages_hold_all_weights():
     """On one stage all parameters; on many the stages together, the copy of a tied embedding apart."""
-    layout = Layout(1, 1, 1, "fp8", "fp8")
+    layout = Layout(1, 1, 1, 1, "fp8", "fp8")
     for model in (DENSE, small(EXPERTS, EXPERTS), small(LAYER, EXPERTS, tied=True)):
         assert weights_bytes(model, layout) == model.total_params
 
@@ -121,20 +123,20 @@ def test_stages_hold_all_weights():
 def test_kv_is_replicated_beyond_its_heads(tensor, share):
     model = small(LAYER, kv_heads=4)
     assert kv_share(model, tensor) == share
-    assert user_bytes(model, Layout(tensor, 1, 1, "fp8", "fp8"), 5) == share * 40
+    assert user_bytes(model, Layout(tensor, 1, 1, 1, "fp8", "fp8"), 5) == share * 40
 
 
 def test_mla_is_whole_on_every_chip():
     model = small(replace(LAYER, kv_sharded=0), kv_heads=None)
     for tensor in (1, 2, 8):
-        assert user_bytes(model, Layout(tensor, 1, 1, "fp8", "fp8"), 5) == 40
-    times = [decode_step(model, replace(CHIP, domain=8), Layout(t, 1, 1, "fp8", "fp8"), 3, 5) for t in (1, 8)]
+        assert user_bytes(model, Layout(tensor, 1, 1, 1, "fp8", "fp8"), 5) == 40
+    times = [decode_step(model, replace(CHIP, domain=8), Layout(t, 1, 1, 1, "fp8", "fp8"), 3, 5) for t in (1, 8)]
     assert times[0].kv_s == times[1].kv_s
 
 
 def test_sliding_window_stops_growing():
     windowed = replace(LAYER, window=64)
-    layout = Layout(1, 1, 1, "fp8", "fp8")
+    layout = Layout(1, 1, 1, 1, "fp8", "fp8")
     seen = [user_bytes(small(windowed, LAYER), layout, context) for context in (32, 64, 65, 1000)]
     assert seen == [8 * 64, 8 * 128, 8 * (64 + 65), 8 * 1064]
     at = [decode_step(small(windowed), CHIP, layout, 2, context) for context in (63, 64, 65, 10_000)]
@@ -147,7 +149,7 @@ HYBRID = small(LINEAR, LINEAR, LAYER)
 
 def test_state_is_read_and_written_and_stays():
     """2 linear layers and a full one on one stage of 2 chips: 2 * 600 bytes of state, 8 cache elements a token."""
-    layout = Layout(2, 1, 1, "fp8", "fp8")
+    layout = Layout(2, 1, 1, 1, "fp8", "fp8")
     assert user_bytes(HYBRID, layout, 5) == (8 * 5 + 1200) / 2
     t = decode_step(HYBRID, CHIP, layout, batch=3, context=5)
     assert t.kv_s == pytest.approx(3 * (8 * 5 + 2 * 1200) / 2 / 1000)
@@ -157,7 +159,7 @@ def test_state_is_read_and_written_and_stays():
 
 def test_state_keeps_its_precision_and_is_split_beyond_the_kv_heads():
     model = small(LINEAR, kv_heads=1)
-    assert [user_bytes(model, Layout(t, 1, 1, "fp8", kv), 5) for t in (1, 4) for kv in ("fp8", "bf16")] == [
+    assert [user_bytes(model, Layout(t, 1, 1, 1, "fp8", kv), 5) for t in (1, 4) for kv in ("fp8", "bf16")] == [
         600, 600, 150, 150]  # fmt: skip
 
 
@@ -200,7 +202,7 @@ def test_room_is_never_negative():
 
 def test_cliff_when_the_group_leaves_the_domain():
     """8 chips around a domain of 4 pay the scale-out's latency and width; in a domain of 8 they do not."""
-    model, layout = small(EXPERTS, EXPERTS), Layout(8, 1, 8, "fp8", "fp8")
+    model, layout = small(EXPERTS, EXPERTS), Layout(8, 1, 1, 8, "fp8", "fp8")
     inside, outside = (decode_step(model, replace(CHIP, domain=d), layout, 3, 5).exposed_s for d in (8, 4))
     assert inside == pytest.approx(2 * (4 * 1.0 + (2 + 2 * 2 / 8) * 7 / 8 * 24 / 400))
     assert outside == pytest.approx(2 * (4 * 3.0 + (2 + 2 * 2 / 8) * 7 / 8 * 24 / 100))
@@ -209,18 +211,18 @@ def test_cliff_when_the_group_leaves_the_domain():
 @pytest.mark.parametrize(
     ("changes", "layout", "message"),
     [
-        ({"domain": 64}, Layout(16, 1, 1, "fp8", "fp8"), "toy has no collective latency for 16 chips"),
-        ({}, Layout(32, 1, 1, "fp8", "fp8"), "toy has no collective latency for 32 chips"),
-        ({"scale_out": None}, Layout(8, 1, 1, "fp8", "fp8"), "toy has no collective latency for 8 chips"),
-        ({"scale_out": None}, Layout(4, 2, 1, "fp8", "fp8"), "toy has no scale_out link"),
-        ({"scale_out_bandwidth": None}, Layout(4, 2, 1, "fp8", "fp8"), "toy has no scale_out_bandwidth"),
-        ({"scale_out_bandwidth": None}, Layout(8, 1, 1, "fp8", "fp8"), "toy has no scale_out_bandwidth"),
-        ({"scale_up_bandwidth": None}, Layout(2, 1, 1, "fp8", "fp8"), "toy has no scale_up_bandwidth"),
-        ({"scale_up": None}, Layout(1, 2, 1, "fp8", "fp8"), "toy has no scale_up link"),
-        ({"domain": None}, Layout(2, 1, 1, "fp8", "fp8"), "toy has no domain"),
-        ({"bandwidth": None}, Layout(1, 1, 1, "fp8", "fp8"), "toy has no bandwidth"),
-        ({"vector": None}, Layout(1, 1, 1, "fp8", "fp8"), "toy has no vector"),
-        ({}, Layout(1, 1, 1, "fp4", "fp8"), r"toy has no peak\.fp4"),
+        ({"domain": 64}, Layout(16, 1, 1, 1, "fp8", "fp8"), "toy has no collective latency for 16 chips"),
+        ({}, Layout(32, 1, 1, 1, "fp8", "fp8"), "toy has no collective latency for 32 chips"),
+        ({"scale_out": None}, Layout(8, 1, 1, 1, "fp8", "fp8"), "toy has no collective latency for 8 chips"),
+        ({"scale_out": None}, Layout(4, 1, 2, 1, "fp8", "fp8"), "toy has no scale_out link"),
+        ({"scale_out_bandwidth": None}, Layout(4, 1, 2, 1, "fp8", "fp8"), "toy has no scale_out_bandwidth"),
+        ({"scale_out_bandwidth": None}, Layout(8, 1, 1, 1, "fp8", "fp8"), "toy has no scale_out_bandwidth"),
+        ({"scale_up_bandwidth": None}, Layout(2, 1, 1, 1, "fp8", "fp8"), "toy has no scale_up_bandwidth"),
+        ({"scale_up": None}, Layout(1, 1, 2, 1, "fp8", "fp8"), "toy has no scale_up link"),
+        ({"domain": None}, Layout(2, 1, 1, 1, "fp8", "fp8"), "toy has no domain"),
+        ({"bandwidth": None}, Layout(1, 1, 1, 1, "fp8", "fp8"), "toy has no bandwidth"),
+        ({"vector": None}, Layout(1, 1, 1, 1, "fp8", "fp8"), "toy has no vector"),
+        ({}, Layout(1, 1, 1, 1, "fp4", "fp8"), r"toy has no peak\.fp4"),
     ],
 )
 def test_a_missing_number_is_named_with_its_chip(changes, layout, message):
@@ -234,8 +236,8 @@ def test_room_needs_usable_memory():
 
 
 @pytest.mark.parametrize(("layout", "message"), [
-    (Layout(1, 3, 1, "fp8", "fp8"), "pipeline = 3: small has 2 layers"),
-    (Layout(2, 1, 2, "fp8", "fp8"), "expert = 2: must divide tensor = 2 and 0 experts"),
+    (Layout(1, 1, 3, 1, "fp8", "fp8"), "pipeline = 3: small has 2 layers"),
+    (Layout(2, 1, 1, 2, "fp8", "fp8"), "expert = 2: must divide tensor = 2 and 0 experts"),
 ])  # fmt: skip
 def test_a_layout_that_the_model_rules_out(layout, message):
     with pytest.raises(ValueError, match=message):

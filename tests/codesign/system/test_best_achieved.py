@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from codesign.facts.errors import DataError
 from codesign.physics import achieved, prediction, serving
+from codesign.physics.layout import Layout
 from codesign.physics.prediction import Asked
-from codesign.physics.serving import Deployment
 from codesign.physics.workload import Model
 from codesign.system import audit
 from codesign.system.best_system import prepare, prepare_and_solve
@@ -42,7 +42,7 @@ def asked_for(case: str, maximize: str) -> Query:
     return query(**{**fields, "maximize": maximize, "limits": limits})
 
 
-def times(model: Model, offer: Offer, d: Deployment, users: int, q: Query) -> tuple[float, float]:
+def times(model: Model, offer: Offer, d: Layout, users: int, q: Query) -> tuple[float, float]:
     """Mean time to first token and per output token of one deployment, by the prediction's own path."""
     constants, record = prediction.constants(built_in())
     asked = Asked(model, offer.chip, d, users, q.input, q.output, q.serving.engine or "vllm", "",
@@ -52,7 +52,7 @@ def times(model: Model, offer: Offer, d: Deployment, users: int, q: Query) -> tu
     return float(achieved.ttft_s(rows, k)[0]), float(achieved.tpot_s(rows, k)[0])
 
 
-def layouts(model: Model, q: Query) -> Iterator[Deployment]:
+def layouts(model: Model, q: Query) -> Iterator[Layout]:
     """Powers of two, written out anew."""
     experts = max(layer.experts for layer in model.layers)
     for t, d, p in [(1 << i, 1 << j, 1 << k) for i in range(8) for j in range(8) for k in range(5)]:
@@ -60,7 +60,7 @@ def layouts(model: Model, q: Query) -> Iterator[Deployment]:
         if t > (q.limits.tensor or 128) or (d > 1 and not wide) or t > 128 or p > len(model.layers):
             continue
         for e in [e for e in range(1, t * d + 1) if t * d % e == 0 and experts % e == 0] if experts else [1]:
-            yield Deployment(t, d, p, e, "fp8", "fp8", q.serving.draft or 0, q.serving.acceptance or 1.0)
+            yield Layout(t, d, p, e, "fp8", "fp8", q.serving.draft or 0, q.serving.acceptance or 1.0)
 
 
 def searched(q: Query) -> float | None:
@@ -81,7 +81,7 @@ def searched(q: Query) -> float | None:
     return (min if q.maximize in ("cost",) else max)(values)
 
 
-def of_layout(model: Model, offer: Offer, d: Deployment, room: int, q: Query) -> Iterator[float]:
+def of_layout(model: Model, offer: Offer, d: Layout, room: int, q: Query) -> Iterator[float]:
     most = replicas_most(offer, d, q)
     for batch in range(1, room + 1) if most else []:
         users = batch * d.pipeline
@@ -100,7 +100,7 @@ def of_layout(model: Model, offer: Offer, d: Deployment, room: int, q: Query) ->
                    "throughput-per-watt": rate / (servers * (offer.bill.power_w or math.nan))}[q.maximize]  # fmt: skip
 
 
-def replicas_most(offer: Offer, d: Deployment, q: Query) -> int:
+def replicas_most(offer: Offer, d: Layout, q: Query) -> int:
     most = q.limits.replicas or 10**6
     while most and not affordable(offer, audit.servers_for(offer, d, most), q):
         most = most // 2 if most > 64 else most - 1

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from codesign.facts.errors import UnboundedError
 from codesign.physics import chips as readers
 from codesign.physics import performance
-from codesign.physics.performance import Layout
+from codesign.physics.layout import Layout
 from codesign.system import audit
 from codesign.system import disaggregated as two_pools
 from codesign.system.answer import Answer
@@ -133,7 +133,7 @@ def test_infeasible_without_a_shared_limit_is_not_unbounded(maximize: str, lacks
 def test_best_batch_inside_its_range_is_found_by_refinement(expert: int, pace_at: int, best_at: int) -> None:
     """Where one more user costs more than it brings, the lines below the experts' curve need cutting."""
     fields = H100 | {"model": "llama-4-scout", "context": 4000}
-    everything, layout = reference.places(built_in(), query(**fields)), Layout(8, 1, expert, "fp8", "fp8")
+    everything, layout = reference.places(built_in(), query(**fields)), Layout(8, 1, 1, expert, "fp8", "fp8")
     (spread,) = [x for x in everything if x.layout == layout]
     pace = (1 - JUST) / float(spread.step_s[pace_at - 1])
     asked = query(**fields, limits={"tensor": 8, "replicas": 4, "user_speed": pace})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from codesign.facts.errors import AuditError, DataError, UnboundedError
 from codesign.physics import achieved, prediction, serving
-from codesign.physics.serving import Deployment
+from codesign.physics.layout import Layout
 from codesign.physics.workload import Model
 from codesign.system import audit, disaggregated, pools, pools_audit, pools_enumeration
 from codesign.system.disaggregated import chosen, prepare, prepare_and_solve, solve
@@ -60,17 +60,17 @@ def catalogue(q: Query) -> Any:
 # the optimum is that of a plain search, in which nothing is shared with the columns
 
 
-def layouts(model: Model, q: Query) -> Iterator[Deployment]:
+def layouts(model: Model, q: Query) -> Iterator[Layout]:
     experts = max(layer.experts for layer in model.layers)
     for t, d, p in [(1 << i, 1 << j, 1 << k) for i in range(8) for j in range(8) for k in range(5)]:
         if t > (q.limits.tensor or 128) or (d > 1 and not experts) or t * d > 128 or p > len(model.layers):
             continue
         for e in [e for e in range(1, t * d + 1) if t * d % e == 0 and experts % e == 0] if experts else [1]:
             if t * d * p <= (q.limits.chips or math.inf):
-                yield Deployment(t, d, p, e, "fp8", "fp8")
+                yield Layout(t, d, p, e, "fp8", "fp8")
 
 
-def rows(model: Model, offer: Offer, d: Deployment, users: Any, q: Query, record: Any) -> Any:
+def rows(model: Model, offer: Offer, d: Layout, users: Any, q: Query, record: Any) -> Any:
     found = serving.coefficients(model, offer.chip, d, q.input, q.output)
     name = ("vllm", record.family_of(offer.chip.name), prediction.release_key(model, ""))
     return achieved.rows_at(found, users, prompt=q.input, output=q.output, name=name, prefill=found)
@@ -303,7 +303,7 @@ def test_audit_finds_what_is_broken() -> None:
     d = both.decode
     broken("budget = ", prefill=audit.System(both.prefill.offer, both.prefill.layout, 1, 10))
     broken("users = ", decode=audit.System(d.offer, d.layout, 1, d.replicas))
-    broken("cannot be read", decode=audit.System(d.offer, Deployment(1, kv="bf16"), d.batch, d.replicas))
+    broken("cannot be read", decode=audit.System(d.offer, Layout(1, kv="bf16"), d.batch, d.replicas))
     broken("exceeds", decode=audit.System(d.offer, d.layout, 10**6, d.replicas))
 
 
