@@ -16,8 +16,10 @@ is imported by its first call.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from codesign.facts.version import __version__
@@ -59,6 +61,7 @@ def best(
     that can be best, its value and proven bound in the objective's unit.
     Raises DataError, UndecidedError, SolverError, AuditError. Physics: arXiv 2507.14397.
     """
+    start = time.monotonic()  # what is imported here counts as time of the question
     from codesign.output import system_chart, system_files
     from codesign.output.shown import Shown
     from codesign.output.system import render
@@ -69,7 +72,7 @@ def best(
     asked = query if isinstance(query, Query) else query_of(_path(query), {k: _said(v) for k, v in options.items()})
     if asked is query and options:
         raise ValueError(f"{', '.join(options)}: a Query says everything itself; give options with a file, or alone")
-    deadline = Deadline.after(asked.time_limit)
+    deadline = Deadline.since(start, asked.time_limit)
     result = prepare_and_solve(load(catalog, asked.assumptions()), asked, removal=removal, deadline=deadline)
     answer = result.answer
     return Shown(answer, render(answer), lambda: system_files.table_of(result, removal=removal),
@@ -88,6 +91,7 @@ def fleet(
     limits and fleets of a single kind. `to_frame()`: a row for each kind of replica in each period.
     Raises DataError, SolverError, AuditError.
     """
+    start = time.monotonic()  # what is imported here counts as time of the question
     from codesign.facts.catalog import builtin_plan
     from codesign.fleet.best_fleet import prepare_and_solve
     from codesign.fleet.plan import Plan
@@ -95,12 +99,14 @@ def fleet(
     from codesign.output import fleet_chart, fleet_files
     from codesign.output.fleet import render
     from codesign.output.shown import Shown
+    from formulations.solvers.deadline import Deadline
 
     given = {key: "none" if value is None else value for key, value in {**options, **(settings or {})}.items()}
     asked = plan if isinstance(plan, Plan) else read_plan(load(catalog), _path(plan), given, builtin_plan("default"))
     if asked is plan and given:
         raise ValueError(f"{', '.join(given)}: a Plan says everything itself; give settings with a file, or alone")
-    result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick)
+    deadline = Deadline.since(start, asked.time_limit)
+    result = prepare_and_solve(load(catalog, asked.assumptions()), asked, extras=not quick, deadline=deadline)
     answer = result.answer
     return Shown(answer, render(answer), lambda: fleet_files.replicas(answer),
                  charts=lambda: fleet_chart.charts(answer) if answer.periods else {},
@@ -149,25 +155,32 @@ def schedule(
     text has. `to_frame()`: a row for each way, times in seconds.
     Raises DataError, SolverError, AuditError. Source: arXiv 2502.18403.
     """
+    start = time.monotonic()
     from codesign.facts.units import sane
     from codesign.kitsune import backward
     from codesign.kitsune.gpu import gpu_named
     from codesign.kitsune.schedule_answer import ask
     from codesign.kitsune.sources import graph_named
     from codesign.kitsune.times import Assumptions, Times
-    from codesign.output import kitsune_files
     from codesign.output.kitsune import render
     from codesign.output.shown import Shown
+    from formulations.solvers.deadline import Deadline
 
     found = graph_named(graph, {k: str(v) for k, v in (sizes or {}).items()}) if isinstance(graph, str) else graph
     asked = backward.training(found) if training else found
     chip = gpu_named(load(catalog), gpu, {k: str(v) for k, v in (gpu_set or {}).items()})
-    limit_s = sane(time_limit, "s") if isinstance(time_limit, str) else time_limit or float("inf")
-    answer = ask(asked, chip, execution, measured=dict(measured or {}), limit_s=limit_s)
+    deadline = Deadline.since(start, sane(time_limit, "s") if isinstance(time_limit, str) else time_limit)
+    answer = ask(asked, chip, execution, measured=dict(measured or {}), deadline=deadline)
     times = Times(asked, chip, Assumptions(), dict(measured or {}))
-    return Shown(answer, render(answer, alone=shown == "chosen"), lambda: kitsune_files.executions_table(answer),
-                 charts=lambda: kitsune_files.charts_of(times, answer),
-                 write=lambda folder: kitsune_files.write_schedule(folder, times, answer))
+
+    def files() -> ModuleType:  # the solvers behind a placement, which an answer alone does not need
+        from codesign.output import kitsune_files
+
+        return kitsune_files
+
+    return Shown(answer, render(answer, alone=shown == "chosen"), lambda: files().executions_table(answer),
+                 charts=lambda: files().charts_of(times, answer),
+                 write=lambda folder: files().write_schedule(folder, times, answer))
 
 
 def _path(given: str | Path | None) -> Path | None:

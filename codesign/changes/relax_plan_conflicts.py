@@ -16,6 +16,7 @@ from codesign.fleet.program import instance_of, stochastic_of
 from formulations import fleet
 from formulations.fleet import bounds, stochastic
 from formulations.solvers import highs
+from formulations.solvers.deadline import NEVER, Deadline
 from formulations.solvers.outcome import Status
 
 NODES = 2_000    # of a program; one that is not decided is told
@@ -25,16 +26,16 @@ Names = tuple[str, ...]
 Feasible = Callable[[Collection[str]], bool | None]
 
 
-def feasible(p: Prepared) -> bool | None:
+def feasible(p: Prepared, deadline: Deadline = NEVER) -> bool | None:
     """Whether some fleet satisfies the plan, in every case that may come; None: not decided."""
+    if deadline.passed:
+        return None
     data = instance_of(p)
     if data.objective == "power":
         data = replace(data, objective="cost")
     if bounds.unbounded(data):
         return None
-    limits = highs.Limits(node_limit=NODES)
-    if p.plan.time_limit is not None:
-        limits = replace(limits, limit_s=p.plan.time_limit)
+    limits = highs.Limits(limit_s=deadline.left_s, node_limit=NODES, deadline=deadline)
     try:
         if several(p.plan):
             status = stochastic.solve(stochastic_of(p, data, cases_of(p)), limits=limits, gap=ROUGH_GAP)[0].status
@@ -48,15 +49,15 @@ def feasible(p: Prepared) -> bool | None:
 class Oracle:
     """`feasible` of the plan with some of its limits and no other, each set asked once."""
 
-    def __init__(self, p: Prepared) -> None:
-        self.p = p
+    def __init__(self, p: Prepared, deadline: Deadline = NEVER) -> None:
+        self.p, self.deadline = p, deadline
         self.known: dict[frozenset[str], bool | None] = {}
 
     def __call__(self, names: Collection[str]) -> bool | None:
         """None: not decided."""
         key = frozenset(names)
         if key not in self.known:
-            self.known[key] = feasible(kept(self.p, key))
+            self.known[key] = feasible(kept(self.p, key), self.deadline)
         return self.known[key]
 
 

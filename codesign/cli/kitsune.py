@@ -4,6 +4,7 @@ As in `codesign.cli`, first-party imports are inside the commands. Infeasible is
 """
 
 import math
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -63,6 +64,7 @@ def kitsune(
     catalog: Own = None,
 ) -> None:
     """How should one GPU run this operator graph: operator by operator, fused, or as pipelines?"""
+    start = time.monotonic()
     from codesign.facts.catalog import load
     from codesign.facts.errors import DataError
     from codesign.kitsune.gpu import gpu_named
@@ -92,8 +94,9 @@ def kitsune(
         raise typer.Exit(Exit.of("optimal" if all(one.status == "optimal" for one in swept.points) else "undecided"))
     known = {} if measured is None else read_measured(measured, asked)
     with alive("scheduling"):
+        left_s = max(limit_s - (time.monotonic() - start), 0.0)
         found = codesign.schedule(asked, gpu=gpu, gpu_set=pairs("--gpu-set", settings), execution=chosen,
-                                  measured=known, time_limit=limit_s, catalog=catalog,
+                                  measured=known, time_limit=left_s, catalog=catalog,
                                   shown="all" if execution is None else "chosen")  # fmt: skip
     tell(found, as_json, wide=True)
     if export is not None:

@@ -74,7 +74,10 @@ def solve_plan(data: Instance, limits: highs.Limits) -> Solved:
     if first.outcome.status is not Status.OPTIMAL or found is None or data.objective not in ("value", "power"):
         return first
     same = {"least": found.served} if data.objective == "value" else {"power": data.watts @ found.own}
-    second = solve(replace(data, objective="cost", **same), limits=highs.Limits(node_limit=MOST_NODES), gap=ROUGH)
+    if limits.deadline.passed:
+        return first
+    left = highs.Limits(limit_s=limits.deadline.left_s, node_limit=MOST_NODES, deadline=limits.deadline)
+    second = solve(replace(data, objective="cost", **same), limits=left, gap=ROUGH)
     if second.outcome.solution is None:
         return first
     value = check.value(data, second.outcome.solution)
@@ -91,23 +94,24 @@ def solve(data: Instance, *, limits: highs.Limits | None = None, gap: float = GA
 
 
 def prepare_and_solve(
-    catalog: Catalog, plan: Plan, *, extras: bool = True, clock: Callable[[], float] = time.perf_counter
-) -> FleetResult:
-    """The best fleet of a plan, proven within GAP or within its time limit, and audited.
+    catalog: Catalog, plan: Plan, *, extras: bool = True, clock: Callable[[], float] = time.perf_counter,
+    deadline: Deadline | None = None,
+) -> FleetResult:  # fmt: skip
+    """The best fleet of a plan, proven within GAP or until the `deadline` (its time limit from now), and audited.
 
     `extras`: steps of the limits that bind, and fleets of a single kind; those for which time is left.
     Raises UndecidedError where the time ends before anything is known.
     """
-    start, deadline = clock(), Deadline.after(plan.time_limit)
+    start, deadline = clock(), Deadline.after(plan.time_limit) if deadline is None else deadline
     p = prepare(catalog, plan, deadline)
     data = instance_of(p)
     prepared = clock()
-    timed = highs.Limits() if plan.time_limit is None else highs.Limits(limit_s=deadline.left_s)
+    timed = highs.Limits(limit_s=deadline.left_s, deadline=deadline)
     may_come = cases.cases_of(p)
     solved = solve_cases(p, data, may_come, timed) if cases.several(plan) else solve_plan(data, timed)
     seconds = {"prepare": prepared - start, "solve": clock() - prepared}
     if solved.outcome.solution is None:
-        return FleetResult(_without(p, solved, extras=extras and not deadline.passed), p, data, solved)
+        return FleetResult(_without(p, solved, deadline, extras=extras), p, data, solved)
     met = cases.recompute(p, may_come, fleets_of(p, solved))
     audited, value = met[0].audited, cases.expected(p, met)
     agreed(p, solved, value)
@@ -229,14 +233,14 @@ def _single(data: Instance, p: Prepared, base: Solved, kind: int, deadline: Dead
     )  # fmt: skip
 
 
-def _without(p: Prepared, solved: Solved, *, extras: bool) -> FleetAnswer:
+def _without(p: Prepared, solved: Solved, deadline: Deadline, *, extras: bool) -> FleetAnswer:
     """No fleet: proven, or none found in the time given."""
     status = solved.outcome.status
     if status is Status.INFEASIBLE:
         if not extras:
             return FleetAnswer(status="infeasible", in_the_way="; ".join(cures.unserved(p)) or NOT_ASKED,
                                **words.behind(p, []))  # fmt: skip
-        found = cures.cures(p, cases.cases_of(p))
+        found = cures.cures(p, cases.cases_of(p), deadline)
         return FleetAnswer(status="infeasible", in_the_way=found.way, cures=found.parts, **words.behind(p, []))
     if status is Status.UNKNOWN:
         return FleetAnswer(status="unknown", **words.behind(p, []))

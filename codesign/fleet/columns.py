@@ -31,6 +31,7 @@ from codesign.system.offers import Supply
 from codesign.system.pools import at_prompt, cache_bytes, kv_of, links, prompts_of
 from codesign.system.query import Limits, Query
 from codesign.system.serving_space import ServingSpace, enumerate_serving
+from formulations.solvers.deadline import NEVER, Deadline
 
 BATCHES = np.geomspace(0.05, 1.0, 25)  # of the largest batch: 13 % apart
 PHASES = ("both", "prefill", "decode")
@@ -98,15 +99,20 @@ class Column:
         return self.parcels * self.size
 
 
-def spaces_of(of: Demand, workload: Workload, model: Model, supply: Supply) -> dict[str, ServingSpace]:
-    """Every deployment on every chip for each phase that the workload allows; its limits play no part."""
+def spaces_of(
+    of: Demand, workload: Workload, model: Model, supply: Supply, deadline: Deadline = NEVER
+) -> dict[str, ServingSpace]:
+    """Every deployment on every chip for each phase that the workload allows; its limits play no part.
+
+    Raises OutOfTime after the `deadline`.
+    """
     if supply.achieved is None:
         raise ValueError(f"mode = {of.query.mode!r}: fleets are known in mode achieved only")
     chips = [offer.chip for offer in supply.offers]
-    whole = enumerate_serving(model, chips, of.query, supply.achieved)
+    whole = enumerate_serving(model, chips, of.query, supply.achieved, deadline=deadline)
     if workload.phases == "aggregated":
         return {"both": whole}
-    first = enumerate_serving(model, chips, of.query_of("prefill"), supply.achieved)
+    first = enumerate_serving(model, chips, of.query_of("prefill"), supply.achieved, deadline=deadline)
     apart = {"prefill": first, "decode": replace(whole, query=of.apart)}  # a step's work is the same in both phases
     return apart if workload.phases == "disaggregated" else {"both": whole, **apart}
 

@@ -26,6 +26,7 @@ from formulations import fleet
 from formulations.fleet import Instance, bounds, stochastic
 from formulations.fleet import cures as fleet_cures
 from formulations.solvers import highs
+from formulations.solvers.deadline import NEVER, Deadline
 from formulations.solvers.outcome import Status
 
 NEAR = 0.02        # relative: how near to the least amount, or to the speed, that just works
@@ -49,10 +50,22 @@ class Found:
 
 
 class Tries:
-    """Programs that were asked whether a fleet satisfies them; `decided` until one could not be told."""
+    """Programs that were asked whether a fleet satisfies them; `decided` until one could not be told.
 
-    def __init__(self) -> None:
-        self.decided = True
+    After the `deadline` none is asked any more.
+    """
+
+    def __init__(self, deadline: Deadline = NEVER) -> None:
+        self.decided, self.deadline = True, deadline
+
+    @property
+    def limits(self) -> highs.Limits:
+        """Of the next program."""
+        return highs.Limits(limit_s=self.deadline.left_s, node_limit=NODES, deadline=self.deadline)
+
+    def works(self, data: Callable[[], Instance]) -> bool:
+        """Whether some fleet satisfies the program, which is made only while there is time."""
+        return self.fits(None if self.deadline.passed else works(data(), self.limits))
 
     def fits(self, found: bool | None) -> bool:
         """Whether one was found; None: not decided, which is noted."""
@@ -62,16 +75,27 @@ class Tries:
 
 NONE = "no single limit and no single workload: at least two of them must give"
 UNDECIDED = "no single limit and no single workload was found to be enough; some were not decided in the nodes given"
+LATE = "the time given ended before every limit and every workload was looked at"
 
 
-def cures(p: Prepared, cases: Sequence[Case] = ()) -> Found:
-    """What is in the way, and the cures: of limits, then of workloads, or of the cases that may come."""
-    tries = Tries()
+def cures(p: Prepared, cases: Sequence[Case] = (), deadline: Deadline = NEVER) -> Found:
+    """What is in the way, and the cures: of limits, then of workloads, or of the cases that may come.
+
+    Those that were found before the `deadline`; where it passed, the way says so.
+    """
+    tries = Tries(deadline)
+    found = _found(p, cases, tries)
+    if not deadline.passed:
+        return found
+    return Found("; ".join(dict.fromkeys(said for said in (found.way, LATE) if said != UNDECIDED)), found.parts, False)
+
+
+def _found(p: Prepared, cases: Sequence[Case], tries: Tries) -> Found:
     hopeless = list(unserved(p))
     if hopeless:
         return Found("; ".join(hopeless), tuple(_speeds(p, tries)), tries.decided)
     data = instance_of(p)
-    if several(p.plan) and tries.fits(works(data)):
+    if several(p.plan) and tries.works(lambda: data):
         way, parts = _of_cases(p, data, cases, tries)
         return Found(way, tuple(parts), tries.decided)
     found = (*_limits(p, data, tries), *_supplies(p, data, tries), *_speeds(p, tries))
@@ -98,7 +122,7 @@ def unserved(p: Prepared) -> Iterator[str]:
 
 def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case], tries: Tries) -> tuple[str, list[CurePart]]:
     """The cases that no servers hold, each beside the first; and the share of demand that survives every loss."""
-    held = {case.name: _hold(p, data, [replace(cases[0], probability=1.0), _sure(case)]) for case in cases}
+    held = {case.name: _hold(p, data, [replace(cases[0], probability=1.0), _sure(case)], tries) for case in cases}
     tries.decided = tries.decided and None not in held.values()
     way = _in_words(held)
     if p.plan.survive is None or p.plan.survive_share == 0:
@@ -106,7 +130,7 @@ def _of_cases(p: Prepared, data: Instance, cases: Sequence[Case], tries: Tries) 
 
     def fits(inverse: float) -> bool:
         less = [case if not case.loss else replace(case, least=case.least / inverse) for case in cases]
-        return tries.fits(_hold(p, data, less))
+        return tries.fits(_hold(p, data, less, tries))
 
     inverse = least_factor(fits)
     if inverse is None:
@@ -135,24 +159,23 @@ def _sure(case: Case) -> Case:
 TOLD = {Status.OPTIMAL: True, Status.FEASIBLE: True, Status.INFEASIBLE: False}
 
 
-def _hold(p: Prepared, data: Instance, cases: Sequence[Case]) -> bool | None:
+def _hold(p: Prepared, data: Instance, cases: Sequence[Case], tries: Tries) -> bool | None:
     """Whether some servers do in every case; None: not decided."""
-    if bounds.unbounded(data):
+    if tries.deadline.passed or bounds.unbounded(data):
         return None
     try:
-        outcome, _ = stochastic.solve(
-            stochastic_of(p, data, cases), limits=highs.Limits(node_limit=NODES), gap=0.9)  # fmt: skip
+        outcome, _ = stochastic.solve(stochastic_of(p, data, cases), limits=tries.limits, gap=0.9)
     except highs.SolverFailure:
         return None
     return TOLD.get(outcome.status)
 
 
-def works(data: Instance) -> bool | None:
+def works(data: Instance, limits: highs.Limits) -> bool | None:
     """Whether some fleet satisfies the program; None: not decided."""
     if bounds.unbounded(data):
         return None
     try:
-        outcome, _ = fleet.solve(data, limits=highs.Limits(node_limit=NODES), gap=0.9)
+        outcome, _ = fleet.solve(data, limits=limits, gap=0.9)
     except highs.SolverFailure:
         return None
     return TOLD.get(outcome.status)
@@ -177,7 +200,8 @@ def _scaled(fits: Callable[[float | None], bool], asked: float, sign: int, facto
 
 def _limits(p: Prepared, data: Instance, tries: Tries) -> Iterator[CurePart]:
     """Each limit, and each workload's demand, eased alone by the least that leaves a fleet."""
-    for cure in fleet_cures.cures(data, limits=highs.Limits(node_limit=10 * NODES, relative_gap=NEAR)):
+    limits = replace(tries.limits, node_limit=10 * NODES, relative_gap=NEAR)
+    for cure in fleet_cures.cures(data, limits=limits):
         if cure.family == "demand" and cure.of is not None and cure.status not in (Status.OPTIMAL, Status.INFEASIBLE):
             yield from _tried(p, cure.of, tries)
         found = cure.status is Status.FEASIBLE and cure.least is not None and cure.family in (*AMOUNTS, "kinds")
@@ -229,7 +253,7 @@ def _tried(p: Prepared, workload: int, tries: Tries) -> Iterator[CurePart]:
     mine = np.array([[of.workload == p.workloads[workload]] for of in p.demands])
 
     def fits(inverse: float) -> bool:
-        return tries.fits(works(instance_of(replace(p, requests=np.where(mine, 1 / inverse, 1.0) * p.requests))))
+        return tries.works(lambda: instance_of(replace(p, requests=np.where(mine, 1 / inverse, 1.0) * p.requests)))
 
     if (inverse := least_factor(fits)) is not None:
         yield _demand(p, workload, 1 / inverse)
@@ -244,13 +268,17 @@ def _supplies(p: Prepared, data: Instance, tries: Tries) -> Iterator[CurePart]:
     limited = np.isfinite(data.supply) & limits.on_sale(p)
     enough = False
     for chip in [name for h, name in enumerate(p.kinds.names) if limited[h].any()]:
-        if tries.fits(works(replace(data, supply=limits.opened(p, chip)))):
+        if tries.works(partial(_opened, p, data, chip)):
             enough = True
             h = p.kinds.names.index(chip)
             chips = " / ".join(_chips(n * p.kinds.offers[h].bill.chips) for n in data.supply[h])
             yield _more_of(chip, chips)
-    if ALL in p.plan.limits.chips and not enough and tries.fits(works(replace(data, supply=limits.opened(p, ALL)))):
+    if ALL in p.plan.limits.chips and not enough and tries.works(partial(_opened, p, data, ALL)):
         yield _more_of(ALL, " / ".join(f"{n:,}" for n in p.plan.limits.chips[ALL]))
+
+
+def _opened(p: Prepared, data: Instance, chip: str) -> Instance:
+    return replace(data, supply=limits.opened(p, chip))
 
 
 def _more_of(chip: str, asked: str) -> CurePart:
@@ -265,13 +293,13 @@ def _chips(number: float) -> str:
 def _speeds(p: Prepared, tries: Tries) -> Iterator[CurePart]:
     """A slower user speed, or a later first token, of one workload."""
     for name, one in p.plan.workloads.items():
-        spaces = {d: spaces_for(p, of) for d, of in enumerate(p.demands) if of.workload == name} if (
-            one.user_speed or one.ttft) else {}  # fmt: skip
+        asks = (one.user_speed or one.ttft) and not tries.deadline.passed
+        spaces = {d: spaces_for(p, of) for d, of in enumerate(p.demands) if of.workload == name} if asks else {}
         for key, unit, sign in (("user_speed", "tokens/s", -1), ("ttft", "s", 1)):
             asked = getattr(one, key)
 
             def fits(value: float | None, name: str = name, key: str = key, spaces: Any = spaces) -> bool:
-                return tries.fits(works(instance_of(_asking(p, name, key, value, spaces))))
+                return tries.works(lambda: instance_of(_asking(p, name, key, value, spaces)))
 
             if asked is None or not fits(None):
                 continue

@@ -26,7 +26,8 @@ from codesign.fleet.quantities import (
     demand_known,
 )  # fmt: skip
 from codesign.fleet.workloads import SLACK, Workload
-from codesign.system.query import Choice, Engine, Seconds, Year
+from codesign.physics.cost import PriceBasis
+from codesign.system.query import Choice, Engine, Seconds, Year, no_price
 
 Objective = Literal["cost", "throughput-per-dollar", "value", "power"]
 Loss = Literal["one-rack", "one-kind"]
@@ -147,6 +148,13 @@ class Plan(Table):
         if info.data.get("objective") == "value" and absent:
             raise ValueError(f"worth is missing of {', '.join(absent)}: objective 'value' asks for it ('$2/Mtok')")
         return workloads
+
+    @field_validator("price_basis")
+    @classmethod
+    def _price_of_what_is_bought(cls, price_basis: PriceBasis, info: ValidationInfo) -> PriceBasis:
+        if price_basis != "sold" and (why := no_price(info.data.get("basis", "buy"))):
+            raise ValueError(why)
+        return price_basis
 
     @field_validator("limits")
     @classmethod

@@ -19,7 +19,7 @@ from codesign.system.layouts import Floats
 from codesign.system.mode import settled
 from codesign.system.offers import Supply
 from codesign.system.serving_space import ServingSpace
-from formulations.solvers.deadline import NEVER, Deadline
+from formulations.solvers.deadline import NEVER, Deadline, OutOfTime
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def outline(catalog: Catalog, plan: Plan) -> Prepared:
     return p
 
 
-def spaces_for(p: Prepared, d: Demand) -> dict[str, ServingSpace]:
-    """The deployments that a demand may be served with."""
-    return spaces_of(d, p.plan.workloads[d.workload], p.models[d.workload], p.supplies[d.workload])
+def spaces_for(p: Prepared, d: Demand, deadline: Deadline = NEVER) -> dict[str, ServingSpace]:
+    """The deployments that a demand may be served with. Raises OutOfTime after the `deadline`."""
+    return spaces_of(d, p.plan.workloads[d.workload], p.models[d.workload], p.supplies[d.workload], deadline)
 
 
 def columns_for(p: Prepared, demand: int, spaces: Mapping[str, ServingSpace]) -> list[Column]:
@@ -102,10 +102,12 @@ def columns_for(p: Prepared, demand: int, spaces: Mapping[str, ServingSpace]) ->
 def prepare(catalog: Catalog, plan: Plan, deadline: Deadline = NEVER) -> Prepared:
     """As `outline`, with every column. Raises UndecidedError after the `deadline`."""
     p, columns = outline(catalog, plan), list[Column]()
-    for i, d in enumerate(p.demands):
-        if deadline.passed:
-            raise UndecidedError("the time given ended while replicas were prepared: no fleet is known yet")
-        columns += columns_for(p, i, spaces_for(p, d))
+    try:
+        for i, d in enumerate(p.demands):
+            deadline.check()
+            columns += columns_for(p, i, spaces_for(p, d, deadline))
+    except OutOfTime as error:
+        raise UndecidedError("the time given ended while replicas were prepared: no fleet is known yet") from error
     return replace(p, columns=tuple(columns))
 
 

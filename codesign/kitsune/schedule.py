@@ -23,8 +23,8 @@ from codesign.kitsune.sums import parts
 from codesign.kitsune.times import Times
 from codesign.kitsune.traffic import group_bytes
 from formulations import dataflow_schedule
-from formulations.dataflow_schedule.clock import Clock
 from formulations.dataflow_schedule.instance import Group as Column
+from formulations.solvers.deadline import NEVER, Deadline
 from formulations.solvers.outcome import Status
 
 Execution = Literal["bulk", "vertical", "kitsune", "best"]
@@ -109,13 +109,13 @@ class Schedule:
 
 def evaluate(
     times: Times, execution: Execution, *, most_sets: int = MOST_SETS, known: Sequence[Schedule] = (),
-    limit_s: float = math.inf,
+    deadline: Deadline = NEVER,
 ) -> Schedule:
     """The graph under one execution model.
 
     `best` is never worse than any of `known`, which are the other models' schedules if not given. It looks at
     `most_sets` connected sets of operators in each pass; where there are more its bound is weaker, never wrong,
-    as it is where `limit_s` seconds do not do.
+    as it is where the `deadline` passes; `kitsune` then runs what it has not balanced operator by operator.
     Raises ValueError for `best` in the zero-latency model, which has no time to fill.
     """
     if execution == "bulk":
@@ -126,10 +126,10 @@ def evaluate(
                  for g, run in zip(selection.vertical(times.graph), runs, strict=True) if run is None]  # fmt: skip
         return _schedule(times, execution, [r for r in runs if r is not None], notes)
     if execution == "kitsune":
-        return _kitsune(times)
+        return _kitsune(times, deadline)
     if not times.assumed.latency:
         raise ValueError("execution = 'best' needs latency = True: without time to fill any pipeline looks free")
-    return _best(times, most_sets, Clock(limit_s), known or [evaluate(times, name) for name in OTHERS])
+    return _best(times, most_sets, deadline, known or [evaluate(times, name, deadline=deadline) for name in OTHERS])
 
 
 def _alone(times: Times, i: int) -> Run:
@@ -190,10 +190,14 @@ def _in_turn(graph: Graph, runs: Sequence[Run]) -> list[Run]:
     return order
 
 
-def _kitsune(times: Times) -> Schedule:
-    """The study's groups; its bound: each group's proven balance, or its operators alone."""
+def _kitsune(times: Times, deadline: Deadline) -> Schedule:
+    """The study's groups; its bound: each group's proven balance, or its operators alone; nothing where time ended."""
     runs, notes, blocked, bound = list[Run](), list[str](), list[str](), sum(times.alone_s)
+    late = 0
     for group in selection.kitsune(times.graph):
+        if deadline.passed:
+            late, bound = late + 1, bound - sum(times.alone_s[i] for i in group)
+            continue
         found = balance(times, group)
         if isinstance(found, str):
             blocked.append(f"{_name(times, group)}: {found}")
@@ -212,7 +216,10 @@ def _kitsune(times: Times) -> Schedule:
         runs.append(run)
         filled = filled_s(times, group, least_ctas(times, group, steady))
         bound += min(0.0, steady + filled - run.alone_s)
-    return replace(_schedule(times, "kitsune", runs, notes, bound), tried=tuple(runs), blocked=tuple(blocked))
+    if late:
+        notes.append(f"the time given ended before {late} of the study's groups were balanced: they run alone")
+    status = Status.FEASIBLE if late else Status.OPTIMAL
+    return replace(_schedule(times, "kitsune", runs, notes, bound, status), tried=tuple(runs), blocked=tuple(blocked))
 
 
 def _name(times: Times, group: Group) -> str:
@@ -220,14 +227,14 @@ def _name(times: Times, group: Group) -> str:
     return f"{first} .. {last} ({len(group)} operators)"
 
 
-def _best(times: Times, most_sets: int, clock: Clock, known: Sequence[Schedule]) -> Schedule:
+def _best(times: Times, most_sets: int, deadline: Deadline, known: Sequence[Schedule]) -> Schedule:
     """Both passes by the program, in equal shares of the time; never worse than the known schedules."""
     runs: list[Run] = []
     bound, status, notes = 0.0, Status.OPTIMAL, []
     passes = phases(times)
     for number, phase in enumerate(passes):
         data = program(times, phase)
-        share_s = clock.left_s() / (len(passes) - number)
+        share_s = deadline.left_s / (len(passes) - number)
         outcome, proof = dataflow_schedule.solve(data, most_sets=most_sets, limit_s=share_s)
         chosen = [_of(times, phase, g) for g in outcome.solution.groups] if outcome.solution else []
         for run in chosen:
@@ -238,8 +245,8 @@ def _best(times: Times, most_sets: int, clock: Clock, known: Sequence[Schedule])
         bound += outcome.bound or 0.0
         proven = outcome.status is Status.OPTIMAL and bool(chosen)
         status = status if proven else Status.FEASIBLE
-        if not proven and clock.limited:
-            notes.append(f"the time limit of {clock.limit_s:g} s ended the search of {len(phase)} operators: "
+        if not proven and math.isfinite(share_s):
+            notes.append(f"the time given ended the search of {len(phase)} operators: "
                          "a faster schedule may exist, none below the bound")  # fmt: skip
         if not proof.complete:
             notes.append(f"pipelines of more than {proof.complete_to} operators were not all looked at: "

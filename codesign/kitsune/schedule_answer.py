@@ -1,6 +1,5 @@
 """How should one GPU run this operator graph, and how much faster is that than one operator at a time?"""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from codesign.kitsune.pipelines import Pipeline, ring_bytes
 from codesign.kitsune.schedule import EXECUTIONS, MOST_SETS, OTHERS, Execution, Run, Schedule, evaluate
 from codesign.kitsune.simulate import simulate
 from codesign.kitsune.times import Assumptions, Times
+from formulations.solvers.deadline import NEVER, Deadline
 
 MOST_SIMULATED = 4000  # tiles of one pipeline
 
@@ -50,7 +50,7 @@ class PipelinePart(Part):
     ring_bytes: float = Field(description="of L2, all rings")
     entry: int = Field(description="B of one entry of its queues, at most")
     queues: tuple[QueuePart, ...]
-    simulated_s: float | None = Field(description="without queue cost; null: not simulated, too many tiles")
+    simulated_s: float | None = Field(description="without queue cost; null: not simulated (tiles, time)")
     simulated_queued_s: float | None = Field(description="with queue cost")
 
 
@@ -115,21 +115,22 @@ def ask(
     assumed: Assumptions | None = None,
     measured: Mapping[str, float] | None = None,
     most_sets: int = MOST_SETS,
-    limit_s: float = math.inf,
+    deadline: Deadline = NEVER,
 ) -> KitsuneAnswer:
     """Every execution model of a graph; pipelines of the one asked for are simulated too.
 
-    `measured` (s) replaces times of operators alone. `limit_s` ends the search of the best schedule.
+    `measured` (s) replaces times of operators alone. After the `deadline` nothing is searched or
+    simulated any more.
     Raises ValueError for an unknown execution model.
     """
     if execution not in EXECUTIONS:
         raise ValueError(f"execution = {execution!r}, known: {', '.join(EXECUTIONS)}")
     times = Times(graph, gpu, assumed or Assumptions(), measured or {})
-    others = [evaluate(times, name) for name in OTHERS]
+    others = [evaluate(times, name, deadline=deadline) for name in OTHERS]
     if times.assumed.latency or execution == "best":
-        others.append(evaluate(times, "best", most_sets=most_sets, known=others, limit_s=limit_s))
+        others.append(evaluate(times, "best", most_sets=most_sets, known=others, deadline=deadline))
     schedules = sorted(others, key=lambda s: EXECUTIONS.index(s.execution))
-    parts = tuple(_execution(times, s, s.execution == execution) for s in schedules)
+    parts = tuple(_execution(times, s, deadline if s.execution == execution else None) for s in schedules)
     return KitsuneAnswer(
         graph=graph.name, operators=len(graph), gpu=gpu.name, execution=execution,
         gpu_numbers={f.name: getattr(gpu, f.name) for f in fields(gpu) if f.name in UNITS},
@@ -139,7 +140,7 @@ def ask(
     )  # fmt: skip
 
 
-def _execution(times: Times, schedule: Schedule, simulated: bool) -> ExecutionPart:
+def _execution(times: Times, schedule: Schedule, simulated: Deadline | None) -> ExecutionPart:
     return ExecutionPart.model_validate({
         "execution": schedule.execution, "status": schedule.status.value, "time_s": schedule.time_s,
         "speed_up": schedule.speed_up, "dram_bytes": schedule.dram_bytes, "traffic_cut": schedule.traffic_cut,
@@ -150,7 +151,7 @@ def _execution(times: Times, schedule: Schedule, simulated: bool) -> ExecutionPa
     })  # fmt: skip
 
 
-def _group(times: Times, run: Run, simulated: bool) -> GroupPart:
+def _group(times: Times, run: Run, simulated: Deadline | None) -> GroupPart:
     stages = tuple(StagePart.model_validate(vars(stage)) for stage in run.stages)
     pipeline = None if run.pipeline is None else _pipeline(times, run.pipeline, simulated)
     return GroupPart(kind=run.kind, time_s=run.time_s, alone_s=run.alone_s, speed_up=run.speed_up,
@@ -158,9 +159,10 @@ def _group(times: Times, run: Run, simulated: bool) -> GroupPart:
                      dram_use=run.dram_use, stages=stages, pipeline=pipeline)  # fmt: skip
 
 
-def _pipeline(times: Times, found: Pipeline, simulated: bool) -> PipelinePart:
+def _pipeline(times: Times, found: Pipeline, simulated: Deadline | None) -> PipelinePart:
+    """A pipeline, simulated where asked for and while there is time."""
     ran: dict[str, Any] = {"simulated_s": None, "simulated_queued_s": None}
-    if simulated and found.tiles <= MOST_SIMULATED:
+    if simulated is not None and found.tiles <= MOST_SIMULATED and not simulated.passed:
         result = simulate(times.graph, times.gpu, times.assumed, found)
         ran = {"simulated_s": result.plain_s, "simulated_queued_s": result.queued_s}
     return PipelinePart(steady_s=found.steady_s, fill_s=found.fill_s, queue_s=found.queue_s, tiles=found.tiles,

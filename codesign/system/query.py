@@ -109,6 +109,12 @@ class Choice(Table):
     vendors: Names = ()
 
 
+def no_price(basis: str) -> str:
+    """Why a chip has no price of its own on a basis; empty where it has one."""
+    return "" if basis == "buy" else (f"of bought chips; basis {basis!r} pays by the hour, whatever a chip costs to "
+                                      "make; leave it out, or use basis 'buy'")  # fmt: skip
+
+
 class Query(Table):
     """A question; without a mode, `queries.mode` chooses one and says why."""
 
@@ -156,6 +162,8 @@ class Query(Table):
                 f"limits.budget is capital, and basis {self.basis!r} has none; "
                 "give dollars per hour (--budget '$900/h', limits.hourly), or --budget none"
             )
+        if self.price_basis != "sold" and (why := no_price(self.basis)):
+            raise ValueError(f"price_basis = {self.price_basis!r}: {why}")
         if self.basis != "buy" and self.objective.counted is CAPITAL:
             raise ValueError(f"dollars = 'capital' with basis {self.basis!r}; use dollars = 'per-hour'")
         return self

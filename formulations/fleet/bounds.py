@@ -23,6 +23,7 @@ fewer they are. In several periods extras of other lives stand in for each other
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from formulations.fleet import instance, terms
 from formulations.fleet.instance import Instance
 from formulations.solvers.arrays import Array
 
+MOST_COMMON = 10**6  # shares of a rack: finer ones are not told apart
 SLACK = 1e-9  # a quotient this near below a whole number is the whole number: too large an M stays valid
 
 
@@ -75,6 +77,19 @@ def with_second_source(data: Instance, least: Array) -> Array:
     if crowd <= vendors:
         most.append(crowd * q * vendors * common / (crowd * q - 1))
     return np.maximum(least, _floor(max(most) / chips[:, None]))
+
+
+def whole_racks(data: Instance) -> Instance:
+    """The instance with its racks rounded down to what whole servers can take, which leaves every fleet as it is.
+
+    Servers take multiples of one small share of a rack; a limit just below a multiple is told from it by no solver
+    whose rows hold to 1e-7.
+    """
+    if data.racks is None or (data.servers_per_rack != np.rint(data.servers_per_rack)).any():
+        return data
+    common = math.lcm(*(int(n) for n in data.servers_per_rack))
+    racks: Array = _floor(data.racks * common) / common if common <= MOST_COMMON else data.racks
+    return replace(data, racks=racks)
 
 
 def _bought(data: Instance) -> Array:

@@ -49,9 +49,13 @@ class Cure:
 
 
 def cures(data: Instance, *, limits: highs.Limits | None = None) -> list[Cure]:
-    """Every single cure of an infeasible fleet, and the families that are none (status INFEASIBLE)."""
-    reduced = data.only(dominance.undominated(data))
-    return [_cure(reduced, family, of, limits or highs.Limits()) for family, of in _families(data)]
+    """Every single cure of an infeasible fleet, and the families that are none (status INFEASIBLE).
+
+    Those that are not looked at before the deadline of `limits` are UNKNOWN.
+    """
+    reduced, given = data.only(dominance.undominated(data)), limits or highs.Limits()
+    return [Cure(family, of, None, Status.UNKNOWN) if given.deadline.passed else _cure(reduced, family, of, given)
+            for family, of in _families(data)]  # fmt: skip
 
 
 def cured(data: Instance, cure: Cure) -> Instance:

@@ -48,7 +48,7 @@ def solve(
     FEASIBLE where `limits` ended the search or the proof stops short of the relative `gap`; INFEASIBLE also
     for a ratio of nothing served. Raises SolverFailure where a solution, recounted, breaks a row.
     """
-    limits = replace(limits or highs.Limits(), relative_gap=gap)
+    limits, data = replace(limits or highs.Limits(), relative_gap=gap), bounds.whole_racks(data)
     kept = dominance.undominated(data) if removal else data.columns
     if method is None:
         method = "columns" if len(kept) * len(data.periods) > LARGE else "full"

@@ -142,6 +142,7 @@ def solve(
 ) -> tuple[Outcome[Solution], Proof]:
     """Best fleet with proof, as `fleet.solve`; through Pyomo, over the columns that no other one dominates."""
     limits = replace(limits or highs.Limits(), relative_gap=gap)
+    data = replace(data, plan=bounds.whole_racks(data.plan))
     most = np.max([instance.asked(data.situation(s)) for s in data.scenarios.tolist()], axis=0)
     kept = dominance.undominated(data.plan, most) if removal else data.plan.columns
     reduced = data.only(kept)

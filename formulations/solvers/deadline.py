@@ -22,6 +22,11 @@ class Deadline:
         """So many seconds from now; None: never."""
         return cls() if seconds is None else cls(clock() + seconds, clock)
 
+    @classmethod
+    def since(cls, start: float, seconds: float | None) -> "Deadline":
+        """So many seconds after a reading of `time.monotonic`; None: never."""
+        return cls() if seconds is None else cls(start + seconds)
+
     @property
     def left_s(self) -> float:
         """Seconds that are left, at least 0."""

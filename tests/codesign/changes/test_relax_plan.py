@@ -146,7 +146,7 @@ def test_a_cure_of_a_ratio_serves_something():
 
 
 def test_what_is_not_decided_is_said(monkeypatch):
-    monkeypatch.setattr(searched, "feasible", lambda p: None)
+    monkeypatch.setattr(searched, "feasible", lambda p, deadline: None)
     answer = fleet_relax(resolver())
     assert answer.status == "undecided"
     assert answer.undecided == ((),)

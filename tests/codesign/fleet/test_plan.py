@@ -11,7 +11,7 @@ from codesign.facts.catalog import builtin_plan
 from codesign.facts.errors import DataError
 from codesign.fleet.prepared import prepare
 from codesign.fleet.reading import checked, read_plan
-from tests.cases.command import known, load
+from tests.cases.command import known, load, run
 from tests.cases.fleet_plans import ONE, SMALL, catalog, plan, table
 
 # keys of the small plan, and what the message must say
@@ -165,3 +165,12 @@ def test_amounts_that_follow_and_no_solver_can_tell_are_refused(changes: dict[st
     asked = plan(ONE, **changes)
     with pytest.raises(DataError, match=re.escape(said)):
         prepare(load(None, asked.assumptions()), asked)
+
+
+def test_a_price_basis_needs_bought_chips() -> None:
+    """What a chip costs to make is nothing to who rents it: a plan, or a query, that asks for both is refused."""
+    with pytest.raises(DataError, match="price_basis = 'cost': of bought chips; basis 'rent' pays by the hour"):
+        plan(ONE, basis="rent", price_basis="cost")
+    assert plan(ONE, price_basis="cost").price_basis == "cost"
+    done = run("best", "--basis", "rent", "--price-basis", "cost", "--budget", "$200/h", "--dollars", "per-hour")
+    assert done.code == 2 and "price_basis = 'cost'" in done.err and "basis 'rent' pays by the hour" in done.err

@@ -14,7 +14,7 @@ from codesign.kitsune.balance import balance
 from codesign.kitsune.gpu import Gpu, gpu_named
 from codesign.kitsune.graph import Graph
 from codesign.kitsune.pipelines import GEMM_SHARED, Pipeline, price, ring_bytes
-from codesign.kitsune.simulate import NotResident, _added, _Loop, _Stage, agrees, check, ctas_on_sms, simulate
+from codesign.kitsune.simulate import NotResident, _added, _Loop, _Stage, _stages, agrees, check, ctas_on_sms, simulate
 from codesign.kitsune.sums import adding_s
 from codesign.kitsune.times import Assumptions, Times
 from tests.cases.small_gpu import generated, mlp
@@ -67,6 +67,15 @@ def test_the_first_tile_of_each_stage_waits_half_a_launch() -> None:
         ran = simulate(graph, a100(), assumed, pipeline)
         assert ran.queued_s == pytest.approx(0.5 * launches, rel=1e-3)
         assert ran.plain_s < 1e-2
+
+
+def test_a_stage_is_held_by_the_larger_of_what_it_takes_and_what_it_passes() -> None:
+    """The first stage takes nothing from a queue and passes a tile; the last takes one and passes nothing."""
+    graph, pipeline, gpu = mlp(layers=1), balanced(mlp(layers=1)), a100()
+    first, last = _stages(graph, gpu, ASSUMED, pipeline)
+    size = graph.operators[0].output.bytes / pipeline.tiles
+    for stage, i in ((first, 0), (last, 1)):
+        assert stage.held_s == pytest.approx(gpu.queue_sync + size / pipeline.ctas[i] / gpu.queue_bandwidth)
 
 
 def test_what_is_just_resident_and_what_just_is_not() -> None:

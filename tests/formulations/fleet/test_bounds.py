@@ -110,7 +110,7 @@ def test_cures_that_were_not_decided_are_no_proof_that_there_is_none(monkeypatch
     """Nothing is decided: nothing is found, and nothing is claimed."""
     none = [fleet_cures.Cure("power", None, None, Status.UNKNOWN), fleet_cures.Cure("demand", 0, None, Status.UNKNOWN)]
     monkeypatch.setattr(fleet_cures, "cures", lambda data, limits: none)
-    monkeypatch.setattr("codesign.fleet.cures.works", lambda data: None)
+    monkeypatch.setattr("codesign.fleet.cures.works", lambda data, limits: None)
     found = cures(prepare(catalog(), plan(ONE, limits__power="2 kW")))
     assert (found.way, found.parts, found.decided) == (UNDECIDED, (), False)
 
@@ -145,8 +145,8 @@ def test_what_a_case_does_is_not_claimed_where_it_was_not_decided(monkeypatch):
 def test_relax_is_undecided_where_no_cure_was_and_none_was_found(monkeypatch):
     """The conflicts are proven; that nothing cures them is not."""
     resolver = Resolver(None, plan(ONE, limits__power="2 kW"), catalog=catalog())
-    monkeypatch.setattr("codesign.changes.relax_plan.cures.cures", lambda p, cases: Found(UNDECIDED, (), False))
-    monkeypatch.setattr("codesign.changes.relax_plan._joint", lambda p, names: ((), True))
+    monkeypatch.setattr("codesign.changes.relax_plan.cures.cures", lambda *asked: Found(UNDECIDED, (), False))
+    monkeypatch.setattr("codesign.changes.relax_plan._joint", lambda p, names, deadline: ((), True))
     answer = fleet_relax(resolver)
     assert (answer.status, answer.way) == ("undecided", UNDECIDED)
 

@@ -126,8 +126,7 @@ def test_value_and_status_are_those_of_plain_loops_on_150_plans() -> None:
 
 
 # What callers rely on: OPTIMAL has a value and a bound on its side of it; INFEASIBLE has neither; what is exactly at a
-# limit is within it, and 1e-7 of it beyond is not. The solver's rows are kept to 1e-7 in their own unit (MARGIN), so
-# that a quarter of a rack is told from its limit only 1e-6 of it away.
+# limit is within it, and 1e-7 of it beyond is not.
 
 EDGES: dict[str, tuple[Case, float | None]] = {
     "supply 0": ({"kinds": [{"supply": 0.0}]}, None),
@@ -142,7 +141,10 @@ EDGES: dict[str, tuple[Case, float | None]] = {
     "power above": ({"limits": {"power": 10.0 * (1 + 1e-7)}}, 105.0),
     "capital at": ({"limits": {"capital": 100.0}}, 105.0),
     "capital below": ({"limits": {"capital": 100.0 * (1 - 1e-7)}}, None),
-    "racks below": ({"limits": {"racks": 0.25 * (1 - 1e-6)}}, None),
+    "racks at": ({"limits": {"racks": 0.25}}, 105.0),
+    "racks below": ({"limits": {"racks": 0.25 * (1 - 1e-7)}}, None),
+    "racks above": ({"limits": {"racks": 0.25 * (1 + 1e-7)}}, 105.0),
+    "racks far above": ({"limits": {"racks": 1e9 / 7}}, 105.0),
     "spending at": ({"limits": {"spending": 105.0}}, 105.0),
     "spending below": ({"limits": {"spending": 105.0 * (1 - 1e-7)}}, None),
     "demand above": ({"demands": [{"demand": 4.0 * (1 + 1e-7)}]}, 210.0),
