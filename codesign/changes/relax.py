@@ -8,7 +8,7 @@ from typing import Literal
 from codesign.changes.frontier_answer import NamedSystem
 from codesign.changes.relax_answer import BoughtPart, ChangePart, ConflictPart, CuredPart, JointPart, RelaxAnswer
 from codesign.facts.catalog import Catalog
-from codesign.facts.errors import AuditError, DataError, UndecidedError
+from codesign.facts.errors import AuditError, DataError, UndecidedError, UndecidedError
 from codesign.system import answer_parts as parts
 from codesign.system import cures
 from codesign.system.answer import Answer
@@ -97,9 +97,14 @@ def _joint(p: Prepared, joint: Joint, weights: Mapping[str, float]) -> JointPart
 
 
 def _bought(p: Prepared, cured: Query) -> BoughtPart:
-    """The best system of the cured query, and whether that is proven; AuditError where a cure does not cure."""
+    """The best system of the cured query, and whether that is proven; AuditError where a cure does not cure.
+
+    UndecidedError where the time ended before a system of it was known.
+    """
     answer: Answer = prepare_and_solve(p.catalog, cured, enumerate_all=False).answer
     s, performance, proof = answer.system, answer.performance, answer.proof
+    if s is None and answer.status != "infeasible":
+        raise UndecidedError("the time given ended before the best system of a cured query was known")
     if s is None or performance is None or proof is None:
         raise AuditError(f"a cure leaves the query {answer.status}: {cured.limits}")
     named = NamedSystem(**{name: getattr(s, name) for name in NamedSystem.model_fields})

@@ -173,4 +173,4 @@ def test_a_price_basis_needs_bought_chips() -> None:
         plan(ONE, basis="rent", price_basis="cost")
     assert plan(ONE, price_basis="cost").price_basis == "cost"
     done = run("best", "--basis", "rent", "--price-basis", "cost", "--budget", "$200/h", "--dollars", "per-hour")
-    assert done.code == 2 and "price_basis = 'cost'" in done.err and "basis 'rent' pays by the hour" in done.err
+    assert done.code == 2 and "--price-basis = 'cost'" in done.err and "basis 'rent' pays by the hour" in done.err
