@@ -131,3 +131,12 @@ def test_no_chip_is_not_a_limit() -> None:
 def test_tightened_and_loosened_are_what_they_say() -> None:
     assert tightened("users", 7.0) == 8 and tightened("chips", 7.0) == 6
     assert math.isclose(tightened("budget", 100.0), 99.9) and math.isclose(tightened("user_speed", 100.0), 100.1)
+
+
+def test_a_cure_of_racks_is_whole_racks() -> None:
+    """Servers of 8 chips, several to a rack: a part of a rack is no number that one could type."""
+    asked = query(model="llama-3.1-405b", context=8192, hardware="catalogue", allow={"chips": ["h100-sxm"]},
+                  limits={"racks": 1, "users": 20_000})  # fmt: skip
+    (cure,) = [one for one in prepare_and_solve(built_in(), asked).answer.cures if one.limit == "limits.racks"]
+    server = prepare(built_in(), asked).supply.offers[0].chip.server
+    assert server is not None and server.per_rack > 1 and cure.value == int(cure.value or 0) > 1

@@ -240,6 +240,14 @@ def test_money_is_of_both_pools() -> None:
     assert a["performance"]["throughput"] == pytest.approx(a["performance"]["requests"] * 1024)
 
 
+def test_users_of_two_pools_are_those_whole_whom_the_rate_keeps() -> None:
+    """Little's law: requests/s times the seconds of an answer's steps; a user begun is no user."""
+    a = best(*FEW)["performance"]
+    stays = a["requests"] * 1023 * a["step_s"]
+    assert 1e-6 < stays % 1 < 1 - 1e-6, "rounding would not be seen"
+    assert a["users"] == int(stays)
+
+
 def test_one_pool_has_no_second() -> None:
     a = best("--mode", "achieved", "--chip", "b200-sxm")
     assert (a["prefill"], a["transfer"], a["performance"]["requests"]) == (None, None, None)

@@ -418,6 +418,23 @@ def test_check_finds_what_is_broken(change, fault):
     assert any(fault in found for found in check(data, Solution((broken,), broken.time_s)))
 
 
+@pytest.mark.parametrize("skips", [False, True])
+def test_check_counts_rings_and_shared_memory_to_the_byte(skips):
+    """A chain of three, and one whose first also feeds the last: there its ring bridges the stage between."""
+    edges = [(0, 1, 9e6), (1, 2, 9e6)] + ([(0, 2, 9e6)] if skips else [])
+    kinds = (("tensor", 10_000), ("simt", 30_000), ("simt", 20_000))
+    stages = [((Stage(kind, 1e-5, shared),),) for kind, shared in kinds]
+    data = instance([{"alone_s": 4e-5, "alternatives": one} for one in stages], edges, ring_entries=2)
+    (group,) = dataflow_schedule.solve(data)[0].solution.groups
+    payload, ctas = data.payloads[group.payload], [row[0] for row in group.ctas]
+    rings = payload.entry * (ctas[0] * (3 if skips else 2) + ctas[1] * 2)
+    shared = 10_000 + 30_000 + 2 * payload.staged  # the largest of each class
+    tight = replace(data, queue_room=float(rings), shared_memory=shared)
+    assert min(ctas) > 1 and check(tight, Solution((group,), group.time_s)) == []
+    for less, fault in (({"queue_room": rings - 1.0}, "too many rings"), ({"shared_memory": shared - 1}, "exceeds")):
+        assert any(fault in found for found in check(replace(tight, **less), Solution((group,), group.time_s)))
+
+
 def test_check_finds_the_wrong_order():
     data = two(payloads=())
     outcome, _ = dataflow_schedule.solve(data)
