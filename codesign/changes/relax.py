@@ -8,7 +8,7 @@ from typing import Literal
 from codesign.changes.frontier_answer import NamedSystem
 from codesign.changes.relax_answer import BoughtPart, ChangePart, ConflictPart, CuredPart, JointPart, RelaxAnswer
 from codesign.facts.catalog import Catalog
-from codesign.facts.errors import AuditError, DataError, UndecidedError, UndecidedError
+from codesign.facts.errors import AuditError, DataError, UndecidedError
 from codesign.system import answer_parts as parts
 from codesign.system import cures
 from codesign.system.answer import Answer

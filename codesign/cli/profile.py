@@ -4,6 +4,7 @@ As in `codesign.cli`, first-party imports are inside the commands.
 """
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,6 +43,7 @@ def mix(
     export: Annotated[Path | None, place("write answer, tables, program, charts")] = None,
 ) -> None:
     """Which replicas of which kinds serve a demand by buckets for the least money, by a measured table?"""
+    start = time.monotonic()
     from codesign.facts.errors import DataError
 
     if (profile is None) == (instance is None):
@@ -60,7 +62,7 @@ def mix(
 
         asked = mix_of(read_published(instance, name), where=str(instance), slices=slices, fractional=fractional)
         query = {"instance": str(instance), "name": name, "slices": slices, "sha256": _sha256(instance)}
-        _answer(asked, query, (), time_limit, as_json, export)
+        _answer(asked, query, (), _left(start, time_limit), as_json, export)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def answer_profile(
     from codesign.mix.measured import Options, mix_of
     from codesign.mix.profile import read_profile
 
+    start = time.monotonic()
     _alone(options.slices, options.fractional)
     wanted = None if demand is None else read_demand(demand)
     wanted = wanted if plan is None else demand_of(plan, period)
@@ -103,7 +106,13 @@ def answer_profile(
                   "plan_toml": text.decode()}  # fmt: skip
         if left := unasked(plan):
             notes = (*notes, f"of the plan not asked here, a measured table has no place for it: {', '.join(left)}")
-    _answer(asked, query, notes, options.time_limit, options.as_json, options.export)
+    _answer(asked, query, notes, _left(start, options.time_limit), options.as_json, options.export)
+
+
+def _left(start: float, time_limit: str | None) -> float | None:
+    """Seconds that are left of the time given, counted from the start of the command; None: no limit."""
+    limit_s = None if time_limit is None else quantity("--time-limit", time_limit, "s")
+    return None if limit_s is None else max(start + limit_s - time.monotonic(), 0.0)
 
 
 def _alone(slices: int | None, fractional: bool) -> None:
@@ -143,16 +152,14 @@ def _sha256(path: Path) -> str:
 
 
 def _answer(
-    asked: "Mix", query: dict[str, Any], notes: tuple[str, ...], time_limit: str | None, as_json: bool,
-    export: Path | None,
-) -> None:  # fmt: skip
+    asked: "Mix", query: dict[str, Any], notes: tuple[str, ...], left_s: float | None, as_json: bool, export: Path | None
+) -> None:
     from codesign.mix.cheapest_mix import cheapest_mix
     from codesign.output.mix import render
     from codesign.output.progress import alive
 
-    seconds = None if time_limit is None else quantity("--time-limit", time_limit, "s")
     with alive("solving the mix"):
-        result = cheapest_mix(asked, query=query, notes=notes, time_limit=seconds)
+        result = cheapest_mix(asked, query=query, notes=notes, time_limit=left_s)
     show(result.answer.document() if as_json else None, render(result.answer))
     if export is not None:
         from codesign.output.mix_files import write_mix
