@@ -152,8 +152,9 @@ def _sha256(path: Path) -> str:
 
 
 def _answer(
-    asked: "Mix", query: dict[str, Any], notes: tuple[str, ...], left_s: float | None, as_json: bool, export: Path | None
-) -> None:
+    asked: "Mix", query: dict[str, Any], notes: tuple[str, ...], left_s: float | None, as_json: bool,
+    export: Path | None,
+) -> None:  # fmt: skip
     from codesign.mix.cheapest_mix import cheapest_mix
     from codesign.output.mix import render
     from codesign.output.progress import alive
